@@ -1,0 +1,174 @@
+/* engine.c - making, freeing and asking an engine; what it does with packets is in path.c. */
+#include "engine/engine.h"
+
+#include "base/fail.h"
+
+#include <stdlib.h>
+
+enum {
+	FLOWS_DEFAULT = 65536,
+	FLOWS_MOST = 1 << 27, /* a slot of the index is flow * 2 + direction, a wheel entry a positive int32_t */
+	EVENTS_DEFAULT = 1024,
+	EMIT_DEFAULT = 1 << 20,
+	EMIT_LEAST = 4096, /* an answer of ours always fits */
+};
+
+static uint32_t or_default(uint32_t value, uint32_t otherwise)
+{
+	return value ? value : otherwise;
+}
+
+static struct lun_config config_completed(const struct lun_config *config)
+{
+	struct lun_config complete = *config;
+
+	complete.flows = or_default(config->flows, FLOWS_DEFAULT);
+	complete.edits = or_default(config->edits, complete.flows / 16 + 1);
+	complete.events = or_default(config->events, EVENTS_DEFAULT);
+	complete.emit_size = or_default(config->emit_size, EMIT_DEFAULT);
+	return complete;
+}
+
+static void count_memory(struct lun_engine *engine)
+{
+	const struct lun_config *config = &engine->config;
+	uint64_t index = (uint64_t)engine->flows.index.count * sizeof(struct bucket);
+	uint64_t table = (uint64_t)config->flows * (sizeof(struct flow) + sizeof(struct flow_more)) + index;
+
+	engine->stats.flows_max = config->flows;
+	engine->stats.flow_bytes = (table + config->flows - 1) / config->flows;
+	engine->stats.memory = table + (uint64_t)config->edits * sizeof(struct http_stream) +
+			       (uint64_t)config->events * sizeof(struct lun_event) + config->emit_size + sizeof(*engine);
+}
+
+int lun_engine_new(struct lun_engine **made, const struct lun_config *config, struct lun_policy *policy,
+		   struct lun_error *error)
+{
+	struct lun_engine *engine;
+
+	if (config->flows > FLOWS_MOST)
+		return fail(error, LUN_BAD_ARGUMENT, "%u flows, expected at most %d", config->flows, FLOWS_MOST);
+	if (config->emit_size && config->emit_size < EMIT_LEAST)
+		return fail(error, LUN_BAD_ARGUMENT, "emit_size is %u, expected at least %d", config->emit_size, EMIT_LEAST);
+	engine = aligned_alloc(64, (sizeof(*engine) + 63) / 64 * 64);
+	if (!engine)
+		return fail(error, LUN_NO_MEMORY, "out of memory");
+	*engine = (struct lun_engine) { .config = config_completed(config) };
+	engine->random.state = config->seed[0] ^ (config->seed[1] * 0x9e3779b97f4a7c15u);
+	if (flow_table_init(&engine->flows, engine->config.flows, config->seed) < 0 ||
+	    http_init(&engine->http, engine->config.edits, &engine->flows.key) < 0 ||
+	    events_init(&engine->events, engine->config.events, engine->config.emit_size) < 0 ||
+	    lun_engine_set_policy(engine, policy) < 0) {
+		lun_engine_free(engine);
+		return fail(error, LUN_NO_MEMORY, "out of memory for %u flows", engine->config.flows);
+	}
+	track_default_timeouts(engine->flows.timeout_ms);
+	count_memory(engine);
+	*made = engine;
+	return 0;
+}
+
+void lun_engine_free(struct lun_engine *engine)
+{
+	if (!engine)
+		return;
+	for (uint32_t i = 0; i < engine->flows.used; i++)
+		if (engine->flows.flows[i].flags & FLOW_HTTP)
+			lun_policy_unref(http_stream_close(&engine->http, &engine->flows, &engine->flows.flows[i]));
+	flow_table_fini(&engine->flows);
+	http_fini(&engine->http);
+	events_fini(&engine->events);
+	lun_policy_unref(engine->policy);
+	free(engine->balance);
+	free(engine);
+}
+
+static int by_name_hash(const void *a, const void *b)
+{
+	uint64_t x = ((const struct balance_state *)a)->name_hash, y = ((const struct balance_state *)b)->name_hash;
+
+	return (x > y) - (x < y);
+}
+
+/* Carries positions over to the new policy's ports, by the name of service and port.  `old` is sorted here and freed later. */
+static void carry_balance(const struct lun_policy *policy, struct balance_state *balance, struct balance_state *old,
+			  uint32_t old_count)
+{
+	if (old_count)
+		qsort(old, old_count, sizeof(*old), by_name_hash);
+	for (uint32_t i = 0; i < policy->port_count; i++) {
+		const struct balance_state *same;
+
+		balance[i].name_hash = hash_bytes(&policy->key, policy->ports[i].text, strlen(policy->ports[i].text));
+		same = old_count ? bsearch(&balance[i], old, old_count, sizeof(*old), by_name_hash) : NULL;
+		if (same)
+			balance[i].position = same->position;
+	}
+}
+
+int lun_engine_set_policy(struct lun_engine *engine, struct lun_policy *policy)
+{
+	struct balance_state *balance = NULL;
+
+	if (policy) {
+		balance = calloc(policy->port_count + 1, sizeof(*balance));
+		if (!balance)
+			return LUN_NO_MEMORY;
+		carry_balance(policy, balance, engine->balance, engine->policy ? engine->policy->port_count : 0);
+		lun_policy_ref(policy);
+	}
+	lun_policy_unref(engine->policy);
+	free(engine->balance);
+	engine->policy = policy;
+	engine->balance = balance;
+	return 0;
+}
+
+void lun_engine_stats(const struct lun_engine *engine, struct lun_stats *stats)
+{
+	*stats = engine->stats;
+	stats->flows_opened = engine->flows.opened;
+	stats->flows_ended = engine->flows.ended;
+	stats->flows = engine->flows.count;
+	stats->edits = engine->http.edits;
+}
+
+bool lun_engine_next_event(struct lun_engine *engine, struct lun_event *event)
+{
+	return events_take(&engine->events, event);
+}
+
+bool lun_flow_next(const struct lun_engine *engine, uint64_t *cursor, struct lun_flow *flow)
+{
+	for (; *cursor < engine->flows.used; ++*cursor) {
+		const struct flow *found = &engine->flows.flows[*cursor];
+
+		if (!(found->flags & FLOW_OPEN) || flow_left_ms(&engine->flows, found) == 0)
+			continue;
+		flow_describe(&engine->flows, found, flow);
+		++*cursor;
+		return true;
+	}
+	return false;
+}
+
+int lun_flow_find(const struct lun_engine *engine, const struct lun_tuple *tuple, struct lun_flow *flow)
+{
+	enum lun_direction direction;
+	const struct flow *found = flow_lookup(&engine->flows, tuple, flow_hash(&engine->flows, tuple), &direction);
+
+	if (!found || flow_left_ms(&engine->flows, found) == 0)
+		return LUN_NOT_FOUND;
+	flow_describe(&engine->flows, found, flow);
+	return 0;
+}
+
+int lun_flow_end(struct lun_engine *engine, uint64_t id)
+{
+	struct flow *flow = flow_by_id(&engine->flows, id);
+
+	if (!flow)
+		return LUN_NOT_FOUND;
+	engine_forget_flow(engine, flow);
+	return 0;
+}

@@ -1,0 +1,32 @@
+/* engine.h - the conductor's own struct: each layer's state, and what belongs to none. */
+#ifndef LUNETTE_ENGINE_ENGINE_H
+#define LUNETTE_ENGINE_ENGINE_H
+
+#include "engine/events.h"
+#include "http/http.h"
+#include "nat/nat.h"
+#include "policy/policy.h"
+#include "track/flow.h"
+#include "track/track.h"
+
+enum { BATCH = 32 /* packets whose cache misses overlap */ };
+
+struct lun_engine {
+	struct flow_table flows;
+	struct http http;
+	struct events events;
+	struct lun_policy *policy;     /* or NULL */
+	struct balance_state *balance; /* by service port of `policy` */
+	struct random random;
+	struct lun_config config;
+	struct lun_stats stats;
+	uint64_t memory;
+	size_t packet; /* index of the packet on the path, in the caller's array */
+	struct packet batch[BATCH];
+};
+
+/* path.c: ends a flow and its stream; engine_end_flow also says so in an event, when committing. */
+void engine_forget_flow(struct lun_engine *engine, struct flow *flow);
+void engine_end_flow(struct lun_engine *engine, struct flow *flow);
+
+#endif

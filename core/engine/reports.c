@@ -1,0 +1,88 @@
+/* reports.c - what the embedder reports of flows that the kernel carries, and takes over from an earlier life. */
+#include "engine/engine.h"
+
+enum { NS_PER_MS = 1000000 };
+
+static struct flow *flow_of_event(const struct lun_engine *engine, const struct lun_event *event)
+{
+	enum lun_direction direction = LUN_ORIG;
+	struct flow *flow;
+
+	if (event->flow)
+		return flow_by_id(&engine->flows, event->flow);
+	flow = flow_lookup(&engine->flows, &event->orig, flow_hash(&engine->flows, &event->orig), &direction);
+	return direction == LUN_ORIG ? flow : NULL;
+}
+
+/* The kernel has the flow, and chose this reply tuple.  Its word counts: whoever else has that tuple here is over there. */
+static int confirm(struct lun_engine *engine, struct flow *flow, const struct lun_tuple *reply)
+{
+	enum lun_direction direction;
+	struct flow *other = flow_lookup(&engine->flows, reply, flow_hash(&engine->flows, reply), &direction);
+	bool taken = other && other != flow;
+
+	if (flow->owner == LUN_OWNER_ENGINE || reply->protocol != flow->tuple[LUN_ORIG].protocol ||
+	    reply->tenant != flow->tuple[LUN_ORIG].tenant)
+		return LUN_BAD_ARGUMENT;
+	if (taken)
+		engine_end_flow(engine, other);
+	flow_set_owner(flow, LUN_OWNER_KERNEL);
+	if (!flow_rekey(&engine->flows, flow, reply)) {
+		engine_end_flow(engine, flow);
+		return LUN_FULL;
+	}
+	return taken ? LUN_EXISTS : 0;
+}
+
+static int set_state(struct lun_engine *engine, struct flow *flow, enum lun_state state, uint64_t timeout)
+{
+	if ((unsigned)state >= LUN_STATE_COUNT)
+		return LUN_BAD_ARGUMENT;
+	flow->state = (uint8_t)state;
+	if (timeout / NS_PER_MS > INT32_MAX)
+		timeout = (uint64_t)INT32_MAX * NS_PER_MS;
+	flow_expire_in(&engine->flows, flow, (uint32_t)(timeout / NS_PER_MS));
+	return 0;
+}
+
+int lun_engine_event(struct lun_engine *engine, const struct lun_event *event, uint64_t now)
+{
+	struct flow *flow;
+
+	flow_set_clock(&engine->flows, now);
+	flow = flow_of_event(engine, event);
+	if (!flow)
+		return LUN_NOT_FOUND;
+	switch (event->kind) {
+	case LUN_EVENT_CONFIRMED:
+		return confirm(engine, flow, &event->reply);
+	case LUN_EVENT_STATE:
+		return set_state(engine, flow, event->state, event->timeout);
+	case LUN_EVENT_ENDED:
+	case LUN_EVENT_FAILED:
+		engine_forget_flow(engine, flow);
+		return 0;
+	case LUN_EVENT_EMIT:
+	case LUN_EVENT_COMMIT:
+		break;
+	}
+	return LUN_BAD_ARGUMENT;
+}
+
+int lun_flow_import(struct lun_engine *engine, const struct lun_flow *import, uint64_t now)
+{
+	struct lun_tuple tuple[2] = { import->orig, import->reply };
+	enum lun_direction direction;
+	struct flow *flow;
+
+	flow_set_clock(&engine->flows, now);
+	for (int i = 0; i < 2; i++)
+		if (flow_lookup(&engine->flows, &tuple[i], flow_hash(&engine->flows, &tuple[i]), &direction))
+			return LUN_EXISTS;
+	flow = flow_open(&engine->flows, tuple);
+	if (!flow)
+		return LUN_FULL;
+	flow_set_owner(flow, LUN_OWNER_KERNEL);
+	flow->flags |= (uint16_t)((import->translated ? FLOW_TRANSLATED : 0) | (import->masquerade ? FLOW_MASQUERADE : 0));
+	return set_state(engine, flow, import->state, import->expires);
+}

@@ -1,0 +1,201 @@
+/* http.c - follows the client's stream from head to head; see http.h. */
+#include "http/http.h"
+
+#include "base/memory.h"
+#include "packet/trace.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+/* Sequence numbers are compared by the sign of their difference, so an edit must never be 2 GiB behind: at half of that the
+ * map gets an empty edit. */
+enum { REARM_BYTES = 1 << 30 };
+
+int http_init(struct http *http, uint32_t capacity, const struct hash_key *key)
+{
+	*http = (struct http) { .capacity = capacity, .free = FLOW_NONE, .key = key };
+	http->streams = memory_new((size_t)capacity * sizeof(*http->streams));
+	http->rendered = malloc((size_t)HEAD_SIZE * 2);
+	if (http->streams && http->rendered)
+		return 0;
+	http_fini(http);
+	return LUN_NO_MEMORY;
+}
+
+void http_fini(struct http *http)
+{
+	memory_free(http->streams, (size_t)http->capacity * sizeof(*http->streams));
+	free(http->rendered);
+}
+
+bool http_stream_open(struct http *http, const struct flow_table *table, struct packet *p,
+		      const struct http_headers *headers, void *owner)
+{
+	struct http_stream *stream;
+
+	if (http->free != FLOW_NONE) {
+		stream = &http->streams[http->free];
+		http->free = stream->next_free;
+	} else if (http->used < http->capacity) {
+		stream = &http->streams[http->used++];
+	} else {
+		return false;
+	}
+	*stream = (struct http_stream) { .headers = *headers, .owner = owner };
+	stream->next = p->sequence + !!(p->tcp_flags & TCP_SYN);
+	flow_more(table, p->flow)->edit = (uint32_t)(stream - http->streams);
+	p->flow->flags |= FLOW_HTTP;
+	return true;
+}
+
+void *http_stream_close(struct http *http, const struct flow_table *table, struct flow *flow)
+{
+	struct flow_more *more = flow_more(table, flow);
+	struct http_stream *stream;
+
+	if (more->edit == FLOW_NONE)
+		return NULL;
+	stream = &http->streams[more->edit];
+	stream->next_free = http->free;
+	http->free = more->edit;
+	more->edit = FLOW_NONE;
+	return stream->owner;
+}
+
+static struct http_stream *stream_of(const struct http *http, const struct flow_table *table, const struct flow *flow)
+{
+	return &http->streams[flow_more(table, flow)->edit];
+}
+
+static bool refuse(struct packet *p, enum lun_reason reason, const char *what)
+{
+	TRACE(p, "http", NULL, "refused: %s", what);
+	return packet_stop(p, LUN_DROP, reason);
+}
+
+/* The head that begins at `offset` of the payload. */
+static bool inspect_head(struct http *http, struct http_stream *stream, struct packet *p, uint32_t offset)
+{
+	const uint8_t *bytes = p->io->data + p->payload + offset;
+	int used = head_scan(&http->head, bytes, p->payload_length - offset);
+	uint32_t growth_room;
+
+	if (used == HEAD_MORE)
+		return refuse(p, LUN_REASON_http_incomplete, "the head is not complete in this segment");
+	if (used == HEAD_BAD)
+		return refuse(p, LUN_REASON_http_malformed, "not a head that every server reads alike");
+	if (!http_render(http, p->flow, stream, bytes, p->sequence + offset))
+		return refuse(p, LUN_REASON_http_too_large, "the edited head is too long");
+	growth_room = p->io->capacity - p->end;
+	if (http->rendered_length > (uint32_t)used + growth_room ||
+	    p->end + http->rendered_length - (uint32_t)used > UINT16_MAX)
+		return refuse(p, LUN_REASON_http_too_large, "the edited packet is longer than its buffer");
+	http->planned = true;
+	http->head_offset = offset;
+	return true;
+}
+
+/* The next bytes of the stream: the rest of a body, then a head, then its body; a second head in one segment is refused. */
+static bool inspect_next(struct http *http, struct http_stream *stream, struct packet *p)
+{
+	uint32_t length = p->payload_length;
+	uint32_t body = stream->body_left < length ? (uint32_t)stream->body_left : length;
+
+	if (body < length) {
+		if (!inspect_head(http, stream, p, body))
+			return false;
+		if (http->head.content_length < length - body - http->head.length)
+			return refuse(p, LUN_REASON_http_incomplete, "two heads in one segment");
+		stream->body_left = http->head.content_length - (length - body - http->head.length);
+	} else {
+		stream->body_left -= body;
+	}
+	stream->next += length;
+	return true;
+}
+
+/* Bytes that were let through before: body bytes pass; a head must be there again from its first byte to its last. */
+static bool inspect_again(struct http *http, struct http_stream *stream, struct packet *p)
+{
+	for (uint32_t i = stream->map.count < SEQMAP_EDITS ? stream->map.count : SEQMAP_EDITS; i-- > 0;) {
+		const struct seqmap_edit *edit = &stream->map.edits[i];
+		uint32_t offset = edit->start - p->sequence;
+
+		if (edit->before == 0 || (int32_t)(edit->start + edit->before - p->sequence) <= 0 ||
+		    (int32_t)offset >= (int32_t)p->payload_length)
+			continue; /* no head, in front of the segment, or behind it */
+		if ((int32_t)offset < 0 || offset + edit->before > p->payload_length || http->planned)
+			return refuse(p, LUN_REASON_http_lost_place, "a retransmission cuts a head in another place");
+		if (!inspect_head(http, stream, p, offset))
+			return false;
+		if (http->head.length != edit->before || http->rendered_length != edit->after)
+			return refuse(p, LUN_REASON_http_lost_place, "a retransmission brings another head");
+	}
+	http->again = true;
+	return true;
+}
+
+bool http_inspect(struct http *http, const struct flow_table *table, struct packet *p)
+{
+	struct http_stream *stream;
+	int32_t ahead;
+
+	http->planned = http->again = false;
+	if (!(p->flow->flags & FLOW_HTTP) || p->direction != LUN_ORIG || p->payload_length == 0)
+		return true;
+	stream = stream_of(http, table, p->flow);
+	ahead = (int32_t)(p->sequence - stream->next);
+	if (p->tcp_flags & (TCP_SYN | TCP_RST))
+		return refuse(p, LUN_REASON_http_lost_place, "data on a SYN or RST");
+	if (p->end > p->io->length)
+		return refuse(p, LUN_REASON_http_incomplete, "the capture cut this packet");
+	if (ahead == 0)
+		return inspect_next(http, stream, p);
+	if (ahead < 0 && (int32_t)(p->sequence + p->payload_length - stream->next) <= 0)
+		return inspect_again(http, stream, p);
+	return refuse(p, LUN_REASON_http_lost_place,
+		      ahead < 0 ? "old and new bytes in one segment" : "bytes before it are missing");
+}
+
+static uint32_t to_client(const void *map, uint32_t sequence)
+{
+	return seqmap_to_client(map, sequence);
+}
+
+/* Replaces the planned head; what is behind it moves. */
+static void put_head(struct http *http, struct http_stream *stream, struct packet *p)
+{
+	uint32_t before = http->head.length, after = http->rendered_length;
+	uint8_t *head = p->io->data + p->payload + http->head_offset;
+
+	if (!http->again)
+		seqmap_add(&stream->map, p->sequence + http->head_offset, before, after);
+	memmove(head + after, head + before, p->end - p->payload - http->head_offset - before);
+	memcpy(head, http->rendered, after);
+	p->end = p->end + after - before;
+	p->payload_length = p->payload_length + after - before;
+	p->rebuilt = true;
+	http->edits += !http->again;
+	TRACE(p, "http", NULL, "head of %u bytes becomes %u", before, after);
+}
+
+void http_edit(struct http *http, const struct flow_table *table, struct packet *p)
+{
+	struct http_stream *stream;
+	const struct seqmap *map;
+
+	if (!(p->flow->flags & FLOW_HTTP))
+		return;
+	stream = stream_of(http, table, p->flow);
+	map = &stream->map;
+	if (map->count > 0 && p->direction == LUN_REPLY) {
+		packet_set_acknowledgement(p, seqmap_to_client(map, p->acknowledgement));
+		packet_map_sack(p, to_client, map);
+	} else if (map->count > 0) {
+		packet_set_sequence(p, seqmap_to_upstream(map, p->sequence));
+		if ((int32_t)(p->sequence - map->edits[(map->count - 1) % SEQMAP_EDITS].start) > REARM_BYTES)
+			seqmap_add(&stream->map, p->sequence, 0, 0);
+	}
+	if (http->planned)
+		put_head(http, stream, p);
+}

@@ -1,0 +1,86 @@
+/* nat.c - every kind of translation is one difference between two tuples; see track/flow.h. */
+#include "nat/nat.h"
+
+#include "packet/trace.h"
+
+/* Tries of a port search.  With one port in ten free, 240 random tries find one but once in 10^11; a full scan of 64,000
+ * tuples at a cache miss each would hold up everybody else's packets for milliseconds. */
+enum { PORT_TRIES = 128, PORT_TRIES_LEAST = 16 };
+
+/* The range that a source port may be exchanged within: privileged ports stay privileged, as on Linux
+ * (net/netfilter/nf_nat_core.c). */
+static void port_class(uint16_t port, uint16_t *first, uint32_t *count)
+{
+	if (port < 512) {
+		*first = 1;
+		*count = 511;
+	} else if (port < 1024) {
+		*first = 600;
+		*count = 424;
+	} else {
+		*first = 1024;
+		*count = 65536 - 1024;
+	}
+}
+
+/* Whether a flow is seen with `tuple`; one whose time is over counts until the wheel has come by. */
+static bool tuple_taken(const struct flow_table *table, const struct lun_tuple *tuple)
+{
+	enum lun_direction direction;
+
+	return flow_lookup(table, tuple, flow_hash(table, tuple), &direction) != NULL;
+}
+
+static bool search_port(const struct flow_table *table, struct random *random, struct lun_tuple *reply)
+{
+	uint16_t first;
+	uint32_t count;
+
+	port_class(reply->destination_port, &first, &count);
+	for (uint32_t tries = PORT_TRIES; tries >= PORT_TRIES_LEAST; tries /= 2) {
+		uint32_t start = random_below(random, count);
+
+		for (uint32_t i = 0; i < tries; i++) {
+			reply->destination_port = (uint16_t)(first + (start + i) % count);
+			if (!tuple_taken(table, reply))
+				return true;
+		}
+	}
+	return false;
+}
+
+struct lun_tuple nat_wanted_reply(const struct decision *decision, const struct lun_tuple *orig)
+{
+	struct lun_tuple reply = tuple_inverted(orig);
+
+	if (decision->translate) {
+		reply.source = decision->destination;
+		reply.source_port = decision->port;
+	}
+	if (decision->masquerade)
+		reply.destination = decision->source;
+	return reply;
+}
+
+enum lun_reason nat_bind(const struct flow_table *table, struct random *random, const struct decision *decision,
+			 struct lun_tuple tuple[2])
+{
+	tuple[LUN_REPLY] = nat_wanted_reply(decision, &tuple[LUN_ORIG]);
+	if (!tuple_taken(table, &tuple[LUN_REPLY]))
+		return LUN_REASON_none;
+	return search_port(table, random, &tuple[LUN_REPLY]) ? LUN_REASON_none : LUN_REASON_no_free_port;
+}
+
+void nat_apply(struct packet *p)
+{
+	struct lun_tuple leaves = tuple_inverted(&p->flow->tuple[!p->direction]);
+
+	if (tuple_equal(&leaves, &p->tuple))
+		return;
+	packet_set_tuple(p, &leaves);
+	if (p->io->trace) {
+		char before[LUN_TUPLE_TEXT], after[LUN_TUPLE_TEXT];
+
+		TRACE(p, "nat", NULL, "%s -> %s", lun_tuple_format(&p->tuple, before), lun_tuple_format(&leaves, after));
+	}
+}

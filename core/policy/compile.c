@@ -1,0 +1,570 @@
+/* compile.c - struct lun_policy_config to struct lun_policy: checks everything, copies everything, sorts services by name.
+ *
+ * Two passes: the first counts, so that each array is allocated once; the second fills.  After that nothing is written, but the
+ * reference count. */
+#include "base/address.h"
+#include "base/fail.h"
+#include "policy/policy.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* "kind.lua:12: " or "", for the head of a message. */
+#define AT(service) (service)->at ? (service)->at : "", (service)->at ? ": " : ""
+
+static const char *copy_text(struct lun_policy *policy, const char *text)
+{
+	size_t size = text ? strlen(text) + 1 : 0;
+	char *copy = policy->text + policy->text_used;
+
+	if (!text)
+		return NULL;
+	memcpy(copy, text, size);
+	policy->text_used += size;
+	return copy;
+}
+
+/* A copy of an array on the heap: NULL for none, and *failed set when memory is out. */
+static void *copy_array(const void *array, size_t count, size_t size, bool *failed)
+{
+	void *copy = count ? malloc(count * size) : NULL;
+
+	if (copy)
+		memcpy(copy, array, count * size);
+	else if (count)
+		*failed = true;
+	return copy;
+}
+
+#define COPY_ARRAY(array, count, failed) copy_array(array, count, sizeof(*(array)), failed)
+
+static size_t text_size(const char *text)
+{
+	return text ? strlen(text) + 1 : 0;
+}
+
+/* Bytes of text that a service needs, "namespace/name:port" of each port included. */
+static size_t service_text_size(const struct lun_service *service)
+{
+	size_t size = text_size(service->name) + text_size(service->at);
+
+	for (size_t i = 0; i < service->port_count; i++)
+		size += text_size(service->ports[i].name) * 2 + text_size(service->name) + sizeof(":65535");
+	for (size_t i = 0; i < service->header_count; i++)
+		size += text_size(service->headers[i].name) + text_size(service->headers[i].value);
+	return size;
+}
+
+/* ---- checks ---- */
+
+/* A token of RFC 9110, 5.6.2. */
+static bool is_token(const char *text)
+{
+	static const char others[] = "!#$%&'*+-.^_`|~";
+
+	for (const char *at = text; *at; at++) {
+		bool letter = (*at >= 'a' && *at <= 'z') || (*at >= 'A' && *at <= 'Z') || (*at >= '0' && *at <= '9');
+
+		if (!letter && !strchr(others, *at))
+			return false;
+	}
+	return *text != '\0';
+}
+
+static int check_headers(const struct lun_service *service, struct lun_error *error)
+{
+	for (size_t i = 0; i < service->header_count; i++) {
+		const struct lun_header *header = &service->headers[i];
+
+		if (!header->name || !is_token(header->name))
+			return fail(error, LUN_BAD_POLICY,
+				    "%s%sheader name \"%s\" of service \"%s\" is no token (RFC 9110, 5.6.2)", AT(service),
+				    header->name ? header->name : "", service->name);
+		if (!header->value || header->value[strcspn(header->value, "\r\n")])
+			return fail(error, LUN_BAD_POLICY,
+				    "%s%sthe value of header \"%s\" of service \"%s\" holds a line end", AT(service),
+				    header->name, service->name);
+	}
+	return 0;
+}
+
+static int check_ports(const struct lun_service *service, struct lun_error *error)
+{
+	for (size_t i = 0; i < service->port_count; i++) {
+		const struct lun_port *port = &service->ports[i];
+
+		if (port->port == 0)
+			return fail(error, LUN_BAD_POLICY, "%s%sservice \"%s\" has a port 0, expected 1 to 65535",
+				    AT(service), service->name);
+		if (port->protocol && port->protocol != LUN_TCP && port->protocol != LUN_UDP && port->protocol != LUN_SCTP)
+			return fail(error, LUN_BAD_POLICY,
+				    "%s%sservice \"%s\" has a port of protocol %u, expected TCP, UDP or SCTP", AT(service),
+				    service->name, port->protocol);
+	}
+	return 0;
+}
+
+static int check_service(const struct lun_service *service, struct lun_error *error)
+{
+	if (!service->name || !*service->name)
+		return fail(error, LUN_BAD_POLICY, "%s%sa service has no name", AT(service));
+	if (strlen(service->name) >= LUN_NAME_SIZE / 2)
+		return fail(error, LUN_BAD_POLICY, "%s%sthe name of service \"%.40s...\" is longer than %d bytes",
+			    AT(service), service->name, LUN_NAME_SIZE / 2 - 1);
+	if (service->port_count == 0)
+		return fail(error, LUN_BAD_POLICY, "%s%sservice \"%s\" has no ports", AT(service), service->name);
+	if (check_ports(service, error) < 0)
+		return LUN_BAD_POLICY;
+	return check_headers(service, error);
+}
+
+/* ---- endpoints ---- */
+
+static bool endpoint_is_local(const struct lun_policy *policy, const struct lun_endpoint *endpoint)
+{
+	return endpoint->node && policy->node.name && strcmp(endpoint->node, policy->node.name) == 0;
+}
+
+/* Appends the ready endpoints of one family, local or not. */
+static uint32_t add_endpoints(struct lun_policy *policy, const struct lun_service *from, const struct lun_port *port,
+			      bool v4, bool local)
+{
+	uint32_t added = 0;
+
+	for (size_t i = 0; i < from->endpoint_count; i++) {
+		const struct lun_endpoint *endpoint = &from->endpoints[i];
+		uint16_t target = port->target_port ? port->target_port : port->port;
+
+		if (endpoint->not_ready || lun_address_is_v4(&endpoint->address) != v4 ||
+		    endpoint_is_local(policy, endpoint) != local)
+			continue;
+		policy->endpoints[policy->endpoint_count++] =
+			(struct endpoint) { .address = endpoint->address, .port = endpoint->port ? endpoint->port : target };
+		added++;
+	}
+	return added;
+}
+
+static void fill_endpoints(struct lun_policy *policy, const struct lun_service *from, const struct lun_port *port,
+			   struct service_port *into)
+{
+	for (int family = 0; family < 2; family++) {
+		struct endpoint_list *list = &into->endpoints[family];
+
+		list->first = policy->endpoint_count;
+		list->local_count = add_endpoints(policy, from, port, family == 0, true);
+		list->count = list->local_count + add_endpoints(policy, from, port, family == 0, false);
+	}
+}
+
+/* ---- frontends ---- */
+
+static uint32_t frontend_hash(const struct lun_policy *policy, const struct lun_address *address, uint32_t rest)
+{
+	uint8_t bytes[20];
+
+	memcpy(bytes, address, 16);
+	memcpy(bytes + 16, &rest, 4);
+	return (uint32_t)hash_bytes(&policy->key, bytes, sizeof(bytes)) & (policy->map_size - 1);
+}
+
+static uint32_t port_word(uint16_t port, uint8_t protocol)
+{
+	return (uint32_t)protocol << 16 | port;
+}
+
+const struct frontend *policy_find(const struct lun_policy *policy, const struct lun_address *address, uint16_t port,
+				   uint8_t protocol)
+{
+	for (uint32_t at = frontend_hash(policy, address, port_word(port, protocol)); policy->map[at];
+	     at = (at + 1) & (policy->map_size - 1)) {
+		const struct frontend *frontend = &policy->frontends[policy->map[at] - 1];
+
+		if (frontend->port == port && frontend->protocol == protocol && address_equal(&frontend->address, address))
+			return frontend;
+	}
+	return NULL;
+}
+
+bool policy_holds_cluster_ip(const struct lun_policy *policy, const struct lun_address *address)
+{
+	for (uint32_t at = frontend_hash(policy, address, 0); policy->cluster_ips[at];
+	     at = (at + 1) & (policy->map_size - 1))
+		if (address_equal(&policy->frontends[policy->cluster_ips[at] - 1].address, address))
+			return true;
+	return false;
+}
+
+static void map_put(const struct lun_policy *policy, uint32_t *map, uint32_t at, uint32_t frontend)
+{
+	while (map[at])
+		at = (at + 1) & (policy->map_size - 1);
+	map[at] = frontend + 1;
+}
+
+/* Adds an (address, port, protocol).  One that the same service has already is kept as it is: an external IP may equal a
+ * load balancer IP. */
+static int add_frontend(struct lun_policy *policy, const struct lun_address *address, uint16_t port, uint32_t service_port,
+			enum lun_via via, struct lun_error *error)
+{
+	const struct service_port *owner = &policy->ports[service_port];
+	const struct frontend *other = policy_find(policy, address, port, owner->protocol);
+	struct frontend frontend = {
+		.address = *address, .port = port, .protocol = owner->protocol, .service_port = service_port
+	};
+	uint32_t number = policy->frontend_count;
+	char text[LUN_ADDRESS_TEXT];
+
+	if (other && policy->ports[other->service_port].service == owner->service && other->service_port == service_port)
+		return 0;
+	if (other)
+		return fail(error, LUN_BAD_POLICY, "%s%s%s %s of \"%s\" belongs to \"%s\" already", AT(owner->service),
+			    lun_protocol_name(owner->protocol), lun_endpoint_format(address, port, text), owner->text,
+			    policy->ports[other->service_port].text);
+	frontend.via = (uint8_t)via;
+	policy->frontends[policy->frontend_count++] = frontend;
+	map_put(policy, policy->map, frontend_hash(policy, address, port_word(port, owner->protocol)), number);
+	if (via == LUN_VIA_cluster_ip)
+		map_put(policy, policy->cluster_ips, frontend_hash(policy, address, 0), number);
+	return 0;
+}
+
+static bool any_prefix_holds(const struct lun_prefix *prefixes, size_t count, const struct lun_address *address)
+{
+	for (size_t i = 0; i < count; i++)
+		if (lun_prefix_holds(&prefixes[i], address))
+			return true;
+	return false;
+}
+
+/* Whether NodePorts are served on a node address: those that the prefixes hold (R26), else the primary one of each family
+ * where service_ranges is set, else all. */
+static bool serves_node_ports(const struct lun_node *node, size_t number)
+{
+	const struct lun_address *address = &node->addresses[number];
+
+	if (address_is_loopback(address))
+		return false; /* localhost is a setting of its own, R28 */
+	if (node->node_port_address_count)
+		return any_prefix_holds(node->node_port_addresses, node->node_port_address_count, address);
+	if (!node->service_range_count)
+		return true;
+	for (size_t i = 0; i < number; i++)
+		if (lun_address_is_v4(&node->addresses[i]) == lun_address_is_v4(address))
+			return false;
+	return true;
+}
+
+/* R27, R28. */
+static bool serves_localhost(const struct lun_node *node)
+{
+	static const struct lun_address localhost = { { [10] = 0xff, [11] = 0xff, [12] = 127, [15] = 1 } };
+
+	if (node->localhost_node_ports == LUN_OFF ||
+	    (node->localhost_node_ports == LUN_DEFAULT && node->service_range_count))
+		return false;
+	return !node->node_port_address_count ||
+	       any_prefix_holds(node->node_port_addresses, node->node_port_address_count, &localhost);
+}
+
+static int add_node_port(struct lun_policy *policy, uint16_t port, uint32_t service_port, struct lun_error *error)
+{
+	static const struct lun_address localhost = { { [10] = 0xff, [11] = 0xff, [12] = 127, [15] = 1 } };
+	const struct lun_node *node = &policy->node;
+	int result = 0;
+
+	for (size_t i = 0; i < node->address_count && result == 0; i++)
+		if (serves_node_ports(node, i))
+			result = add_frontend(policy, &node->addresses[i], port, service_port, LUN_VIA_node_port, error);
+	if (result == 0 && serves_localhost(node))
+		result = add_frontend(policy, &localhost, port, service_port, LUN_VIA_node_port, error);
+	return result;
+}
+
+static int add_frontends_of(struct lun_policy *policy, const struct lun_address *addresses, size_t count,
+			    uint32_t service_port, enum lun_via via, struct lun_error *error)
+{
+	for (size_t i = 0; i < count; i++) {
+		int result = add_frontend(policy, &addresses[i], policy->ports[service_port].port, service_port, via, error);
+
+		if (result < 0)
+			return result;
+	}
+	return 0;
+}
+
+static int fill_frontends(struct lun_policy *policy, const struct lun_service *from, const struct lun_port *port,
+			  uint32_t number, struct lun_error *error)
+{
+	int result = add_frontends_of(policy, from->cluster_ips, from->cluster_ip_count, number, LUN_VIA_cluster_ip, error);
+
+	if (result == 0)
+		result = add_frontends_of(policy, from->load_balancer_ips, from->load_balancer_ip_count, number,
+					  LUN_VIA_load_balancer_ip, error);
+	if (result == 0)
+		result = add_frontends_of(policy, from->external_ips, from->external_ip_count, number, LUN_VIA_external_ip,
+					  error);
+	if (result == 0 && port->node_port)
+		result = add_node_port(policy, port->node_port, number, error);
+	return result;
+}
+
+/* ---- services ---- */
+
+static const char *port_text(struct lun_policy *policy, const char *service, const struct lun_port *port)
+{
+	char *text = policy->text + policy->text_used;
+
+	if (port->name)
+		policy->text_used += (size_t)sprintf(text, "%s:%s", service, port->name) + 1;
+	else
+		policy->text_used += (size_t)sprintf(text, "%s:%u", service, port->port) + 1;
+	return text;
+}
+
+static int fill_headers(struct lun_policy *policy, const struct lun_service *from, struct service *into)
+{
+	bool failed = false;
+
+	into->headers = COPY_ARRAY(from->headers, from->header_count, &failed);
+	if (failed)
+		return LUN_NO_MEMORY;
+	into->header_count = from->header_count;
+	for (size_t i = 0; i < from->header_count; i++)
+		into->headers[i] = (struct lun_header) { .name = copy_text(policy, from->headers[i].name),
+							 .value = copy_text(policy, from->headers[i].value) };
+	return 0;
+}
+
+static int fill_service(struct lun_policy *policy, const struct lun_service *from, struct service *into,
+			struct lun_error *error)
+{
+	bool failed = false;
+	int result = 0;
+
+	*into = (struct service) { .name = copy_text(policy, from->name), .at = copy_text(policy, from->at) };
+	into->first_port = policy->port_count;
+	into->port_count = (uint32_t)from->port_count;
+	into->balance = from->balance;
+	into->masquerade = from->masquerade;
+	into->external_local = from->external_local;
+	into->internal_local = from->internal_local;
+	into->load_balancer_ips = COPY_ARRAY(from->load_balancer_ips, from->load_balancer_ip_count, &failed);
+	into->load_balancer_ip_count = from->load_balancer_ip_count;
+	into->source_ranges = COPY_ARRAY(from->load_balancer_source_ranges, from->load_balancer_source_range_count, &failed);
+	into->source_range_count = from->load_balancer_source_range_count;
+	if (failed || fill_headers(policy, from, into) < 0)
+		return fail(error, LUN_NO_MEMORY, "out of memory");
+	for (size_t i = 0; i < policy->node.address_count; i++)
+		into->ranges_hold_node |=
+			any_prefix_holds(into->source_ranges, into->source_range_count, &policy->node.addresses[i]);
+	for (size_t i = 0; i < from->port_count && result == 0; i++) {
+		const struct lun_port *port = &from->ports[i];
+		struct service_port *service_port = &policy->ports[policy->port_count];
+
+		*service_port = (struct service_port) { .service = into,
+							.text = port_text(policy, into->name, port),
+							.name = copy_text(policy, port->name),
+							.port = port->port,
+							.protocol = port->protocol ? port->protocol : LUN_TCP };
+		fill_endpoints(policy, from, port, service_port);
+		result = fill_frontends(policy, from, port, policy->port_count++, error);
+	}
+	return result;
+}
+
+static int fill_node(struct lun_policy *policy, const struct lun_node *from)
+{
+	struct lun_node *node = &policy->node;
+	bool failed = false;
+
+	*node = *from;
+	node->name = copy_text(policy, from->name);
+	node->addresses = COPY_ARRAY(from->addresses, from->address_count, &failed);
+	node->pods = COPY_ARRAY(from->pods, from->pod_count, &failed);
+	node->service_ranges = COPY_ARRAY(from->service_ranges, from->service_range_count, &failed);
+	node->node_port_addresses = COPY_ARRAY(from->node_port_addresses, from->node_port_address_count, &failed);
+	node->masquerade_addresses = COPY_ARRAY(from->masquerade_addresses, from->masquerade_address_count, &failed);
+	return failed ? LUN_NO_MEMORY : 0;
+}
+
+struct sizes {
+	size_t text, ports, endpoints, frontends;
+};
+
+static int measure(const struct lun_policy_config *config, struct sizes *sizes, struct lun_error *error)
+{
+	*sizes = (struct sizes) { .text = text_size(config->node.name) };
+	for (size_t i = 0; i < config->service_count; i++) {
+		const struct lun_service *service = &config->services[i];
+		size_t addresses = service->cluster_ip_count + service->external_ip_count + service->load_balancer_ip_count;
+		int result = check_service(service, error);
+
+		if (result < 0)
+			return result;
+		sizes->text += service_text_size(service);
+		sizes->ports += service->port_count;
+		sizes->endpoints += service->port_count * service->endpoint_count;
+		sizes->frontends += service->port_count * (addresses + config->node.address_count + 1);
+	}
+	if (sizes->endpoints > UINT32_MAX / 2 || sizes->frontends > UINT32_MAX / 8)
+		return fail(error, LUN_BAD_POLICY, "the policy has too many services: %zu frontends, %zu endpoints",
+			    sizes->frontends, sizes->endpoints);
+	return 0;
+}
+
+static int allocate(struct lun_policy *policy, const struct lun_policy_config *config, const struct sizes *sizes)
+{
+	for (policy->map_size = 4; policy->map_size < sizes->frontends * 2;)
+		policy->map_size *= 2;
+	policy->text = malloc(sizes->text + 1);
+	policy->services = calloc(config->service_count + 1, sizeof(*policy->services));
+	policy->ports = calloc(sizes->ports + 1, sizeof(*policy->ports));
+	policy->endpoints = calloc(sizes->endpoints + 1, sizeof(*policy->endpoints));
+	policy->frontends = calloc(sizes->frontends + 1, sizeof(*policy->frontends));
+	policy->map = calloc(policy->map_size, sizeof(*policy->map));
+	policy->cluster_ips = calloc(policy->map_size, sizeof(*policy->cluster_ips));
+	if (!policy->text || !policy->services || !policy->ports || !policy->endpoints || !policy->frontends ||
+	    !policy->map || !policy->cluster_ips)
+		return LUN_NO_MEMORY;
+	return 0;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp((*(const struct lun_service *const *)a)->name, (*(const struct lun_service *const *)b)->name);
+}
+
+/* Fills services in the order of their names, so that a name is found by bisection; frontends follow, in the same order. */
+static int fill(struct lun_policy *policy, const struct lun_policy_config *config, struct lun_error *error)
+{
+	const struct lun_service **sorted = malloc((config->service_count + 1) * sizeof(const struct lun_service *));
+	int result = sorted && fill_node(policy, &config->node) == 0 ? 0 : fail(error, LUN_NO_MEMORY, "out of memory");
+
+	for (size_t i = 0; i < config->service_count && sorted; i++)
+		sorted[i] = &config->services[i];
+	if (sorted)
+		qsort(sorted, config->service_count, sizeof(*sorted), by_name);
+	for (size_t i = 0; i < config->service_count && result == 0; i++) {
+		if (i > 0 && by_name(&sorted[i - 1], &sorted[i]) == 0)
+			result = fail(error, LUN_BAD_POLICY, "%s%sservice \"%s\" is declared twice", AT(sorted[i]),
+				      sorted[i]->name);
+		else
+			result = fill_service(policy, sorted[i], &policy->services[policy->service_count++], error);
+	}
+	free(sorted);
+	return result;
+}
+
+static void policy_free(struct lun_policy *policy)
+{
+	for (size_t i = 0; i < policy->service_count; i++) {
+		free(policy->services[i].load_balancer_ips);
+		free(policy->services[i].source_ranges);
+		free(policy->services[i].headers);
+	}
+	free((void *)policy->node.addresses);
+	free((void *)policy->node.pods);
+	free((void *)policy->node.service_ranges);
+	free((void *)policy->node.node_port_addresses);
+	free((void *)policy->node.masquerade_addresses);
+	free(policy->intercept);
+	free(policy->text);
+	free(policy->services);
+	free(policy->ports);
+	free(policy->endpoints);
+	free(policy->frontends);
+	free(policy->map);
+	free(policy->cluster_ips);
+	free(policy);
+}
+
+int lun_policy_new(struct lun_policy **made, const struct lun_policy_config *config, struct lun_error *error)
+{
+	static const uint64_t seed[2] = { 0x6c756e65747465,
+					  0x6d6170 }; /* the map's keys are the policy's own, not a sender's */
+	struct lun_policy *policy = calloc(1, sizeof(*policy));
+	struct sizes sizes;
+	bool failed = false;
+	int result;
+
+	if (!policy)
+		return fail(error, LUN_NO_MEMORY, "out of memory");
+	policy->references = 1;
+	hash_key_init(&policy->key, seed);
+	result = measure(config, &sizes, error);
+	if (result == 0 && allocate(policy, config, &sizes) < 0)
+		result = fail(error, LUN_NO_MEMORY, "out of memory");
+	if (result == 0)
+		result = fill(policy, config, error);
+	policy->intercept = COPY_ARRAY(config->intercept, config->intercept_count, &failed);
+	policy->intercept_count = config->intercept_count;
+	if (result == 0 && failed)
+		result = fail(error, LUN_NO_MEMORY, "out of memory");
+	if (result < 0) {
+		policy_free(policy);
+		return result;
+	}
+	policy->hooks = config->hooks;
+	*made = policy;
+	return 0;
+}
+
+void lun_policy_ref(struct lun_policy *policy)
+{
+	policy->references++;
+}
+
+void lun_policy_unref(struct lun_policy *policy)
+{
+	if (!policy || --policy->references > 0)
+		return;
+	if (policy->hooks.free)
+		policy->hooks.free(policy->hooks.user);
+	policy_free(policy);
+}
+
+const struct service *policy_service(const struct lun_policy *policy, const char *name)
+{
+	size_t low = 0, high = policy->service_count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		int order = strcmp(name, policy->services[middle].name);
+
+		if (order == 0)
+			return &policy->services[middle];
+		if (order < 0)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return NULL;
+}
+
+bool lun_policy_frontend(const struct lun_policy *policy, size_t index, struct lun_frontend *frontend)
+{
+	const struct frontend *from = &policy->frontends[index];
+	const struct service_port *port;
+
+	if (index >= policy->frontend_count)
+		return false;
+	port = &policy->ports[from->service_port];
+	*frontend = (struct lun_frontend) { .address = from->address,
+					    .port = from->port,
+					    .protocol = from->protocol,
+					    .via = (enum lun_via)from->via,
+					    .service = port->text,
+					    .at = port->service->at,
+					    .endpoint_count = port->endpoints[!lun_address_is_v4(&from->address)].count };
+	return true;
+}
+
+bool lun_policy_endpoint(const struct lun_policy *policy, size_t index, struct lun_address *address)
+{
+	if (index >= policy->endpoint_count)
+		return false;
+	*address = policy->endpoints[index].address;
+	return true;
+}

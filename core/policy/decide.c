@@ -1,0 +1,393 @@
+/* decide.c - the rules for the first packet of a flow, in the order in which they are asked:
+ *
+ *	the script, if this destination is one it sees;
+ *	the frontend of the destination: none, and the address is left alone or refused (R30, R31, R32);
+ *	source ranges (R22 to R24);
+ *	which endpoints may be had (R1, R10 to R21);
+ *	one of them;
+ *	whether the source must be masqueraded (R4 to R9). */
+#include "base/address.h"
+#include "packet/trace.h"
+#include "policy/policy.h"
+
+#include <stdio.h>
+
+/* Who opens the flow. */
+enum client { CLIENT_OUTSIDE, CLIENT_POD, CLIENT_NODE };
+
+/* All that a decision is made from, and the decision. */
+struct question {
+	const struct lun_policy *policy;
+	struct balance_state *states;
+	struct random *random;
+	struct packet *packet;
+	struct decision *decision;
+	const struct service_port *port;
+	enum lun_via via;
+	enum client client;
+	enum lun_masquerade masquerade; /* asked for by service or script */
+};
+
+static bool any_holds(const struct lun_prefix *prefixes, size_t count, const struct lun_address *address)
+{
+	for (size_t i = 0; i < count; i++)
+		if (lun_prefix_holds(&prefixes[i], address))
+			return true;
+	return false;
+}
+
+static bool any_equals(const struct lun_address *addresses, size_t count, const struct lun_address *address)
+{
+	for (size_t i = 0; i < count; i++)
+		if (address_equal(&addresses[i], address))
+			return true;
+	return false;
+}
+
+static enum client client_of(const struct lun_node *node, const struct lun_address *source)
+{
+	if (address_is_loopback(source) || any_equals(node->addresses, node->address_count, source))
+		return CLIENT_NODE;
+	return any_holds(node->pods, node->pod_count, source) ? CLIENT_POD : CLIENT_OUTSIDE;
+}
+
+static void refuse(struct question *q, enum lun_verdict verdict, enum lun_reason reason, const char *at)
+{
+	q->decision->verdict = verdict;
+	q->decision->reason = reason;
+	TRACE(q->packet, "service", at, "%s: %s", lun_verdict_name(verdict), lun_reason_text(reason));
+}
+
+/* ---- masquerade ---- */
+
+/* Why the source is masqueraded, or NULL; *kept says why it is not. */
+static const char *masquerade_reason(const struct question *q, const struct lun_address *endpoint, const char **kept)
+{
+	const struct lun_node *node = &q->policy->node;
+	bool local = q->port && q->port->service->external_local;
+
+	if (q->masquerade == LUN_MASQUERADE_ALWAYS)
+		return "the policy says always";
+	*kept = "the policy says never";
+	if (q->masquerade == LUN_MASQUERADE_NEVER)
+		return NULL;
+	if (address_equal(&q->packet->tuple.source, endpoint))
+		return "hairpin: the endpoint is the client itself (R5)";
+	if (address_is_loopback(&q->packet->tuple.source))
+		return "the client is on a loopback address (R27)";
+	if (q->via == LUN_VIA_script && !q->port) {
+		*kept = "the script named the endpoint itself";
+		return NULL;
+	}
+	if (q->via != LUN_VIA_cluster_ip && q->via != LUN_VIA_script) {
+		if (!local)
+			return "external traffic policy Cluster (R9)";
+		*kept = "external traffic policy Local (R10, R11)";
+		return q->client == CLIENT_NODE ? "external traffic policy Local, from the node itself (R12)" : NULL;
+	}
+	if (node->masquerade_all)
+		return "masquerade_all (R8)";
+	*kept = "which sources are local is unknown (R7)";
+	if (node->pod_count == 0)
+		return NULL;
+	*kept = "the client is a pod (R4)";
+	return q->client == CLIENT_POD ? NULL : "the client is not a pod (R6)";
+}
+
+bool policy_names_masquerade(const struct lun_policy *policy, bool v4)
+{
+	for (size_t i = 0; i < policy->node.masquerade_address_count; i++)
+		if (lun_address_is_v4(&policy->node.masquerade_addresses[i]) == v4)
+			return true;
+	return false;
+}
+
+/* The address to masquerade with: one per client among those of the endpoint's family (RFC 4787 REQ-2, paired), or the primary
+ * address.  Unspecified if there is none. */
+static struct lun_address masquerade_address(const struct lun_policy *policy, const struct lun_address *client,
+					     const struct lun_address *endpoint)
+{
+	const struct lun_node *node = &policy->node;
+	bool v4 = lun_address_is_v4(endpoint);
+	uint32_t count = 0, wanted;
+
+	for (size_t i = 0; i < node->masquerade_address_count; i++)
+		count += lun_address_is_v4(&node->masquerade_addresses[i]) == v4;
+	wanted = count ? (uint32_t)(hash_bytes(&policy->key, client, sizeof(*client)) % count) : 0;
+	for (size_t i = 0; i < node->masquerade_address_count; i++)
+		if (lun_address_is_v4(&node->masquerade_addresses[i]) == v4 && wanted-- == 0)
+			return node->masquerade_addresses[i];
+	for (size_t i = 0; i < node->address_count; i++)
+		if (lun_address_is_v4(&node->addresses[i]) == v4)
+			return node->addresses[i];
+	return (struct lun_address) { { 0 } };
+}
+
+static void decide_masquerade(struct question *q, const struct lun_address *endpoint)
+{
+	const char *kept = "", *why = masquerade_reason(q, endpoint, &kept);
+	struct lun_trace *trace = q->packet->io->trace;
+	char text[LUN_ADDRESS_TEXT];
+
+	q->decision->masquerade = why != NULL;
+	if (why)
+		q->decision->source = masquerade_address(q->policy, &q->packet->tuple.source, endpoint);
+	if (!trace)
+		return;
+	trace->masquerade = q->decision->masquerade;
+	snprintf(trace->masquerade_why, sizeof(trace->masquerade_why), "%s", why ? why : kept);
+	if (why)
+		TRACE(q->packet, "masquerade", NULL, "source becomes %s: %s", lun_address_format(&q->decision->source, text),
+		      why);
+	else
+		TRACE(q->packet, "masquerade", NULL, "source kept: %s", kept);
+}
+
+/* ---- endpoints ---- */
+
+/* How many of the list's endpoints, from its first on, this client may get; 0 with the decision made if none. */
+static uint32_t usable_endpoints(struct question *q, const struct endpoint_list *list)
+{
+	const struct service *service = q->port->service;
+	bool external = q->via != LUN_VIA_cluster_ip && q->via != LUN_VIA_script;
+	/* R16; R10 to R13: pods and the node itself reach all endpoints, as if they had gone out and come back in. */
+	bool local = external ? service->external_local && q->client == CLIENT_OUTSIDE : service->internal_local;
+
+	if (list->count == 0)
+		refuse(q, LUN_REJECT, LUN_REASON_no_endpoint, service->at); /* R19 */
+	else if (local && list->local_count == 0)
+		refuse(q, LUN_DROP, LUN_REASON_no_local_endpoint, service->at); /* R14, R17 */
+	else
+		return local ? list->local_count : list->count;
+	return 0;
+}
+
+static void trace_candidates(struct question *q, const struct endpoint *endpoints, uint32_t count)
+{
+	struct lun_trace *trace = q->packet->io->trace;
+
+	trace->candidate_count = count;
+	for (uint32_t i = 0; i < count && i < trace->candidate_capacity; i++)
+		trace->candidates[i] = (struct lun_candidate) { .address = endpoints[i].address,
+								.port = endpoints[i].port,
+								.probability = 1.0 / count };
+}
+
+static void decide_endpoint(struct question *q)
+{
+	const struct service_port *port = q->port;
+	const struct endpoint_list *list = &port->endpoints[!lun_address_is_v4(&q->packet->tuple.destination)];
+	const struct endpoint *endpoints = &q->policy->endpoints[list->first];
+	uint32_t number = (uint32_t)(port - q->policy->ports), count = usable_endpoints(q, list), chosen;
+	char text[LUN_ADDRESS_TEXT];
+
+	if (count == 0)
+		return;
+	if (q->packet->io->trace)
+		trace_candidates(q, endpoints, count);
+	chosen = balance_choose(port->service->balance, &q->states[number], q->random, count);
+	TRACE(q->packet, "balance", port->service->at, "%s of %u: %s", balance_name(port->service->balance), count,
+	      lun_endpoint_format(&endpoints[chosen].address, endpoints[chosen].port, text));
+	q->decision->translate = true;
+	q->decision->destination = endpoints[chosen].address;
+	q->decision->port = endpoints[chosen].port;
+	q->decision->service_port = number;
+	q->decision->http = port->service->header_count > 0 && port->protocol == LUN_TCP;
+	decide_masquerade(q, &endpoints[chosen].address);
+}
+
+/* ---- the map ---- */
+
+/* R22, R24. */
+static bool source_may_use(const struct question *q)
+{
+	const struct service *service = q->port->service;
+	const struct lun_address *source = &q->packet->tuple.source;
+
+	if (q->via != LUN_VIA_load_balancer_ip || service->source_range_count == 0)
+		return true;
+	return any_holds(service->source_ranges, service->source_range_count, source) ||
+	       (service->ranges_hold_node &&
+		any_equals(service->load_balancer_ips, service->load_balancer_ip_count, source));
+}
+
+static void set_port(struct question *q, const struct service_port *port, enum lun_via via)
+{
+	struct lun_trace *trace = q->packet->io->trace;
+
+	q->port = port;
+	q->via = via;
+	q->masquerade = port->service->masquerade;
+	if (trace) {
+		trace->via = via;
+		snprintf(trace->service, sizeof(trace->service), "%s", port->text);
+		TRACE(q->packet, "service", port->service->at, "%s, reached by %s", port->text, lun_via_name(via));
+	}
+}
+
+/* No service is here: R30, R31, R32. */
+static void decide_nobody(struct question *q)
+{
+	const struct lun_node *node = &q->policy->node;
+	const struct lun_address *destination = &q->packet->tuple.destination;
+
+	if (node->service_range_count == 0)
+		TRACE(q->packet, "service", NULL, "no service has this address, port and protocol: left alone (R32)");
+	else if (policy_holds_cluster_ip(q->policy, destination))
+		refuse(q, LUN_REJECT, LUN_REASON_undefined_port, NULL);
+	else if (any_holds(node->service_ranges, node->service_range_count, destination))
+		refuse(q, LUN_DROP, LUN_REASON_unallocated, NULL);
+	else
+		TRACE(q->packet, "service", NULL, "no service has this address, port and protocol: left alone (R32)");
+}
+
+static void decide_by_map(struct question *q, const struct frontend *frontend)
+{
+	if (!frontend) {
+		decide_nobody(q);
+		return;
+	}
+	set_port(q, &q->policy->ports[frontend->service_port], (enum lun_via)frontend->via);
+	if (!source_may_use(q))
+		refuse(q, LUN_DROP, LUN_REASON_source_range, q->port->service->at);
+	else
+		decide_endpoint(q);
+}
+
+/* ---- the script ---- */
+
+/* The port of `service` that a flow found at `from` (or NULL) is forwarded to: the same name or number, else the first of the
+ * protocol; NULL if there is none. */
+static const struct service_port *forward_port(const struct lun_policy *policy, const struct service *service,
+					       const struct service_port *from, const struct lun_tuple *tuple)
+{
+	const struct service_port *ports = &policy->ports[service->first_port], *first = NULL;
+	uint16_t number = from ? from->port : tuple->destination_port;
+
+	for (uint32_t i = 0; i < service->port_count; i++) {
+		if (ports[i].protocol != tuple->protocol)
+			continue;
+		if (from && from->name && ports[i].name && strcmp(from->name, ports[i].name) == 0)
+			return &ports[i];
+		if (!first || (ports[i].port == number && first->port != number))
+			first = &ports[i];
+	}
+	return first;
+}
+
+static void script_said(struct question *q, const struct lun_decision *answer, enum lun_verdict verdict,
+			enum lun_reason reason)
+{
+	struct lun_trace *trace = q->packet->io->trace;
+
+	q->decision->verdict = verdict;
+	q->decision->reason = reason;
+	TRACE(q->packet, "script", answer->at, "%s%s%s", lun_verdict_name(verdict), answer->why ? ": " : "",
+	      answer->why ? answer->why : "");
+	if (trace && answer->why)
+		snprintf(trace->reason, sizeof(trace->reason), "%s", answer->why);
+}
+
+/* False: the answer cannot be followed, the map has to decide. */
+static bool script_forward(struct question *q, const struct lun_decision *answer, const struct frontend *frontend)
+{
+	const struct service *service = answer->service ? policy_service(q->policy, answer->service) : NULL;
+	const struct service_port *from = frontend ? &q->policy->ports[frontend->service_port] : NULL;
+	const struct service_port *port = service ? forward_port(q->policy, service, from, &q->packet->tuple) : NULL;
+
+	if (!port) {
+		q->decision->reason = LUN_REASON_policy_error;
+		TRACE(q->packet, "script", answer->at, "forward to \"%s\", which has no such port: the map decides",
+		      answer->service ? answer->service : "");
+		return false;
+	}
+	TRACE(q->packet, "script", answer->at, "forward to %s", port->text);
+	set_port(q, port, LUN_VIA_script);
+	if (frontend)
+		q->via = (enum lun_via)frontend->via; /* masqueraded as it would have been; the trace says "script" */
+	if (answer->masquerade != LUN_MASQUERADE_AUTO)
+		q->masquerade = answer->masquerade;
+	decide_endpoint(q);
+	return true;
+}
+
+static bool script_dnat(struct question *q, const struct lun_decision *answer)
+{
+	struct lun_trace *trace = q->packet->io->trace;
+	uint16_t port = answer->port ? answer->port : q->packet->tuple.destination_port;
+	char text[LUN_ADDRESS_TEXT];
+
+	if (lun_address_is_v4(&answer->address) != lun_address_is_v4(&q->packet->tuple.destination)) {
+		q->decision->reason = LUN_REASON_policy_error;
+		TRACE(q->packet, "script", answer->at, "dnat to the other address family: the map decides");
+		return false;
+	}
+	TRACE(q->packet, "script", answer->at, "dnat to %s", lun_endpoint_format(&answer->address, port, text));
+	q->via = LUN_VIA_script;
+	q->masquerade = answer->masquerade;
+	if (trace) {
+		trace->via = LUN_VIA_script;
+		trace_candidates(q, &(struct endpoint) { .address = answer->address, .port = port }, 1);
+	}
+	q->decision->translate = true;
+	q->decision->destination = answer->address;
+	q->decision->port = port;
+	decide_masquerade(q, &answer->address);
+	return true;
+}
+
+/* Asks the script.  True: it decided. */
+static bool decide_by_script(struct question *q, const struct frontend *frontend)
+{
+	const struct lun_policy *policy = q->policy;
+	const struct service_port *port = frontend ? &policy->ports[frontend->service_port] : NULL;
+	struct lun_new_flow flow = { .tuple = q->packet->tuple };
+	struct lun_decision answer = { .action = LUN_ACTION_MAP };
+
+	if (!policy->hooks.flow ||
+	    (!frontend && !any_holds(policy->intercept, policy->intercept_count, &q->packet->tuple.destination)))
+		return false;
+	if (port) {
+		flow.service = port->service->name;
+		flow.port = port->name;
+		flow.via = (enum lun_via)frontend->via;
+	}
+	if (policy->hooks.flow(policy->hooks.user, &flow, &answer) < 0) {
+		q->decision->reason = LUN_REASON_policy_error;
+		TRACE(q->packet, "script", NULL, "the hook failed: the map decides");
+		return false;
+	}
+	switch (answer.action) {
+	case LUN_ACTION_MAP:
+		return false;
+	case LUN_ACTION_ACCEPT:
+		script_said(q, &answer, LUN_ACCEPT, LUN_REASON_none);
+		return true;
+	case LUN_ACTION_DROP:
+		script_said(q, &answer, LUN_DROP, LUN_REASON_policy_drop);
+		return true;
+	case LUN_ACTION_REJECT:
+		script_said(q, &answer, LUN_REJECT, LUN_REASON_policy_reject);
+		return true;
+	case LUN_ACTION_FORWARD:
+		return script_forward(q, &answer, frontend);
+	case LUN_ACTION_DNAT:
+		return script_dnat(q, &answer);
+	}
+	return false;
+}
+
+void policy_decide(const struct lun_policy *policy, struct balance_state *states, struct random *random, struct packet *p,
+		   struct decision *decision)
+{
+	struct question q = { .policy = policy, .states = states, .random = random, .packet = p, .decision = decision };
+	const struct frontend *frontend;
+
+	*decision = (struct decision) { .verdict = LUN_ACCEPT, .service_port = DECISION_NO_PORT };
+	if (!policy)
+		return;
+	frontend = policy_find(policy, &p->tuple.destination, p->tuple.destination_port, p->tuple.protocol);
+	q.client = client_of(&policy->node, &p->tuple.source);
+	if (!decide_by_script(&q, frontend))
+		decide_by_map(&q, frontend);
+}

@@ -1,0 +1,20 @@
+/* decision.h - what the policy said of a new flow: a value, copied into the flow. */
+#ifndef LUNETTE_TRACK_DECISION_H
+#define LUNETTE_TRACK_DECISION_H
+
+#include <lunette/lunette.h>
+
+enum { DECISION_NO_PORT = UINT32_MAX };
+
+struct decision {
+	enum lun_verdict verdict; /* ACCEPT, DROP or REJECT */
+	enum lun_reason reason;   /* of DROP and REJECT */
+	bool translate;           /* to `destination`:`port` */
+	bool masquerade;          /* from `source`, any free port; unspecified: whatever the kernel takes */
+	bool http;                /* the service edits request heads */
+	struct lun_address destination, source;
+	uint16_t port;
+	uint32_t service_port; /* index in the policy, or DECISION_NO_PORT */
+};
+
+#endif

@@ -1,0 +1,145 @@
+/* flow.h - one tracked connection, and the table of all of them.
+ *
+ * NAT is two tuples: a flow stores the tuple that a packet of each direction carries *when it reaches us*; what it must carry
+ * when it leaves is the other one inverted.  There is no other table of translations.
+ *
+ * A flow is two records at the same index of two arrays.  `struct flow`, two cache lines, is all that a packet of a known UDP
+ * flow touches; `struct flow_more` has what is needed when it opens, ends, or speaks TCP.  Flows refer to each other by index,
+ * and the world refers to a flow by an id that holds a generation, so that an id kept too long finds nothing.
+ *
+ * Life: flow_open takes a record and indexes both tuples; flow_rekey may replace the reply tuple; flow_end takes it out of the
+ * index and the wheel and frees the record.  Nothing else does. */
+#ifndef LUNETTE_TRACK_FLOW_H
+#define LUNETTE_TRACK_FLOW_H
+
+#include "base/hash.h"
+#include "packet/packet.h"
+#include "track/decision.h"
+#include "track/index.h"
+#include "track/wheel.h"
+
+enum flow_flag {
+	FLOW_REPLIED = 0x01,    /* a packet of the reply direction was seen */
+	FLOW_ASSURED = 0x02,    /* traffic both ways (the kernel's IPS_ASSURED) */
+	FLOW_TRANSLATED = 0x04, /* by a decision: the reply tuple is not orig inverted */
+	FLOW_MASQUERADE = 0x08,
+	FLOW_HTTP = 0x10, /* heads of its requests are edited */
+	FLOW_OPEN = 0x20, /* the record is in use */
+};
+
+enum { FLOW_NONE = UINT32_MAX };
+
+struct flow {
+	_Alignas(64) struct lun_tuple tuple[2]; /* by direction; changed only by open and rekey */
+	/* by the wheel, and by the free list while the record is free */
+	struct wheel_entry timer;
+	/* by track_update, for each packet */
+	uint32_t deadline; /* ms of the table's clock; moves without touching the wheel */
+	uint8_t state;     /* enum lun_state */
+	uint8_t owner;     /* enum lun_owner; only flow_set_owner changes it */
+	uint16_t flags;
+	uint32_t count_low[4]; /* packets orig, packets reply, bytes orig, bytes reply: 48 bits each */
+	uint16_t count_high[4];
+	/* by flow_open */
+	uint32_t generation;
+};
+
+_Static_assert(sizeof(struct flow) == 128, "a flow is two cache lines");
+
+struct flow_more {
+	uint32_t opened;           /* ms of the table's clock */
+	uint32_t initial_sequence; /* TCP, of the packet that opened it */
+	uint32_t edit;             /* index of its stream state in the HTTP layer, or FLOW_NONE */
+};
+
+struct flow_table {
+	struct flow *flows;
+	struct flow_more *more;
+	struct index index;
+	struct wheel wheel;
+	struct hash_key key;
+	uint32_t timeout_ms[LUN_STATE_COUNT];
+	uint32_t capacity;
+	uint32_t used;  /* records ever taken: those past it were never touched */
+	uint32_t free;  /* first free record, linked by timer.next */
+	uint32_t count; /* flows now */
+	uint64_t opened, ended;
+	uint64_t epoch;  /* ns of the caller's clock at which the table's clock was 0 */
+	uint64_t now_ms; /* the table's clock */
+	bool started;    /* the epoch is known */
+};
+
+/* Takes all memory.  Returns 0 or LUN_NO_MEMORY. */
+int flow_table_init(struct flow_table *table, uint32_t capacity, const uint64_t seed[2]);
+void flow_table_fini(struct flow_table *table);
+
+static inline uint64_t flow_hash(const struct flow_table *table, const struct lun_tuple *tuple)
+{
+	return hash_bytes(&table->key, tuple, sizeof(*tuple));
+}
+
+static inline uint32_t flow_index(const struct flow_table *table, const struct flow *flow)
+{
+	return (uint32_t)(flow - table->flows);
+}
+
+static inline uint64_t flow_id(const struct flow_table *table, const struct flow *flow)
+{
+	return (uint64_t)flow->generation << 32 | (flow_index(table, flow) + 1);
+}
+
+static inline struct flow_more *flow_more(const struct flow_table *table, const struct flow *flow)
+{
+	return &table->more[flow_index(table, flow)];
+}
+
+/* The flow of an id, or NULL if it ended. */
+struct flow *flow_by_id(const struct flow_table *table, uint64_t id);
+
+/* The flow that is seen with `tuple` (hashed as `hash`); its direction goes to *direction.  NULL if there is none. */
+struct flow *flow_lookup(const struct flow_table *table, const struct lun_tuple *tuple, uint64_t hash,
+			 enum lun_direction *direction);
+
+/* Finds the flow of a packet, with its direction, and leaves both there.  False: no flow. */
+bool flow_find(const struct flow_table *table, struct packet *p);
+
+/* Opens a flow with these tuples (orig, reply); the caller has checked that neither is in the index.  NULL if the table is
+ * full. */
+struct flow *flow_open(struct flow_table *table, const struct lun_tuple tuple[2]);
+
+/* Gives a flow another reply tuple, which must be free.  False, and nothing changed: no place in the index. */
+bool flow_rekey(struct flow_table *table, struct flow *flow, const struct lun_tuple *reply);
+
+void flow_end(struct flow_table *table, struct flow *flow);
+
+/* Sets the time at which the flow ends if nothing comes, from now on. */
+static inline void flow_expire_in(const struct flow_table *table, struct flow *flow, uint32_t timeout_ms)
+{
+	flow->deadline = (uint32_t)table->now_ms + timeout_ms;
+}
+
+/* Milliseconds left; 0 if the time is over. */
+static inline uint32_t flow_left_ms(const struct flow_table *table, const struct flow *flow)
+{
+	int32_t left = (int32_t)(flow->deadline - (uint32_t)table->now_ms);
+
+	return left > 0 ? (uint32_t)left : 0;
+}
+
+/* Moves the table's clock; a clock that went back is held. */
+void flow_set_clock(struct flow_table *table, uint64_t now);
+
+/* The next flow whose time is over, or NULL; examines at most *budget wheel entries and takes them off it.  The caller ends
+ * the flow. */
+struct flow *flow_next_expired(struct flow_table *table, uint32_t *budget);
+
+/* When flow_next_expired wants to be called, in ns of the caller's clock, or UINT64_MAX. */
+uint64_t flow_deadline(const struct flow_table *table);
+
+void flow_count(struct flow *flow, enum lun_direction direction, uint32_t bytes);
+void flow_describe(const struct flow_table *table, const struct flow *flow, struct lun_flow *description);
+
+/* Who translates the flow's packets.  Legal steps: ENGINE (new) -> PENDING -> KERNEL; an import is KERNEL at once. */
+void flow_set_owner(struct flow *flow, enum lun_owner owner);
+
+#endif

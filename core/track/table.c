@@ -1,0 +1,243 @@
+/* table.c - the life of flows: records, index, wheel.  See flow.h for the idea. */
+#include "base/memory.h"
+#include "track/flow.h"
+
+#include <assert.h>
+
+enum { NS_PER_MS = 1000000 };
+
+static uint64_t hash_of_slot(const void *owner, uint32_t slot)
+{
+	const struct flow_table *table = owner;
+
+	return flow_hash(table, &table->flows[slot >> 1].tuple[slot & 1]);
+}
+
+int flow_table_init(struct flow_table *table, uint32_t capacity, const uint64_t seed[2])
+{
+	*table = (struct flow_table) { .capacity = capacity, .free = FLOW_NONE };
+	hash_key_init(&table->key, seed);
+	table->flows = memory_new((size_t)capacity * sizeof(*table->flows));
+	table->more = memory_new((size_t)capacity * sizeof(*table->more));
+	if (!table->flows || !table->more || index_init(&table->index, capacity * 2, hash_of_slot, table) < 0) {
+		flow_table_fini(table);
+		return LUN_NO_MEMORY;
+	}
+	wheel_init(&table->wheel, &table->flows->timer, sizeof(*table->flows));
+	return 0;
+}
+
+void flow_table_fini(struct flow_table *table)
+{
+	memory_free(table->flows, (size_t)table->capacity * sizeof(*table->flows));
+	memory_free(table->more, (size_t)table->capacity * sizeof(*table->more));
+	index_fini(&table->index);
+}
+
+struct flow *flow_by_id(const struct flow_table *table, uint64_t id)
+{
+	uint32_t index = (uint32_t)id - 1;
+	struct flow *flow;
+
+	if ((uint32_t)id == 0 || index >= table->used)
+		return NULL;
+	flow = &table->flows[index];
+	return (flow->flags & FLOW_OPEN) && flow->generation == id >> 32 ? flow : NULL;
+}
+
+static struct flow *bucket_find(const struct flow_table *table, const struct bucket *bucket, uint8_t tag,
+				const struct lun_tuple *tuple, enum lun_direction *direction)
+{
+	for (uint32_t match = bucket_match(bucket, tag); match; match &= match - 1) {
+		uint32_t slot = bucket->slots[__builtin_ctz(match)];
+		struct flow *flow = &table->flows[slot >> 1];
+
+		if (tuple_equal(&flow->tuple[slot & 1], tuple)) {
+			*direction = (enum lun_direction)(slot & 1);
+			return flow;
+		}
+	}
+	return NULL;
+}
+
+struct flow *flow_lookup(const struct flow_table *table, const struct lun_tuple *tuple, uint64_t hash,
+			 enum lun_direction *direction)
+{
+	const struct bucket *first = index_first(&table->index, hash);
+	uint8_t tag = index_tag(hash);
+	struct flow *flow = bucket_find(table, first, tag, tuple, direction);
+
+	if (!flow && first->away)
+		flow = bucket_find(table, index_second(&table->index, hash), tag, tuple, direction);
+	return flow;
+}
+
+bool flow_find(const struct flow_table *table, struct packet *p)
+{
+	p->flow = flow_lookup(table, &p->tuple, p->hash, &p->direction);
+	return p->flow != NULL;
+}
+
+/* A record from the free list, or a fresh one; NULL if all are taken. */
+static struct flow *record_take(struct flow_table *table)
+{
+	struct flow *flow;
+
+	if (table->free != FLOW_NONE) {
+		flow = &table->flows[table->free];
+		table->free = (uint32_t)flow->timer.next;
+		return flow;
+	}
+	return table->used < table->capacity ? &table->flows[table->used++] : NULL;
+}
+
+static void record_give(struct flow_table *table, struct flow *flow)
+{
+	flow->timer.next = (int32_t)table->free;
+	table->free = flow_index(table, flow);
+}
+
+struct flow *flow_open(struct flow_table *table, const struct lun_tuple tuple[2])
+{
+	uint64_t orig = flow_hash(table, &tuple[LUN_ORIG]), reply = flow_hash(table, &tuple[LUN_REPLY]);
+	struct flow *flow = record_take(table);
+	uint32_t slot;
+
+	if (!flow)
+		return NULL;
+	slot = flow_index(table, flow) * 2;
+	if (!index_insert(&table->index, orig, slot)) {
+		record_give(table, flow);
+		return NULL;
+	}
+	if (!index_insert(&table->index, reply, slot + 1)) {
+		index_remove(&table->index, orig, slot);
+		record_give(table, flow);
+		return NULL;
+	}
+	*flow = (struct flow) {
+		.tuple = { tuple[LUN_ORIG], tuple[LUN_REPLY] },
+		.generation = flow->generation + 1,
+		.flags = FLOW_OPEN,
+	};
+	*flow_more(table, flow) = (struct flow_more) { .opened = (uint32_t)table->now_ms, .edit = FLOW_NONE };
+	flow_expire_in(table, flow, 1);
+	wheel_put(&table->wheel, slot / 2, table->now_ms + 1);
+	table->count++;
+	table->opened++;
+	return flow;
+}
+
+bool flow_rekey(struct flow_table *table, struct flow *flow, const struct lun_tuple *reply)
+{
+	uint32_t slot = flow_index(table, flow) * 2 + 1;
+	uint64_t old = flow_hash(table, &flow->tuple[LUN_REPLY]);
+
+	if (tuple_equal(&flow->tuple[LUN_REPLY], reply))
+		return true;
+	if (!index_insert(&table->index, flow_hash(table, reply), slot))
+		return false;
+	index_remove(&table->index, old, slot);
+	flow->tuple[LUN_REPLY] = *reply;
+	return true;
+}
+
+void flow_end(struct flow_table *table, struct flow *flow)
+{
+	uint32_t slot = flow_index(table, flow) * 2;
+
+	index_remove(&table->index, flow_hash(table, &flow->tuple[LUN_ORIG]), slot);
+	index_remove(&table->index, flow_hash(table, &flow->tuple[LUN_REPLY]), slot + 1);
+	wheel_remove(&table->wheel, slot / 2);
+	flow->flags = 0;
+	record_give(table, flow);
+	table->count--;
+	table->ended++;
+}
+
+void flow_set_clock(struct flow_table *table, uint64_t now)
+{
+	uint64_t ms;
+
+	if (!table->started) {
+		table->epoch = now;
+		table->started = true;
+	}
+	ms = now > table->epoch ? (now - table->epoch) / NS_PER_MS : 0;
+	if (ms > table->now_ms)
+		table->now_ms = ms;
+}
+
+struct flow *flow_next_expired(struct flow_table *table, uint32_t *budget)
+{
+	uint32_t index;
+
+	while (wheel_next(&table->wheel, table->now_ms, budget, &index)) {
+		struct flow *flow = &table->flows[index];
+		uint32_t left = flow_left_ms(table, flow);
+
+		if (flow->timer.next != WHEEL_END) /* most likely the next one asked for */
+			__builtin_prefetch(&table->flows[flow->timer.next]);
+		wheel_put(&table->wheel, index, table->now_ms + (left ? left : 1));
+		if (left == 0)
+			return flow;
+	}
+	return NULL;
+}
+
+uint64_t flow_deadline(const struct flow_table *table)
+{
+	uint64_t ms = wheel_deadline(&table->wheel);
+
+	return ms == UINT64_MAX ? UINT64_MAX : table->epoch + ms * NS_PER_MS;
+}
+
+static void count_add(struct flow *flow, int counter, uint32_t amount)
+{
+	uint32_t before = flow->count_low[counter];
+
+	flow->count_low[counter] = before + amount;
+	flow->count_high[counter] = (uint16_t)(flow->count_high[counter] + (before + amount < before));
+}
+
+static uint64_t count_get(const struct flow *flow, int counter)
+{
+	return (uint64_t)flow->count_high[counter] << 32 | flow->count_low[counter];
+}
+
+void flow_count(struct flow *flow, enum lun_direction direction, uint32_t bytes)
+{
+	count_add(flow, (int)direction, 1);
+	count_add(flow, 2 + (int)direction, bytes);
+}
+
+void flow_describe(const struct flow_table *table, const struct flow *flow, struct lun_flow *description)
+{
+	*description = (struct lun_flow) {
+		.id = flow_id(table, flow),
+		.orig = flow->tuple[LUN_ORIG],
+		.reply = flow->tuple[LUN_REPLY],
+		.state = (enum lun_state)flow->state,
+		.owner = (enum lun_owner)flow->owner,
+		.expires = (uint64_t)flow_left_ms(table, flow) * NS_PER_MS,
+		.age = (uint64_t)((uint32_t)table->now_ms - flow_more(table, flow)->opened) * NS_PER_MS,
+		.packets = { count_get(flow, 0), count_get(flow, 1) },
+		.bytes = { count_get(flow, 2), count_get(flow, 3) },
+		.translated = flow->flags & FLOW_TRANSLATED,
+		.masquerade = flow->flags & FLOW_MASQUERADE,
+		.assured = flow->flags & FLOW_ASSURED,
+	};
+}
+
+void flow_set_owner(struct flow *flow, enum lun_owner owner)
+{
+	/* From left to the states it may go to, as bits. */
+	static const uint8_t legal[] = {
+		[LUN_OWNER_ENGINE] = 1 << LUN_OWNER_PENDING | 1 << LUN_OWNER_KERNEL, /* commit asked for; imported */
+		[LUN_OWNER_PENDING] = 1 << LUN_OWNER_KERNEL,                         /* confirmed */
+		[LUN_OWNER_KERNEL] = 1 << LUN_OWNER_KERNEL,                          /* confirmed again, with another port */
+	};
+
+	assert(flow->owner < sizeof(legal) && legal[flow->owner] >> owner & 1);
+	flow->owner = (uint8_t)owner;
+}

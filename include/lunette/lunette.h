@@ -1,0 +1,541 @@
+/* lunette.h - an embeddable connection tracker with a scriptable policy.
+ *
+ * Read from top to bottom; it goes in order of use.  The idea in one paragraph: you own the packets, the clock and the
+ * sockets; the engine owns the connections.  You hand it arrays of packets with the time, it leaves a verdict in each and
+ * puts what a verdict cannot say into a ring of events, which you drain.  It never opens a descriptor, reads a clock, starts
+ * a thread, or allocates for a packet: the same program runs live, on a capture, and in a unit test.
+ *
+ *	struct lun_policy *policy;
+ *	struct lun_engine *engine;
+ *	struct lun_error error;
+ *
+ *	if (lun_policy_new(&policy, &policy_config, &error) < 0 || lun_engine_new(&engine, &config, policy, &error) < 0)
+ *		die(error.text);
+ *	for (;;) {
+ *		count = receive(packets);
+ *		lun_engine_packets(engine, packets, count, now());
+ *		send_or_drop(packets, count);
+ *		while (lun_engine_next_event(engine, &event))
+ *			act_on(&event);
+ *	}
+ *
+ * Conventions.  Everything is in host byte order but addresses and packet bytes.  Times are nanoseconds of any clock that
+ * never goes back.  Functions that can fail return 0 (or a count) or one of the negative codes of LUN_ERRORS, and leave a
+ * sentence in `struct lun_error` where they take one; if a `_new` fails there is nothing to free, and freeing NULL is fine.
+ * Directions are "orig" (as the first packet of the flow went) and "reply", never in and out.  A struct that begins with
+ * `size` grows at its end: set it to sizeof, leave the rest zero, and zero means the default.  One engine belongs to one
+ * thread at a time; a policy may be shared by engines of one thread. */
+#ifndef LUNETTE_H
+#define LUNETTE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define LUN_API __attribute__((visibility("default")))
+
+/* ---- Errors: an operation that failed -------------------------------------------------------------------------------- */
+
+/* X(name, value, sentence) */
+#define LUN_ERRORS(X)                                                                                                       \
+	X(NO_MEMORY, -1, "out of memory")                                                                                   \
+	X(BAD_ARGUMENT, -2, "an argument is out of range")                                                                  \
+	X(BAD_POLICY, -3, "the policy is wrong")                                                                            \
+	X(BAD_FILE, -4, "the file is not what it should be")                                                                \
+	X(NOT_FOUND, -5, "there is no such thing")                                                                          \
+	X(EXISTS, -6, "it exists already")                                                                                  \
+	X(FULL, -7, "a limit of the configuration is reached")                                                              \
+	X(SYSTEM, -8, "the system refused")                                                                                 \
+	X(NO_PRIVILEGE, -9, "a privilege is missing")                                                                       \
+	X(UNSUPPORTED, -10, "this kernel or build cannot do it")
+
+enum lun_error_code {
+#define LUN_ERROR_VALUE(name, value, sentence) LUN_##name = (value),
+	LUN_ERRORS(LUN_ERROR_VALUE)
+#undef LUN_ERROR_VALUE
+};
+
+/* What went wrong, for a person: "kind.lua:12: unknown key endpont, did you mean endpoints?".  Filled only on failure. */
+struct lun_error {
+	int code;
+	char text[500];
+};
+
+/* The sentence of a code, never NULL; static memory. */
+LUN_API const char *lun_strerror(int code);
+
+/* ---- Reasons: a packet that was not simply let through --------------------------------------------------------------- */
+
+/* X(name, sentence).  A reason is no error: it says why a packet got its verdict, has a counter, and a name in JSON (the
+ * lower-case identifier). */
+#define LUN_REASONS(X)                                                                                                      \
+	X(none, "nothing to say")                                                                                           \
+	X(truncated, "the packet is shorter than its headers say")                                                          \
+	X(bad_ip_version, "neither IPv4 nor IPv6")                                                                          \
+	X(bad_ip_header, "the IP header contradicts itself")                                                                \
+	X(bad_transport_header, "the transport header contradicts itself")                                                  \
+	X(bad_checksum, "a checksum is wrong")                                                                              \
+	X(fragment, "a fragment, which is not translated")                                                                  \
+	X(unsupported_protocol, "a protocol that is not tracked")                                                           \
+	X(extension_headers, "too many IPv6 extension headers")                                                             \
+	X(invalid_state, "this TCP segment is not possible in the state of its flow")                                       \
+	X(not_an_opening, "no flow, and this packet cannot open one")                                                       \
+	X(table_full, "the flow table is full")                                                                             \
+	X(no_free_port, "no source port is free for this translation")                                                      \
+	X(tuple_taken, "another flow is already seen with this reply tuple")                                                \
+	X(no_endpoint, "the service has no usable endpoint")                                                                \
+	X(no_local_endpoint, "the traffic policy is Local and no endpoint is on this node")                                 \
+	X(source_range, "the source is outside the ranges of the load balancer")                                            \
+	X(undefined_port, "the cluster IP is known but this port is not defined")                                           \
+	X(unallocated, "an address of the service range that no service holds")                                             \
+	X(policy_drop, "the policy script said drop")                                                                       \
+	X(policy_reject, "the policy script said reject")                                                                   \
+	X(policy_error, "the policy script failed, the fallback decided")                                                   \
+	X(no_masquerade_address, "no address to masquerade with in this family")                                            \
+	X(http_malformed, "not a request head that every parser reads alike")                                               \
+	X(http_incomplete, "the request head is not complete in one segment")                                               \
+	X(http_too_large, "the edited packet would not fit")                                                                \
+	X(http_lost_place, "a byte range that is not the next one of the edited stream")                                    \
+	X(edits_full, "no room for the edit state of another flow")                                                         \
+	X(events_full, "the event ring is full, drain it")                                                                  \
+	X(retransmission, "the opening packet of a flow that the kernel carries, again")
+
+enum lun_reason {
+#define LUN_REASON_VALUE(name, sentence) LUN_REASON_##name,
+	LUN_REASONS(LUN_REASON_VALUE)
+#undef LUN_REASON_VALUE
+		LUN_REASON_COUNT
+};
+
+/* The name ("table_full") and the sentence of a reason, never NULL; static memory. */
+LUN_API const char *lun_reason_name(enum lun_reason reason);
+LUN_API const char *lun_reason_text(enum lun_reason reason);
+
+/* ---- Addresses and tuples -------------------------------------------------------------------------------------------- */
+
+enum { LUN_TCP = 6, LUN_UDP = 17, LUN_SCTP = 132 };
+
+/* Both families in one type: IPv4 as v4-mapped IPv6, ::ffff:a.b.c.d (RFC 4291, 2.5.5.2).  All zero: unspecified. */
+struct lun_address {
+	uint8_t bytes[16];
+};
+
+/* `length` counts in all 128 bits: 10.0.0.0/8 has 104. */
+struct lun_prefix {
+	struct lun_address address;
+	uint8_t length;
+};
+
+/* What a packet carries.  `tenant` is the conntrack zone: two tenants may use the same addresses. */
+struct lun_tuple {
+	struct lun_address source, destination;
+	uint16_t source_port, destination_port;
+	uint16_t tenant;
+	uint8_t protocol;
+	uint8_t zero; /* keep it 0: tuples are compared and hashed as bytes */
+};
+
+#define LUN_ADDRESS_TEXT 48 /* bytes that always suffice for the formatted text with its NUL: an address, "[v6]:port" */
+#define LUN_TUPLE_TEXT 112
+
+/* Text to address: dotted quad or RFC 4291 text, the whole of `text`.  Leading zeros of IPv4 parts are decimal and dropped
+ * (services.md R34).  Returns 0 or LUN_BAD_ARGUMENT. */
+LUN_API int lun_address_parse(struct lun_address *address, const char *text);
+
+/* "10.0.0.0/8", "fd00::/64"; a bare address is a prefix of full length; blanks around it are ignored; bits behind the length
+ * are cleared.  Returns 0 or LUN_BAD_ARGUMENT. */
+LUN_API int lun_prefix_parse(struct lun_prefix *prefix, const char *text);
+
+/* "10.0.0.1:80", "[fd00::1]:80"; a bare address gives port 0.  Returns 0 or LUN_BAD_ARGUMENT. */
+LUN_API int lun_endpoint_parse(struct lun_address *address, uint16_t *port, const char *text);
+
+LUN_API bool lun_address_is_v4(const struct lun_address *address);
+LUN_API bool lun_address_is_zero(const struct lun_address *address);
+LUN_API bool lun_prefix_holds(const struct lun_prefix *prefix, const struct lun_address *address);
+
+/* Each writes NUL-terminated text into `text` and returns it.  A tuple reads "tcp 10.1.1.1:40000 10.96.0.10:80". */
+LUN_API char *lun_address_format(const struct lun_address *address, char text[LUN_ADDRESS_TEXT]);
+LUN_API char *lun_endpoint_format(const struct lun_address *address, uint16_t port, char text[LUN_ADDRESS_TEXT]);
+LUN_API char *lun_tuple_format(const struct lun_tuple *tuple, char text[LUN_TUPLE_TEXT]);
+
+/* "tcp", "udp", "icmp", ... or NULL for a protocol without a name here.  The number of a name, or LUN_NOT_FOUND. */
+LUN_API const char *lun_protocol_name(uint8_t protocol);
+LUN_API int lun_protocol_number(const char *name);
+
+/* ---- Policy: what is to become of a new flow ------------------------------------------------------------------------- */
+
+enum lun_masquerade { LUN_MASQUERADE_AUTO, LUN_MASQUERADE_ALWAYS, LUN_MASQUERADE_NEVER };
+enum lun_switch { LUN_DEFAULT, LUN_ON, LUN_OFF };
+enum lun_balance { LUN_BALANCE_RANDOM, LUN_BALANCE_ROUND_ROBIN };
+
+/* How a client reached a service; X(name).  JSON has the names. */
+#define LUN_VIAS(X) X(none) X(cluster_ip) X(node_port) X(external_ip) X(load_balancer_ip) X(script)
+enum lun_via {
+#define LUN_VIA_VALUE(name) LUN_VIA_##name,
+	LUN_VIAS(LUN_VIA_VALUE)
+#undef LUN_VIA_VALUE
+};
+LUN_API const char *lun_via_name(enum lun_via via);
+
+/* The node that the engine stands for.  Pointers are read during lun_policy_new only. */
+struct lun_node {
+	const char *name;
+	const struct lun_address *addresses; /* the first of each family is primary */
+	size_t address_count;
+	const struct lun_prefix *pods; /* sources that are local; none: unknown (services.md R7, R13) */
+	size_t pod_count;
+	const struct lun_prefix *service_ranges; /* refuse what no service holds (R30, R31) */
+	size_t service_range_count;
+	const struct lun_prefix *node_port_addresses; /* none: the primary ones if service_ranges is set, else all */
+	size_t node_port_address_count;
+	const struct lun_address *masquerade_addresses; /* none of a family: the primary address of that family, or, when
+							 * committing, what the embedder says */
+	size_t masquerade_address_count;
+	bool masquerade_all;                  /* R8 */
+	enum lun_switch localhost_node_ports; /* R27, R28; IPv4 only; default: on unless service_ranges is set */
+};
+
+struct lun_port {
+	const char *name; /* NULL where there is only one */
+	uint8_t protocol; /* LUN_TCP, LUN_UDP, LUN_SCTP; 0: TCP */
+	uint16_t port;
+	uint16_t node_port;   /* 0: none */
+	uint16_t target_port; /* 0: as `port` */
+};
+
+struct lun_endpoint {
+	struct lun_address address;
+	uint16_t port;    /* 0: the target port of each service port */
+	bool not_ready;   /* so that zero means ready; R20 */
+	const char *node; /* NULL: unknown; compared with the node's name by Local traffic policies */
+};
+
+/* One header line that is set in each request: the client's lines of that name go, ours comes (http.md).  The value may
+ * hold $remote_addr $remote_port $server_addr $server_port $host $http_NAME $request_id $scheme $request_uri $service
+ * $endpoint; $$ is a dollar. */
+struct lun_header {
+	const char *name;
+	const char *value;
+};
+
+struct lun_service {
+	const char *name; /* "namespace/name", unique */
+	const char *at;   /* where it was declared, "kind.lua:12", or NULL; traces quote it */
+	const struct lun_address *cluster_ips;
+	size_t cluster_ip_count;
+	const struct lun_address *external_ips;
+	size_t external_ip_count;
+	const struct lun_address *load_balancer_ips;
+	size_t load_balancer_ip_count;
+	const struct lun_prefix *load_balancer_source_ranges; /* none: everybody; R22 */
+	size_t load_balancer_source_range_count;
+	const struct lun_port *ports;
+	size_t port_count;
+	const struct lun_endpoint *endpoints;
+	size_t endpoint_count;
+	const struct lun_header *headers; /* http = { set = ... } */
+	size_t header_count;
+	enum lun_balance balance;
+	enum lun_masquerade masquerade;
+	bool external_local; /* external_traffic_policy = "Local"; R10 to R14 */
+	bool internal_local; /* internal_traffic_policy = "Local"; R16, R17 */
+};
+
+/* A new flow, as a hook sees it.  Valid during the call. */
+struct lun_new_flow {
+	struct lun_tuple tuple;
+	const char *service; /* what the map found, or NULL */
+	const char *port;    /* name of that service's port, or NULL */
+	enum lun_via via;
+};
+
+enum lun_action {
+	LUN_ACTION_MAP,     /* no opinion: the service map decides */
+	LUN_ACTION_ACCEPT,  /* track, leave alone */
+	LUN_ACTION_DROP,    /* silently */
+	LUN_ACTION_REJECT,  /* with an answer: RST or ICMP port unreachable */
+	LUN_ACTION_FORWARD, /* to an endpoint of `service` */
+	LUN_ACTION_DNAT,    /* to `address`:`port` */
+};
+
+/* What a hook answers.  Strings need live until the hook is called again. */
+struct lun_decision {
+	enum lun_action action;
+	const char *
+		service; /* FORWARD: its name; the port of the same name or number is taken, else the first of the protocol */
+	struct lun_address address;     /* DNAT */
+	uint16_t port;                  /* DNAT; 0: keep */
+	enum lun_masquerade masquerade; /* FORWARD and DNAT; AUTO: the rules of the service, for DNAT hairpin only */
+	const char *why;                /* DROP, REJECT: for traces and logs, or NULL */
+	const char *at;                 /* where the script said so, "kind.lua:30", or NULL */
+};
+
+/* The only calls out of the engine.  A hook that returns negative failed: the map decides, `policy_error` is counted. */
+struct lun_hooks {
+	size_t size;
+	/* A new flow, before the service map.  `decision` comes zeroed (LUN_ACTION_MAP). */
+	int (*flow)(void *user, const struct lun_new_flow *flow, struct lun_decision *decision);
+	/* The last reference of the policy went; free `user`. */
+	void (*free)(void *user);
+	void *user;
+};
+
+struct lun_policy_config {
+	size_t size;
+	struct lun_node node;
+	const struct lun_service *services;
+	size_t service_count;
+	struct lun_hooks hooks;             /* all NULL: the map alone */
+	const struct lun_prefix *intercept; /* which destinations `hooks.flow` sees besides services; ::/0 is all */
+	size_t intercept_count;
+};
+
+struct lun_policy;
+
+/* Compiles services into an immutable map.  Everything is copied; the config may go afterwards.  `hooks.free` is called only
+ * for a policy that was made.  => holds one reference for the caller.  Fails: LUN_NO_MEMORY; LUN_BAD_POLICY: a service
+ * without a name or port, a name or an (address, port, protocol) twice, a bad header name, mixed-up families; the text begins
+ * with the `at` of the service. */
+LUN_API int lun_policy_new(struct lun_policy **policy, const struct lun_policy_config *config, struct lun_error *error);
+LUN_API void lun_policy_ref(struct lun_policy *policy);
+LUN_API void lun_policy_unref(struct lun_policy *policy);
+
+/* One address at which the policy serves; what a live embedder intercepts, and `lunette check` lists.  The strings live as
+ * long as the policy. */
+struct lun_frontend {
+	struct lun_address address;
+	uint16_t port;
+	uint8_t protocol;
+	enum lun_via via;
+	const char *service; /* "default/nginx:http" */
+	const char *at;      /* or NULL */
+	uint32_t endpoint_count;
+};
+
+/* The frontend number `index`, in order of the names of services; false past the last one. */
+LUN_API bool lun_policy_frontend(const struct lun_policy *policy, size_t index, struct lun_frontend *frontend);
+
+/* The same for the addresses of endpoints, one that serves two ports twice; for embedders that look up routes. */
+LUN_API bool lun_policy_endpoint(const struct lun_policy *policy, size_t index, struct lun_address *address);
+
+/* ---- Engine ---------------------------------------------------------------------------------------------------------- */
+
+struct lun_engine;
+
+struct lun_config {
+	size_t size;
+	uint64_t seed[2];   /* of the hash and of random choices; the same seed and packets give the same result */
+	uint32_t flows;     /* most flows at once; 65,536 */
+	uint32_t edits;     /* most flows whose stream is edited at once; flows / 16 */
+	uint32_t events;    /* most undrained events; 1,024 */
+	uint32_t emit_size; /* bytes in which emitted packets wait to be drained; 1 MiB */
+	bool commit;        /* the kernel translates: openings become COMMIT events, packets are not rewritten */
+	bool no_pick_up;    /* a TCP flow may begin only with a SYN */
+	bool verify;        /* check checksums; a wrong one is `bad_checksum` */
+	bool drop_invalid;  /* drop what is invalid instead of leaving it alone */
+};
+
+/* Takes all memory that the engine will ever use for packets: about 200 bytes a flow.  `policy` may be NULL (track only); the
+ * engine takes a reference of its own.  Fails: LUN_NO_MEMORY, LUN_BAD_ARGUMENT (more than 2^27 flows). */
+LUN_API int lun_engine_new(struct lun_engine **engine, const struct lun_config *config, struct lun_policy *policy,
+			   struct lun_error *error);
+LUN_API void lun_engine_free(struct lun_engine *engine);
+
+/* New flows see the new policy from the next packet on; old flows keep what was decided for them.  What changes over time
+ * (round robin positions, connection counts) is kept under the names of service and port.  Fails, and keeps the old policy:
+ * LUN_NO_MEMORY. */
+LUN_API int lun_engine_set_policy(struct lun_engine *engine, struct lun_policy *policy);
+
+/* ---- Packets --------------------------------------------------------------------------------------------------------- */
+
+/* X(name), in the order of the enum:
+ *   accept  send `length` bytes at `data`: they may have been rewritten in place
+ *   drop    silently
+ *   reject  drop; the answer to the client is an EMIT event or, when committing, yours (the kernel's `reject`)
+ *   stolen  drop the original: the engine keeps a copy and emits what is to be sent
+ *   query   committing only: the opening of a known flow with a new sequence number.  Ask the kernel for its entry: if that is
+ *           closed or gone, report LUN_EVENT_ENDED and hand the packet in again; if it lives, accept */
+#define LUN_VERDICTS(X) X(accept) X(drop) X(reject) X(stolen) X(query)
+enum lun_verdict { LUN_ACCEPT, LUN_DROP, LUN_REJECT, LUN_STOLEN, LUN_QUERY };
+LUN_API const char *lun_verdict_name(enum lun_verdict verdict);
+
+/* What the kernel's `ct state` would say of this packet; JSON has the names in lower case. */
+#define LUN_CTS(X) X(new) X(established) X(related) X(invalid) X(untracked)
+enum lun_ct { LUN_CT_NEW, LUN_CT_ESTABLISHED, LUN_CT_RELATED, LUN_CT_INVALID, LUN_CT_UNTRACKED };
+LUN_API const char *lun_ct_name(enum lun_ct ct);
+
+enum lun_direction { LUN_ORIG, LUN_REPLY };
+
+/* States of flows of all protocols, by the kernel's names where it has them; X(name). */
+#define LUN_STATES(X)                                                                                                       \
+	X(NONE)                                                                                                             \
+	X(SYN_SENT)                                                                                                         \
+	X(SYN_RECV)                                                                                                         \
+	X(ESTABLISHED)                                                                                                      \
+	X(FIN_WAIT)                                                                                                         \
+	X(CLOSE_WAIT)                                                                                                       \
+	X(LAST_ACK)                                                                                                         \
+	X(TIME_WAIT)                                                                                                        \
+	X(CLOSE)                                                                                                            \
+	X(SYN_SENT2)                                                                                                        \
+	X(UNREPLIED)                                                                                                        \
+	X(REPLIED)                                                                                                          \
+	X(STREAM)
+enum lun_state {
+#define LUN_STATE_VALUE(name) LUN_STATE_##name,
+	LUN_STATES(LUN_STATE_VALUE) LUN_STATE_COUNT
+#undef LUN_STATE_VALUE
+};
+LUN_API const char *lun_state_name(enum lun_state state);
+
+/* One endpoint that the flow could have got. */
+struct lun_candidate {
+	struct lun_address address;
+	uint16_t port;
+	double probability;
+};
+
+enum { LUN_TRACE_STEPS = 24, LUN_TRACE_TEXT = 200, LUN_NAME_SIZE = 256 };
+
+struct lun_trace_step {
+	const char *stage;         /* "parse", "flow", "service", "balance", ...: static */
+	char text[LUN_TRACE_TEXT]; /* outcome and values */
+	char at[LUN_NAME_SIZE];    /* "kind.lua:12", or "" */
+};
+
+/* A sink: a packet that points to one gets its way explained in it.  The caller's memory; zero it but for the candidates. */
+struct lun_trace {
+	struct lun_candidate *candidates; /* room for the endpoints that were possible */
+	uint32_t candidate_capacity;
+	uint32_t candidate_count; /* of all that were possible: may be more than the capacity */
+	uint32_t step_count;
+	struct lun_trace_step steps[LUN_TRACE_STEPS];
+	char service[LUN_NAME_SIZE]; /* "default/nginx:http", or "" */
+	enum lun_via via;
+	bool translated; /* the destination is, by DNAT */
+	bool masquerade;
+	char masquerade_why[LUN_TRACE_TEXT];
+	char reason[LUN_TRACE_TEXT]; /* more than the reason's sentence: the script's own words, numbers */
+};
+
+struct lun_packet {
+	/* in */
+	uint8_t *data;           /* the IP header; owned by the caller, rewritten in place */
+	uint32_t length;         /* bytes at `data`; out: bytes to send */
+	uint32_t capacity;       /* bytes that may be written at `data`, at least `length` */
+	uint32_t wire_length;    /* bytes that the packet had, if a capture cut it; 0: `length` */
+	uint16_t tenant;         /* conntrack zone */
+	struct lun_trace *trace; /* normally NULL */
+	/* out */
+	enum lun_verdict verdict;
+	enum lun_reason reason;
+	enum lun_ct ct;
+	enum lun_direction direction;
+	enum lun_state state; /* of the flow, after this packet */
+	uint64_t flow;        /* id of the flow, 0 without one */
+	struct lun_tuple was; /* what the packet carried; protocol 0 if it could not be read */
+	struct lun_tuple is;  /* what it carries now */
+};
+
+/* Runs each packet of the array down the path, in order; a second packet of a flow sees what the first did.  Any count; 32 or
+ * so hide the cost of memory best.  Every byte is treated as hostile.  `now` must not be less than at the call before. */
+LUN_API void lun_engine_packets(struct lun_engine *engine, struct lun_packet *packets, size_t count, uint64_t now);
+
+/* Ends flows whose time is over, at most a bounded number a call (each lun_engine_packets does the same first).  Returns when
+ * it wants to be called next, or UINT64_MAX; the same as lun_engine_deadline. */
+LUN_API uint64_t lun_engine_tick(struct lun_engine *engine, uint64_t now);
+LUN_API uint64_t lun_engine_deadline(const struct lun_engine *engine);
+
+/* ---- Events ---------------------------------------------------------------------------------------------------------- */
+
+enum lun_event_kind {
+	/* From the engine to you. */
+	LUN_EVENT_EMIT,   /* send `data`, `length` bytes, toward `side` */
+	LUN_EVENT_COMMIT, /* give `flow` to the kernel, then accept packet `packet` of the array; answer CONFIRMED or FAILED */
+	LUN_EVENT_ENDED, /* the engine forgot `flow`.  Also from you: the kernel did */
+	/* From you to the engine.  `flow`, or if that is 0 the flow with the tuple `orig`. */
+	LUN_EVENT_CONFIRMED, /* the kernel has it; `reply` is the real tuple, by which the flow is re-keyed */
+	LUN_EVENT_STATE,     /* the kernel says that it is in `state` now, for `timeout` more ns */
+	LUN_EVENT_FAILED,    /* the kernel would not take it, for `error` (an errno): the flow is forgotten */
+};
+
+enum lun_side { LUN_SIDE_CLIENT, LUN_SIDE_UPSTREAM };
+
+/* In COMMIT, `reply` is what the kernel's entry is to have: its source is the endpoint; its destination is the masquerade
+ * address if `masquerade`, unspecified if the policy named none.  With `masquerade` the port is the kernel's to choose. */
+struct lun_event {
+	enum lun_event_kind kind;
+	uint64_t flow;
+	struct lun_tuple orig, reply;
+	enum lun_state state;
+	uint64_t timeout; /* STATE */
+	int error;        /* FAILED */
+	size_t packet;    /* COMMIT, EMIT: index into the array of the call that caused it */
+	bool translate;   /* COMMIT: false: accepted as it is, no DNAT */
+	bool masquerade;  /* COMMIT */
+	enum lun_side side;
+	const uint8_t *data; /* EMIT: valid until the next call of lun_engine_next_event or lun_engine_packets */
+	uint32_t length;
+};
+
+/* Takes the oldest event out of the ring; false if there is none. */
+LUN_API bool lun_engine_next_event(struct lun_engine *engine, struct lun_event *event);
+
+/* Reports what became of a flow.  Fails: LUN_NOT_FOUND, LUN_EXISTS (CONFIRMED with a reply tuple that another flow has: the
+ * older one is ended), LUN_BAD_ARGUMENT (a kind that only the engine sends). */
+LUN_API int lun_engine_event(struct lun_engine *engine, const struct lun_event *event, uint64_t now);
+
+/* ---- Flows ----------------------------------------------------------------------------------------------------------- */
+
+enum lun_owner { LUN_OWNER_ENGINE, LUN_OWNER_PENDING, LUN_OWNER_KERNEL, LUN_OWNER_KERNEL_EDITED };
+
+struct lun_flow {
+	uint64_t id;
+	struct lun_tuple orig, reply;
+	enum lun_state state;
+	enum lun_owner owner;
+	uint64_t expires;              /* ns from the last packet or tick */
+	uint64_t age;                  /* ns since its first packet */
+	uint64_t packets[2], bytes[2]; /* by direction; bytes with the IP header */
+	bool translated, masquerade;
+	bool assured; /* the kernel's IPS_ASSURED: has seen traffic both ways */
+};
+
+/* Walks all flows: start with *cursor = 0; false at the end.  Flows may begin and end between two calls. */
+LUN_API bool lun_flow_next(const struct lun_engine *engine, uint64_t *cursor, struct lun_flow *flow);
+
+/* The flow that is seen with this tuple in either direction, or LUN_NOT_FOUND. */
+LUN_API int lun_flow_find(const struct lun_engine *engine, const struct lun_tuple *tuple, struct lun_flow *flow);
+
+/* Takes over a flow that the kernel carries already (a restart): `orig`, `reply`, `state`, `expires`, `translated` and
+ * `masquerade` are read.  Fails: LUN_EXISTS, LUN_FULL, LUN_BAD_ARGUMENT. */
+LUN_API int lun_flow_import(struct lun_engine *engine, const struct lun_flow *flow, uint64_t now);
+
+/* Forgets a flow at once.  Fails: LUN_NOT_FOUND. */
+LUN_API int lun_flow_end(struct lun_engine *engine, uint64_t id);
+
+/* ---- Counters -------------------------------------------------------------------------------------------------------- */
+
+struct lun_stats {
+	uint64_t packets, bytes;
+	uint64_t verdicts[LUN_QUERY + 1];   /* by enum lun_verdict */
+	uint64_t reasons[LUN_REASON_COUNT]; /* by enum lun_reason */
+	uint64_t flows_opened, flows_ended;
+	uint64_t flows;      /* now */
+	uint64_t flows_max;  /* the limit */
+	uint64_t memory;     /* bytes that the engine holds */
+	uint64_t flow_bytes; /* of these, for each flow of the limit: its record and its share of the index */
+	uint64_t edits;      /* stream edits made */
+};
+
+LUN_API void lun_engine_stats(const struct lun_engine *engine, struct lun_stats *stats);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,240 @@
+/* http.c - the head scanner's verdicts, stream arithmetic, and one edited request through the engine, both directions. */
+#include "notation.h"
+
+#include "http/head.h"
+#include "track/seqmap.h"
+
+static const struct {
+	const char *head;
+	int used; /* or HEAD_BAD, HEAD_MORE */
+} heads[] = {
+	{ "GET / HTTP/1.1\r\nHost: a\r\n\r\n", 27 },
+	{ "GET / HTTP/1.0\r\n\r\n", 18 },
+	{ "PURGE /x?y=%20 HTTP/1.1\r\nHost: a:80\r\nX_Y: \t z \r\n\r\nbody", 50 },
+	{ "GET / HTTP/1.1\r\nHost: a\r\n", HEAD_MORE },
+	{ "GE", HEAD_MORE },
+	{ "GET / HTTP/1.1\r\n\r\n", HEAD_BAD }, /* no Host */
+	{ "GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", HEAD_BAD },
+	{ "GET / HTTP/1.1\r\nHost: a, b\r\n\r\n", HEAD_BAD },
+	{ "GET / HTTP/1.1\nHost: a\r\n\r\n", HEAD_BAD }, /* bare LF */
+	{ "GET / HTTP/1.1\r\nHost: a\nX: y\r\n\r\n", HEAD_BAD },
+	{ "GET / HTTP/1.1\r\nHost: a\r\n b\r\n\r\n", HEAD_BAD }, /* folded */
+	{ "GET / HTTP/1.1\r\nHost : a\r\n\r\n", HEAD_BAD },
+	{ "GET / HTTP/1.1\r\nHost: a\r\nnocolon\r\n\r\n", HEAD_BAD },
+	{ "GET / HTTP/1.1\r\nHost: a\r\n: x\r\n\r\n", HEAD_BAD },
+	{ "GET / HTTP/1.1\r\nHost: a\r\nX: a\001b\r\n\r\n", HEAD_BAD },
+	{ "GET / HTTP/1.1\r\nHost: a\r\nX: a\177b\r\n\r\n", HEAD_BAD },
+	{ "GET  / HTTP/1.1\r\nHost: a\r\n\r\n", HEAD_BAD },
+	{ "GET / HTTP/1.1 \r\nHost: a\r\n\r\n", HEAD_BAD },
+	{ "GET / HTTP/2.0\r\nHost: a\r\n\r\n", HEAD_BAD },
+	{ "GET / HTTP/1.10\r\nHost: a\r\n\r\n", HEAD_BAD },
+	{ "GET /\r\n", HEAD_BAD }, /* 0.9 */
+	{ "GET /#x HTTP/1.1\r\nHost: a\r\n\r\n", HEAD_BAD },
+	{ "CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n", HEAD_BAD },
+	{ "\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", HEAD_BAD },
+	{ "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\n", HEAD_BAD },
+	{ "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: +5\r\n\r\n", HEAD_BAD },
+	{ "GET / HTTP/1.1\r\nHost: a\r\nContent-Length:\r\n\r\n", HEAD_BAD },
+	{ "GET / HTTP/1.1\r\nHost: a\r\nContent_Length: 5\r\n\r\n", HEAD_BAD },
+	{ "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 9999999999999999999\r\n\r\n", HEAD_BAD },
+	{ "GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", HEAD_BAD },
+	{ "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: h2c\r\n\r\n", HEAD_BAD },
+	{ "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", HEAD_BAD },
+};
+
+static void heads_are_read_strictly(void **state)
+{
+	static struct head head;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(heads) / sizeof(heads[0]); i++) {
+		size_t length = strlen(heads[i].head);
+		uint8_t *exact = malloc(length); /* so that a byte read too far is seen */
+		int used;
+
+		memcpy(exact, heads[i].head, length);
+		used = head_scan(&head, exact, (uint32_t)length);
+		if (used != heads[i].used)
+			fail_msg("head %zu: expected %d, got %d: %s", i, heads[i].used, used, heads[i].head);
+		/* No beginning of a good head is bad, and none of it is complete. */
+		for (size_t part = 0; heads[i].used > 0 && part < (size_t)used; part++)
+			if (head_scan(&head, exact, (uint32_t)part) != HEAD_MORE)
+				fail_msg("head %zu, first %zu bytes: expected to need more", i, part);
+		free(exact);
+	}
+}
+
+static void numbers_are_translated_around_edits(void **state)
+{
+	struct seqmap map = { 0 };
+
+	(void)state;
+	assert_int_equal(seqmap_to_upstream(&map, 5), 5);
+	seqmap_add(&map, 1000, 100, 150);
+	seqmap_add(&map, 1200, 50, 20);
+	assert_int_equal(seqmap_to_upstream(&map, 999), 999);
+	assert_int_equal(seqmap_to_upstream(&map, 1000), 1000);
+	assert_int_equal(seqmap_to_upstream(&map, 1100), 1150);
+	assert_int_equal(seqmap_to_upstream(&map, 1200), 1250);
+	assert_int_equal(seqmap_to_upstream(&map, 1250), 1270);
+	assert_int_equal(seqmap_to_client(&map, 1000), 1000);
+	assert_int_equal(seqmap_to_client(&map, 1149), 1000); /* half a head acknowledges none of it */
+	assert_int_equal(seqmap_to_client(&map, 1150), 1100);
+	assert_int_equal(seqmap_to_client(&map, 1260), 1200);
+	assert_int_equal(seqmap_to_client(&map, 1270), 1250);
+	/* across the end of the sequence space */
+	map = (struct seqmap) { 0 };
+	seqmap_add(&map, 0xfffffff0, 0x20, 0x40);
+	assert_int_equal(seqmap_to_upstream(&map, 0x10), 0x30);
+	assert_int_equal(seqmap_to_client(&map, 0x30), 0x10);
+	/* after twenty edits the sixteen newest are exact */
+	map = (struct seqmap) { 0 };
+	for (uint32_t i = 0; i < 20; i++)
+		seqmap_add(&map, i * 100, 10, 15);
+	assert_int_equal(seqmap_to_upstream(&map, 1950), 1950 + 100);
+	assert_int_equal(seqmap_to_upstream(&map, 450), 450 + 25);
+	assert_int_equal(seqmap_to_client(&map, 450 + 25), 450);
+}
+
+static struct lun_policy *header_policy(void)
+{
+	struct lun_address node = notation_address("172.18.0.2"), ip = notation_address("10.96.0.1");
+	struct lun_port port = { .port = 80, .target_port = 8080 };
+	struct lun_endpoint endpoint = { .address = notation_address("10.244.0.5") };
+	struct lun_header headers[] = { { "X-Real-IP", "$remote_addr" },
+					{ "X-All",
+					  "$remote_port,$server_addr,$server_port,$host,$http_x_y,$scheme,$request_uri,"
+					  "$service,$endpoint,$$,$nothing" },
+					{ "X-Request-ID", "$request_id" } };
+	struct lun_service service = { .name = "default/web",
+				       .cluster_ips = &ip,
+				       .cluster_ip_count = 1,
+				       .ports = &port,
+				       .port_count = 1,
+				       .endpoints = &endpoint,
+				       .endpoint_count = 1,
+				       .headers = headers,
+				       .header_count = 3 };
+	struct lun_policy_config config = { .size = sizeof(config),
+					    .node = { .addresses = &node, .address_count = 1 },
+					    .services = &service,
+					    .service_count = 1 };
+	struct lun_policy *policy;
+	struct lun_error error;
+
+	if (lun_policy_new(&policy, &config, &error) < 0)
+		fail_msg("%s", error.text);
+	return policy;
+}
+
+static void start(struct notation *n)
+{
+	struct lun_config config = { .size = sizeof(config), .flows = 64, .seed = { 1, 2 } };
+	struct lun_policy *policy = header_policy();
+
+	*n = (struct notation) { .now = 1000 };
+	assert_int_equal(lun_engine_new(&n->engine, &config, policy, NULL), 0);
+	lun_policy_unref(policy);
+	EXPECT(n, { "tcp 10.1.1.1:4000 10.96.0.1:80 S seq 999", "accept new SYN_SENT -> tcp 10.1.1.1:4000 10.244.0.5:8080" },
+	       { "tcp 10.244.0.5:8080 10.1.1.1:4000 S. seq 4999 ack 1000",
+		 "accept established SYN_RECV -> tcp 10.96.0.1:80 10.1.1.1:4000" },
+	       { "tcp 10.1.1.1:4000 10.96.0.1:80 . seq 1000 ack 5000",
+		 "accept established ESTABLISHED -> tcp 10.1.1.1:4000 10.244.0.5:8080" });
+}
+
+static const char request[] =
+	"tcp 10.1.1.1:4000 10.96.0.1:80 P. seq 1000 ack 5000 text \"GET /p HTTP/1.1\r\nHost: WEB.example:81\r\n"
+	"x-real_ip: 6.6.6.6\r\nX-Y: z\r\nX-Real-IP:\r\n\r\n\"";
+
+static void a_request_gets_its_headers(void **state)
+{
+	static const char expected[] =
+		"GET /p HTTP/1.1\r\nX-Real-IP: 10.1.1.1\r\n"
+		"X-All: 4000,10.96.0.1,80,web.example,z,http,/p,default/web,10.244.0.5:8080,$,$nothing\r\n"
+		"X-Request-ID: ";
+	static const char rest[] = "\r\nHost: WEB.example:81\r\nX-Y: z\r\n\r\n";
+	uint8_t first[NOTATION_PACKET];
+	uint32_t length, head;
+	struct notation n;
+	const char *head_sent = strstr(request, "GET");
+	uint32_t sent = (uint32_t)strlen(head_sent) - 1;
+
+	(void)state;
+	start(&n);
+	assert_string_equal(notation_run(&n, request),
+			    "accept established ESTABLISHED -> tcp 10.1.1.1:4000 10.244.0.5:8080");
+	length = n.packet.length;
+	head = length - 40;
+	memcpy(first, n.data, length);
+	assert_int_equal(head, strlen(expected) + 32 + strlen(rest));
+	assert_memory_equal(first + 40, expected, strlen(expected));
+	assert_memory_equal(first + 40 + strlen(expected) + 32, rest, strlen(rest));
+	/* sent again: the same bytes */
+	notation_run(&n, request);
+	assert_int_equal(n.packet.length, length);
+	assert_memory_equal(n.data, first, length);
+	{ /* the upstream's acknowledgement of all of it is the client's; the client's next byte is the upstream's next */
+		char line[200];
+
+		snprintf(line, sizeof(line), "tcp 10.244.0.5:8080 10.1.1.1:4000 . seq 5000 ack %u len 10", 1000 + head);
+		notation_run(&n, line);
+		assert_int_equal(load32(n.data + 28), 1000 + sent);
+		snprintf(line, sizeof(line), "tcp 10.1.1.1:4000 10.96.0.1:80 . seq %u ack 5010", 1000 + sent);
+		notation_run(&n, line);
+		assert_int_equal(load32(n.data + 24), 1000 + head);
+	}
+	lun_engine_free(n.engine);
+}
+
+static void what_cannot_be_edited_is_refused(void **state)
+{
+	struct notation n;
+
+	(void)state;
+	start(&n);
+	EXPECT(&n,
+	       { "tcp 10.1.1.1:4000 10.96.0.1:80 P. seq 1000 ack 5000 text \"GET / HTTP/1.1\r\nHos\"",
+		 "drop established ESTABLISHED (http_incomplete)" },
+	       { "tcp 10.1.1.1:4000 10.96.0.1:80 P. seq 1000 ack 5000 text \"junk\r\n\r\n\"",
+		 "drop established ESTABLISHED (http_malformed)" },
+	       { "tcp 10.1.1.1:4000 10.96.0.1:80 P. seq 1100 ack 5000 len 5",
+		 "drop established ESTABLISHED (http_lost_place)" });
+	n.capacity = 120;
+	EXPECT(&n, { request, "drop established ESTABLISHED (http_too_large)" });
+	lun_engine_free(n.engine);
+}
+
+static void bodies_pass_and_the_next_head_is_edited(void **state)
+{
+	struct notation n;
+	struct lun_stats stats;
+	char line[300];
+
+	(void)state;
+	start(&n);
+	notation_run(&n, "tcp 10.1.1.1:4000 10.96.0.1:80 P. seq 1000 ack 5000 text \"POST / HTTP/1.1\r\nHost: a\r\n"
+			 "Content-Length: 10\r\n\r\n12345\"");
+	assert_int_equal(n.packet.verdict, LUN_ACCEPT);
+	/* 48 bytes of head and 5 of body went; 5 of body and the next head come together */
+	snprintf(line, sizeof(line),
+		 "tcp 10.1.1.1:4000 10.96.0.1:80 P. seq %d ack 5000 text \"67890GET /2 HTTP/1.1\r\nHost: a\r\n\r\n\"", 1053);
+	notation_run(&n, line);
+	assert_int_equal(n.packet.verdict, LUN_ACCEPT);
+	assert_memory_equal(n.data + 40, "67890GET /2 HTTP/1.1\r\nX-Real-IP: 10.1.1.1\r\n", 43);
+	lun_engine_stats(n.engine, &stats);
+	assert_int_equal(stats.edits, 2);
+	lun_engine_free(n.engine);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(heads_are_read_strictly),
+		cmocka_unit_test(numbers_are_translated_around_edits),
+		cmocka_unit_test(a_request_gets_its_headers),
+		cmocka_unit_test(what_cannot_be_edited_is_refused),
+		cmocka_unit_test(bodies_pass_and_the_next_head_is_edited),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
