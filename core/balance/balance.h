@@ -9,9 +9,8 @@
 
 #include <lunette/lunette.h>
 
-/* Of one service port in one engine; survives a new policy under the port's name. */
+/* Of one list of endpoints, that is of one family of a service port, in one engine. */
 struct balance_state {
-	uint64_t name_hash;
 	uint32_t position; /* round robin: flows given out */
 };
 

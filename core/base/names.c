@@ -52,14 +52,16 @@ static const char *name_at(const char *const *names, size_t count, size_t value)
 DEFINE_NAMES(lun_reason_name, enum lun_reason, LUN_REASONS, FIRST_AS_TEXT)
 DEFINE_NAMES(lun_reason_text, enum lun_reason, LUN_REASONS, SECOND)
 DEFINE_NAMES(lun_via_name, enum lun_via, LUN_VIAS, FIRST_AS_TEXT)
-DEFINE_NAMES(lun_state_name, enum lun_state, LUN_STATES, FIRST_AS_TEXT)
+DEFINE_NAMES(lun_state_name, enum lun_state, LUN_STATES, SECOND)
 DEFINE_NAMES(lun_verdict_name, enum lun_verdict, LUN_VERDICTS, FIRST_AS_TEXT)
 DEFINE_NAMES(lun_ct_name, enum lun_ct, LUN_CTS, FIRST_AS_TEXT)
 
 static const struct {
 	uint8_t number;
 	const char *name;
-} protocols[] = { { 1, "icmp" }, { LUN_TCP, "tcp" }, { LUN_UDP, "udp" }, { 58, "icmpv6" }, { LUN_SCTP, "sctp" } };
+} protocols[] = {
+	{ LUN_ICMP, "icmp" }, { LUN_TCP, "tcp" }, { LUN_UDP, "udp" }, { LUN_ICMPV6, "icmpv6" }, { LUN_SCTP, "sctp" }
+};
 
 const char *lun_protocol_name(uint8_t protocol)
 {

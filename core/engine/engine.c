@@ -10,7 +10,9 @@ enum {
 	FLOWS_MOST = 1 << 27, /* a slot of the index is flow * 2 + direction, a wheel entry a positive int32_t */
 	EVENTS_DEFAULT = 1024,
 	EMIT_DEFAULT = 1 << 20,
-	EMIT_LEAST = 4096, /* an answer of ours always fits */
+	EMIT_LEAST = 65536, /* the longest packet fits */
+	FRAGMENT_DEFAULT = 1 << 20,
+	FRAGMENT_LEAST = 65536,
 };
 
 static uint32_t or_default(uint32_t value, uint32_t otherwise)
@@ -25,6 +27,7 @@ static struct lun_config config_completed(const struct lun_config *config)
 	complete.flows = or_default(config->flows, FLOWS_DEFAULT);
 	complete.edits = or_default(config->edits, complete.flows / 16 + 1);
 	complete.events = or_default(config->events, EVENTS_DEFAULT);
+	complete.fragment_size = or_default(config->fragment_size, FRAGMENT_DEFAULT);
 	complete.emit_size = or_default(config->emit_size, EMIT_DEFAULT);
 	return complete;
 }
@@ -37,7 +40,8 @@ static void count_memory(struct lun_engine *engine)
 
 	engine->stats.flows_max = config->flows;
 	engine->stats.flow_bytes = (table + config->flows - 1) / config->flows;
-	engine->stats.memory = table + (uint64_t)config->edits * sizeof(struct http_stream) +
+	engine->stats.memory = table + (uint64_t)config->edits * (sizeof(struct http_stream) + sizeof(struct seqmap)) +
+			       config->fragment_size + FRAGMENT_DATAGRAMS * sizeof(struct datagram) +
 			       (uint64_t)config->events * sizeof(struct lun_event) + config->emit_size + sizeof(*engine);
 }
 
@@ -50,19 +54,24 @@ int lun_engine_new(struct lun_engine **made, const struct lun_config *config, st
 		return fail(error, LUN_BAD_ARGUMENT, "%u flows, expected at most %d", config->flows, FLOWS_MOST);
 	if (config->emit_size && config->emit_size < EMIT_LEAST)
 		return fail(error, LUN_BAD_ARGUMENT, "emit_size is %u, expected at least %d", config->emit_size, EMIT_LEAST);
+	if (config->fragment_size && config->fragment_size < FRAGMENT_LEAST)
+		return fail(error, LUN_BAD_ARGUMENT, "fragment_size is %u, expected at least %d", config->fragment_size,
+			    FRAGMENT_LEAST);
 	engine = aligned_alloc(64, (sizeof(*engine) + 63) / 64 * 64);
 	if (!engine)
 		return fail(error, LUN_NO_MEMORY, "out of memory");
 	*engine = (struct lun_engine) { .config = config_completed(config) };
 	engine->random.state = config->seed[0] ^ (config->seed[1] * 0x9e3779b97f4a7c15u);
-	if (flow_table_init(&engine->flows, engine->config.flows, config->seed) < 0 ||
+	if (flow_table_init(&engine->flows, engine->config.flows, engine->config.edits, config->seed) < 0 ||
 	    http_init(&engine->http, engine->config.edits, &engine->flows.key) < 0 ||
+	    fragments_init(&engine->fragments, engine->config.fragment_size) < 0 ||
 	    events_init(&engine->events, engine->config.events, engine->config.emit_size) < 0 ||
 	    lun_engine_set_policy(engine, policy) < 0) {
 		lun_engine_free(engine);
-		return fail(error, LUN_NO_MEMORY, "out of memory for %u flows", engine->config.flows);
+		return fail(error, LUN_NO_MEMORY, "out of memory for %u flows",
+			    config->flows ? config->flows : FLOWS_DEFAULT);
 	}
-	track_default_timeouts(engine->flows.timeout_ms);
+	engine->flows.liberal = config->liberal;
 	count_memory(engine);
 	*made = engine;
 	return 0;
@@ -79,48 +88,37 @@ void lun_engine_free(struct lun_engine *engine)
 	http_fini(&engine->http);
 	events_fini(&engine->events);
 	lun_policy_unref(engine->policy);
-	free(engine->balance);
+	ports_fini(&engine->ports);
+	sources_fini(&engine->sources);
+	fragments_fini(&engine->fragments);
 	free(engine);
 }
 
-static int by_name_hash(const void *a, const void *b)
+/* Counts the sources of the flows that there are: from now on a policy limits them. */
+static int count_sources(struct lun_engine *engine)
 {
-	uint64_t x = ((const struct balance_state *)a)->name_hash, y = ((const struct balance_state *)b)->name_hash;
-
-	return (x > y) - (x < y);
-}
-
-/* Carries positions over to the new policy's ports, by the name of service and port.  `old` is sorted here and freed later. */
-static void carry_balance(const struct lun_policy *policy, struct balance_state *balance, struct balance_state *old,
-			  uint32_t old_count)
-{
-	if (old_count)
-		qsort(old, old_count, sizeof(*old), by_name_hash);
-	for (uint32_t i = 0; i < policy->port_count; i++) {
-		const struct balance_state *same;
-
-		balance[i].name_hash = hash_bytes(&policy->key, policy->ports[i].text, strlen(policy->ports[i].text));
-		same = old_count ? bsearch(&balance[i], old, old_count, sizeof(*old), by_name_hash) : NULL;
-		if (same)
-			balance[i].position = same->position;
-	}
+	if (sources_init(&engine->sources, engine->config.flows, &engine->flows.key) < 0)
+		return LUN_NO_MEMORY;
+	for (uint32_t i = 0; i < engine->flows.used; i++)
+		if (engine->flows.flows[i].flags & FLOW_OPEN)
+			sources_add(&engine->sources, &engine->flows.flows[i].tuple[LUN_ORIG]);
+	return 0;
 }
 
 int lun_engine_set_policy(struct lun_engine *engine, struct lun_policy *policy)
 {
-	struct balance_state *balance = NULL;
+	int result = 0;
 
-	if (policy) {
-		balance = calloc(policy->port_count + 1, sizeof(*balance));
-		if (!balance)
-			return LUN_NO_MEMORY;
-		carry_balance(policy, balance, engine->balance, engine->policy ? engine->policy->port_count : 0);
+	if (policy && policy->source_limit && !engine->sources.table)
+		result = count_sources(engine);
+	if (result == 0)
+		result = ports_set_policy(&engine->ports, policy, &engine->flows);
+	if (result < 0)
+		return result;
+	if (policy)
 		lun_policy_ref(policy);
-	}
 	lun_policy_unref(engine->policy);
-	free(engine->balance);
 	engine->policy = policy;
-	engine->balance = balance;
 	return 0;
 }
 
@@ -131,6 +129,10 @@ void lun_engine_stats(const struct lun_engine *engine, struct lun_stats *stats)
 	stats->flows_ended = engine->flows.ended;
 	stats->flows = engine->flows.count;
 	stats->edits = engine->http.edits;
+	stats->half_open = engine->flows.half_open;
+	memcpy(stats->fragments_given_up, engine->fragments.given_up, sizeof(stats->fragments_given_up));
+	if (engine->sources.table)
+		stats->memory += (uint64_t)engine->sources.size * sizeof(struct source);
 }
 
 bool lun_engine_next_event(struct lun_engine *engine, struct lun_event *event)

@@ -3,10 +3,13 @@
 #define LUNETTE_ENGINE_ENGINE_H
 
 #include "engine/events.h"
+#include "engine/ports.h"
 #include "http/http.h"
 #include "nat/nat.h"
 #include "policy/policy.h"
 #include "track/flow.h"
+#include "track/fragment.h"
+#include "track/sources.h"
 #include "track/track.h"
 
 enum { BATCH = 32 /* packets whose cache misses overlap */ };
@@ -15,8 +18,10 @@ struct lun_engine {
 	struct flow_table flows;
 	struct http http;
 	struct events events;
-	struct lun_policy *policy;     /* or NULL */
-	struct balance_state *balance; /* by service port of `policy` */
+	struct lun_policy *policy; /* or NULL */
+	struct ports ports;
+	struct sources sources;
+	struct fragments fragments;
 	struct random random;
 	struct lun_config config;
 	struct lun_stats stats;

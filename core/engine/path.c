@@ -16,6 +16,11 @@ enum {
 
 void engine_forget_flow(struct lun_engine *engine, struct flow *flow)
 {
+	uint32_t port = flow_more(&engine->flows, flow)->port;
+
+	if (port != FLOW_NONE)
+		engine->ports.slots[port].flows--;
+	sources_remove(&engine->sources, &flow->tuple[LUN_ORIG]);
 	if (flow->flags & FLOW_HTTP)
 		lun_policy_unref(http_stream_close(&engine->http, &engine->flows, flow));
 	flow_end(&engine->flows, flow);
@@ -41,9 +46,25 @@ static void expire(struct lun_engine *engine, uint32_t budget)
 
 	while ((flow = flow_next_expired(&engine->flows, &budget)) != NULL)
 		engine_end_flow(engine, flow);
+	fragments_expire(&engine->fragments, engine->flows.now_ms);
 }
 
 /* ---- the opening packet of a flow ---- */
+
+/* A limit that is reached is no fault of the port's. */
+static enum refusal refusal_of(enum lun_reason reason)
+{
+	switch (reason) {
+	case LUN_REASON_table_full:
+	case LUN_REASON_source_limit:
+	case LUN_REASON_service_limit:
+	case LUN_REASON_half_open_limit:
+	case LUN_REASON_edits_full:
+		return REFUSAL_HOST;
+	default:
+		return REFUSAL_PORT;
+	}
+}
 
 /* Drops or rejects the packet; a rejection is answered by an event when the engine translates itself. */
 static bool refuse(struct lun_engine *engine, struct packet *p, enum lun_verdict verdict, enum lun_reason reason)
@@ -54,7 +75,7 @@ static bool refuse(struct lun_engine *engine, struct packet *p, enum lun_verdict
 	p->io->ct = LUN_CT_NEW;
 	if (verdict == LUN_REJECT && !engine->config.commit && !events_full(&engine->events)) {
 		bytes = events_bytes(&engine->events, REFUSAL_SIZE);
-		length = bytes ? packet_build_refusal(bytes, REFUSAL_SIZE, p) : 0;
+		length = bytes ? packet_build_refusal(bytes, REFUSAL_SIZE, p, refusal_of(reason)) : 0;
 	}
 	if (length > 0) {
 		struct lun_event *event = events_put(&engine->events);
@@ -99,24 +120,68 @@ static bool open_stream(struct lun_engine *engine, struct packet *p, const struc
 	return true;
 }
 
+/* Which limit this flow is over; none: LUN_REASON_none.  A live flow is never ended for a new one. */
+static enum lun_reason over_limit(const struct lun_engine *engine, const struct packet *p, const struct port_state *port)
+{
+	const struct lun_policy *policy = engine->policy;
+	bool half_open = p->tuple.protocol == LUN_TCP && p->tcp_flags & TCP_SYN;
+
+	if (engine->flows.count == engine->flows.capacity)
+		return LUN_REASON_table_full;
+	if (!policy)
+		return LUN_REASON_none;
+	if (policy->source_limit && sources_count(&engine->sources, &p->tuple) >= policy->source_limit)
+		return LUN_REASON_source_limit;
+	if (port && port->limit && port->flows >= port->limit)
+		return LUN_REASON_service_limit;
+	if (policy->half_open_limit && half_open && engine->flows.half_open >= policy->half_open_limit)
+		return LUN_REASON_half_open_limit;
+	return LUN_REASON_none;
+}
+
+/* What is counted and remembered of a flow besides its tuples. */
+static void describe_flow(struct lun_engine *engine, struct packet *p, const struct decision *decision,
+			  const struct port_state *port)
+{
+	p->flow->flags |=
+		(uint8_t)((decision->translate ? FLOW_TRANSLATED : 0) | (decision->masquerade ? FLOW_MASQUERADE : 0));
+	p->flow->timeouts = port ? port->timeouts : engine->ports.timeouts;
+	sources_add(&engine->sources, &p->tuple);
+	if (port) {
+		uint32_t slot = engine->ports.slot[decision->service_port];
+
+		flow_more(&engine->flows, p->flow)->port = slot;
+		engine->ports.slots[slot].flows++;
+	}
+	p->opening = true;
+}
+
 /* Opens the flow of an accepted decision. */
 static bool engine_open(struct lun_engine *engine, struct packet *p, const struct decision *decision)
 {
+	const struct port_state *port = decision->service_port == DECISION_NO_PORT
+						? NULL
+						: &engine->ports.slots[engine->ports.slot[decision->service_port]];
 	struct lun_tuple tuple[2] = { [LUN_ORIG] = p->tuple };
-	enum lun_reason reason = nat_bind(&engine->flows, &engine->random, decision, tuple);
+	enum lun_reason reason = over_limit(engine, p, port);
 
+	if (reason != LUN_REASON_none) { /* flows whose time is over do not count: see whether some are left */
+		expire(engine, EXPIRE_BUDGET_TICK);
+		reason = over_limit(engine, p, port);
+	}
+	if (reason != LUN_REASON_none)
+		return refuse(engine, p, engine->policy && engine->policy->limits_drop ? LUN_DROP : LUN_REJECT, reason);
+	if (decision->masquerade && lun_address_is_zero(&decision->source) && !engine->config.commit)
+		return refuse(engine, p, LUN_DROP, LUN_REASON_no_masquerade_address);
+	reason = nat_bind(&engine->flows, &engine->random, decision, tuple);
 	if (reason != LUN_REASON_none)
 		return refuse(engine, p, LUN_DROP, reason);
-	if (decision->masquerade && lun_address_is_zero(&tuple[LUN_REPLY].destination) && !engine->config.commit)
-		return refuse(engine, p, LUN_DROP, LUN_REASON_no_masquerade_address);
 	if (engine->config.commit && events_full(&engine->events))
 		return refuse(engine, p, LUN_DROP, LUN_REASON_events_full);
 	p->flow = flow_open(&engine->flows, tuple);
 	if (!p->flow)
 		return refuse(engine, p, LUN_REJECT, LUN_REASON_table_full);
-	p->flow->flags |=
-		(uint16_t)((decision->translate ? FLOW_TRANSLATED : 0) | (decision->masquerade ? FLOW_MASQUERADE : 0));
-	flow_more(&engine->flows, p->flow)->initial_sequence = p->sequence;
+	describe_flow(engine, p, decision, port);
 	if (engine->config.commit) {
 		ask_commit(engine, p, decision);
 	} else if (decision->http && !open_stream(engine, p, decision)) {
@@ -124,20 +189,28 @@ static bool engine_open(struct lun_engine *engine, struct packet *p, const struc
 		p->flow = NULL;
 		return refuse(engine, p, LUN_REJECT, LUN_REASON_edits_full);
 	}
-	p->opening = true;
 	return true;
+}
+
+/* Finds what balancing remembers of a service port's endpoints of one family. */
+static struct balance_state *turn_of(const void *owner, uint32_t service_port, bool v6)
+{
+	const struct ports *ports = owner;
+
+	return &ports->slots[ports->slot[service_port]].balance[v6];
 }
 
 /* A packet without a flow: decide, bind, open. */
 static bool engine_admit(struct lun_engine *engine, struct packet *p)
 {
+	const struct policy_turns turns = { .of = turn_of, .owner = &engine->ports };
 	struct decision decision;
 
 	if (!track_may_open(p, !engine->config.no_pick_up))
 		return false;
-	policy_decide(engine->policy, engine->balance, &engine->random, p, &decision);
-	if (decision.reason == LUN_REASON_policy_error && decision.verdict == LUN_ACCEPT)
-		engine->stats.reasons[LUN_REASON_policy_error]++; /* said beside the verdict, which the map gave */
+	policy_decide(engine->policy, &turns, &engine->random, p, &decision);
+	engine->stats.reasons[LUN_REASON_policy_error] +=
+		decision.script_failed; /* beside the verdict, which the map gave */
 	if (decision.verdict != LUN_ACCEPT)
 		return refuse(engine, p, decision.verdict, decision.reason);
 	return engine_open(engine, p, &decision);
@@ -147,12 +220,101 @@ static bool engine_admit(struct lun_engine *engine, struct packet *p)
  * may be a new connection or a forgery, which only the kernel's entry can tell. */
 static bool engine_opens_again(struct lun_engine *engine, struct packet *p)
 {
-	if (!engine->config.commit || p->opening || p->tuple.protocol != LUN_TCP)
+	if (!engine->config.commit || p->opening || p->tuple.protocol != LUN_TCP || p->role != PACKET_DATA)
 		return true;
 	p->io->ct = LUN_CT_NEW;
-	if (flow_more(&engine->flows, p->flow)->initial_sequence == p->sequence)
+	if (flow_more(&engine->flows, p->flow)->tcp.side[LUN_ORIG].end - p->payload_length - 1 == p->sequence)
 		return packet_stop(p, LUN_ACCEPT, LUN_REASON_retransmission);
 	return packet_stop(p, LUN_QUERY, LUN_REASON_none);
+}
+
+/* ---- fragments ---- */
+
+static void engine_run(struct lun_engine *engine, struct packet *p);
+
+/* A fragment on its way out, with its own face toward the path. */
+struct piece {
+	struct lun_packet io;
+	struct packet p;
+};
+
+static bool emit_piece(struct lun_engine *engine, const struct piece *piece)
+{
+	uint8_t *bytes = events_full(&engine->events) ? NULL : events_bytes(&engine->events, piece->io.length);
+	struct lun_event *event;
+
+	if (!bytes)
+		return false;
+	memcpy(bytes, piece->io.data, piece->io.length);
+	event = events_put(&engine->events);
+	event->kind = LUN_EVENT_EMIT;
+	event->packet = engine->packet;
+	event->flow = flow_id(&engine->flows, piece->p.flow);
+	event->side = piece->p.direction == LUN_ORIG ? LUN_SIDE_UPSTREAM : LUN_SIDE_CLIENT;
+	events_keep_bytes(&engine->events, event, piece->io.length);
+	return true;
+}
+
+/* Runs one fragment of a complete datagram down the path, where it lies; the first one lends its tuple to the others. */
+static void run_piece(struct lun_engine *engine, const struct datagram *datagram, uint32_t index, const struct piece *first,
+		      struct piece *piece)
+{
+	const struct fragment_piece *place = &datagram->pieces[index];
+
+	*piece = (struct piece) { .io = { .data = fragment_bytes(&engine->fragments, place),
+					  .length = place->size,
+					  .capacity = place->size,
+					  .tenant = datagram->key.tenant,
+					  .trace = first->io.trace } };
+	piece->p.io = &piece->io;
+	if (index == 0 && !packet_parse_first_fragment(&piece->p, datagram->length))
+		return;
+	if (index > 0) {
+		packet_parse(&piece->p);
+		piece->p.role = PACKET_LATER_FRAGMENT;
+		piece->p.tuple = first->p.tuple;
+	}
+	piece->p.hash = flow_hash(&engine->flows, &piece->p.tuple);
+	piece->io.was = piece->io.is = piece->p.tuple;
+	engine_run(engine, &piece->p);
+}
+
+/* Sends a complete datagram on, in order.  What the path says of the first fragment, packet `p` reports. */
+static void send_datagram(struct lun_engine *engine, struct packet *p, const struct datagram *datagram)
+{
+	struct piece first = { .io.trace = p->io->trace }, later;
+
+	run_piece(engine, datagram, 0, &first, &first);
+	p->io->ct = first.io.ct;
+	p->io->was = first.io.was;
+	p->io->is = first.io.is;
+	p->flow = first.p.flow;
+	p->direction = first.p.direction;
+	p->io->reason = first.io.reason;
+	if (first.io.verdict != LUN_ACCEPT || !first.p.flow || !emit_piece(engine, &first)) {
+		p->io->verdict = first.io.verdict == LUN_ACCEPT ? LUN_DROP : first.io.verdict;
+		return;
+	}
+	for (uint32_t i = 1; i < datagram->count; i++) {
+		run_piece(engine, datagram, i, &first, &later);
+		if (later.io.verdict != LUN_ACCEPT || !emit_piece(engine, &later))
+			return; /* the receiver's reassembly will time out, as for any loss */
+	}
+}
+
+/* A fragment waits for the others; the one that completes a datagram sends all of them on. */
+static bool fragment_resolve(struct lun_engine *engine, struct packet *p)
+{
+	struct datagram *datagram;
+
+	if (p->role != PACKET_FRAGMENT)
+		return true;
+	datagram = fragments_keep(&engine->fragments, p, engine->flows.now_ms);
+	if (datagram) {
+		send_datagram(engine, p, datagram);
+		fragments_done(&engine->fragments, datagram);
+	}
+	return false;
 }
 
 /* ---- the path ---- */
@@ -170,12 +332,6 @@ static bool engine_find(struct lun_engine *engine, struct packet *p)
 	return false;
 }
 
-/* Fragments carry no ports: they are told apart here, before anything looks for a flow. */
-static bool fragment_resolve(struct packet *p)
-{
-	return p->fragment ? packet_stop(p, LUN_ACCEPT, LUN_REASON_fragment) : true;
-}
-
 static bool checksums_resolve(const struct lun_engine *engine, struct packet *p)
 {
 	if (!engine->config.verify || packet_checksums_right(p))
@@ -186,12 +342,14 @@ static bool checksums_resolve(const struct lun_engine *engine, struct packet *p)
 
 static void engine_run(struct lun_engine *engine, struct packet *p)
 {
-	if (!fragment_resolve(p) || !checksums_resolve(engine, p))
+	if (!fragment_resolve(engine, p) || !checksums_resolve(engine, p))
 		return;
 	if (!engine_find(engine, p) && !engine_admit(engine, p))
 		return;
 	if (!engine_opens_again(engine, p) || !track_update(&engine->flows, p))
 		return;
+	if (p->opening) /* now it has a deadline; track_may_open has seen to it that an opening packet is valid */
+		flow_schedule(&engine->flows, p->flow);
 	if (engine->config.commit)
 		return; /* the kernel translates */
 	if (!http_inspect(&engine->http, &engine->flows, p))
@@ -205,26 +363,21 @@ static void engine_run(struct lun_engine *engine, struct packet *p)
 
 static void begin(struct lun_engine *engine, struct packet *p, struct lun_packet *io)
 {
-	*p = (struct packet) { .io = io };
+	packet_begin(p, io);
 	io->verdict = LUN_ACCEPT;
 	io->reason = LUN_REASON_none;
-	io->ct = LUN_CT_UNTRACKED;
 	io->direction = LUN_ORIG;
 	io->state = LUN_STATE_NONE;
 	io->flow = 0;
 	if (packet_parse(p)) {
 		p->hash = flow_hash(&engine->flows, &p->tuple);
 		__builtin_prefetch(index_first(&engine->flows.index, p->hash));
-	} else if (io->reason != LUN_REASON_unsupported_protocol) {
-		io->ct = LUN_CT_INVALID;
 	}
-	io->was = p->readable ? p->tuple : (struct lun_tuple) { 0 };
-	io->is = io->was;
 }
 
-/* Fetches the flow that the packet most likely belongs to.  Inlined by force: GCC 12 takes a function that only fetches for one
- * without effect and drops the call. */
-static inline __attribute__((always_inline)) void fetch_flow(const struct lun_engine *engine, const struct packet *p)
+/* Guesses the packet's flow, and fetches it.  Inlined by force: GCC 12 takes a function that only fetches for one without effect and
+ * drops the call. */
+static inline __attribute__((always_inline)) void guess_flow(const struct lun_engine *engine, struct packet *p)
 {
 	const struct bucket *bucket = index_first(&engine->flows.index, p->hash);
 	uint32_t match = bucket_match(bucket, index_tag(p->hash));
@@ -232,7 +385,8 @@ static inline __attribute__((always_inline)) void fetch_flow(const struct lun_en
 
 	if (!match)
 		return;
-	flow = (const char *)&engine->flows.flows[bucket->slots[__builtin_ctz(match)] >> 1];
+	p->guess = bucket->slots[__builtin_ctz(match)];
+	flow = (const char *)&engine->flows.flows[p->guess >> 1];
 	__builtin_prefetch(flow, 1);
 	__builtin_prefetch(flow + 64, 1);
 }
@@ -243,7 +397,7 @@ static void finish(struct lun_engine *engine, struct packet *p)
 
 	if (p->flow) {
 		io->flow = flow_id(&engine->flows, p->flow);
-		io->direction = p->direction;
+		io->direction = (enum lun_direction)p->direction;
 		io->state = (enum lun_state)p->flow->state;
 	}
 	if (io->ct == LUN_CT_INVALID && engine->config.drop_invalid && io->verdict == LUN_ACCEPT)
@@ -269,7 +423,7 @@ void lun_engine_packets(struct lun_engine *engine, struct lun_packet *packets, s
 		expire(engine, EXPIRE_BUDGET * (uint32_t)size);
 		for (size_t i = 0; i < size; i++)
 			if (batch[i].readable)
-				fetch_flow(engine, &batch[i]);
+				guess_flow(engine, &batch[i]);
 		for (size_t i = 0; i < size; i++) {
 			engine->packet = start + i;
 			if (batch[i].readable)

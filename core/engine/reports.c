@@ -38,6 +38,9 @@ static int set_state(struct lun_engine *engine, struct flow *flow, enum lun_stat
 {
 	if ((unsigned)state >= LUN_STATE_COUNT)
 		return LUN_BAD_ARGUMENT;
+	if (flow->tuple[LUN_ORIG].protocol == LUN_TCP)
+		engine->flows.half_open +=
+			(uint32_t)state_is_half_open((uint8_t)state) - (uint32_t)state_is_half_open(flow->state);
 	flow->state = (uint8_t)state;
 	if (timeout / NS_PER_MS > INT32_MAX)
 		timeout = (uint64_t)INT32_MAX * NS_PER_MS;
@@ -84,5 +87,10 @@ int lun_flow_import(struct lun_engine *engine, const struct lun_flow *import, ui
 		return LUN_FULL;
 	flow_set_owner(flow, LUN_OWNER_KERNEL);
 	flow->flags |= (uint16_t)((import->translated ? FLOW_TRANSLATED : 0) | (import->masquerade ? FLOW_MASQUERADE : 0));
-	return set_state(engine, flow, import->state, import->expires);
+	if (set_state(engine, flow, import->state, import->expires) < 0) {
+		engine_forget_flow(engine, flow);
+		return LUN_BAD_ARGUMENT;
+	}
+	flow_schedule(&engine->flows, flow);
+	return 0;
 }

@@ -42,6 +42,7 @@ bool http_stream_open(struct http *http, const struct flow_table *table, struct 
 		return false;
 	}
 	*stream = (struct http_stream) { .headers = *headers, .owner = owner };
+	table->maps[stream - http->streams].count = 0;
 	stream->next = p->sequence + !!(p->tcp_flags & TCP_SYN);
 	flow_more(table, p->flow)->edit = (uint32_t)(stream - http->streams);
 	p->flow->flags |= FLOW_HTTP;
@@ -65,6 +66,11 @@ void *http_stream_close(struct http *http, const struct flow_table *table, struc
 static struct http_stream *stream_of(const struct http *http, const struct flow_table *table, const struct flow *flow)
 {
 	return &http->streams[flow_more(table, flow)->edit];
+}
+
+static struct seqmap *map_of(const struct flow_table *table, const struct flow *flow)
+{
+	return &table->maps[flow_more(table, flow)->edit];
 }
 
 static bool refuse(struct packet *p, enum lun_reason reason, const char *what)
@@ -115,10 +121,10 @@ static bool inspect_next(struct http *http, struct http_stream *stream, struct p
 }
 
 /* Bytes that were let through before: body bytes pass; a head must be there again from its first byte to its last. */
-static bool inspect_again(struct http *http, struct http_stream *stream, struct packet *p)
+static bool inspect_again(struct http *http, struct http_stream *stream, const struct seqmap *map, struct packet *p)
 {
-	for (uint32_t i = stream->map.count < SEQMAP_EDITS ? stream->map.count : SEQMAP_EDITS; i-- > 0;) {
-		const struct seqmap_edit *edit = &stream->map.edits[i];
+	for (uint32_t i = map->count < SEQMAP_EDITS ? map->count : SEQMAP_EDITS; i-- > 0;) {
+		const struct seqmap_edit *edit = &map->edits[i];
 		uint32_t offset = edit->start - p->sequence;
 
 		if (edit->before == 0 || (int32_t)(edit->start + edit->before - p->sequence) <= 0 ||
@@ -141,18 +147,18 @@ bool http_inspect(struct http *http, const struct flow_table *table, struct pack
 	int32_t ahead;
 
 	http->planned = http->again = false;
-	if (!(p->flow->flags & FLOW_HTTP) || p->direction != LUN_ORIG || p->payload_length == 0)
+	if (!(p->flow->flags & FLOW_HTTP) || p->direction != LUN_ORIG || p->role != PACKET_DATA || p->payload_length == 0)
 		return true;
 	stream = stream_of(http, table, p->flow);
 	ahead = (int32_t)(p->sequence - stream->next);
 	if (p->tcp_flags & (TCP_SYN | TCP_RST))
 		return refuse(p, LUN_REASON_http_lost_place, "data on a SYN or RST");
-	if (p->end > p->io->length)
-		return refuse(p, LUN_REASON_http_incomplete, "the capture cut this packet");
+	if (p->end > p->io->length || p->datagram_length)
+		return refuse(p, LUN_REASON_http_incomplete, "the packet is cut or a fragment");
 	if (ahead == 0)
 		return inspect_next(http, stream, p);
 	if (ahead < 0 && (int32_t)(p->sequence + p->payload_length - stream->next) <= 0)
-		return inspect_again(http, stream, p);
+		return inspect_again(http, stream, map_of(table, p->flow), p);
 	return refuse(p, LUN_REASON_http_lost_place,
 		      ahead < 0 ? "old and new bytes in one segment" : "bytes before it are missing");
 }
@@ -163,13 +169,13 @@ static uint32_t to_client(const void *map, uint32_t sequence)
 }
 
 /* Replaces the planned head; what is behind it moves. */
-static void put_head(struct http *http, struct http_stream *stream, struct packet *p)
+static void put_head(struct http *http, struct seqmap *map, struct packet *p)
 {
 	uint32_t before = http->head.length, after = http->rendered_length;
 	uint8_t *head = p->io->data + p->payload + http->head_offset;
 
 	if (!http->again)
-		seqmap_add(&stream->map, p->sequence + http->head_offset, before, after);
+		seqmap_add(map, p->sequence + http->head_offset, before, after);
 	memmove(head + after, head + before, p->end - p->payload - http->head_offset - before);
 	memcpy(head, http->rendered, after);
 	p->end = p->end + after - before;
@@ -181,21 +187,19 @@ static void put_head(struct http *http, struct http_stream *stream, struct packe
 
 void http_edit(struct http *http, const struct flow_table *table, struct packet *p)
 {
-	struct http_stream *stream;
-	const struct seqmap *map;
+	struct seqmap *map;
 
-	if (!(p->flow->flags & FLOW_HTTP))
+	if (!(p->flow->flags & FLOW_HTTP) || p->role != PACKET_DATA)
 		return;
-	stream = stream_of(http, table, p->flow);
-	map = &stream->map;
+	map = map_of(table, p->flow);
 	if (map->count > 0 && p->direction == LUN_REPLY) {
 		packet_set_acknowledgement(p, seqmap_to_client(map, p->acknowledgement));
 		packet_map_sack(p, to_client, map);
 	} else if (map->count > 0) {
 		packet_set_sequence(p, seqmap_to_upstream(map, p->sequence));
 		if ((int32_t)(p->sequence - map->edits[(map->count - 1) % SEQMAP_EDITS].start) > REARM_BYTES)
-			seqmap_add(&stream->map, p->sequence, 0, 0);
+			seqmap_add(map, p->sequence, 0, 0);
 	}
 	if (http->planned)
-		put_head(http, stream, p);
+		put_head(http, map, p);
 }

@@ -22,9 +22,8 @@ struct http_headers {
 	uint16_t port;       /* the service's */
 };
 
-/* The client's stream of one flow. */
+/* The client's stream of one flow; its sequence map has the same index in the flow table. */
 struct http_stream {
-	struct seqmap map;
 	struct http_headers headers;
 	void *owner;        /* what keeps `headers` alive; given back by http_stream_close */
 	uint64_t body_left; /* bytes until the next head */

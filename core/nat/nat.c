@@ -1,6 +1,7 @@
 /* nat.c - every kind of translation is one difference between two tuples; see track/flow.h. */
 #include "nat/nat.h"
 
+#include "base/address.h"
 #include "packet/trace.h"
 
 /* Tries of a port search.  With one port in ten free, 240 random tries find one but once in 10^11; a full scan of 64,000
@@ -68,19 +69,35 @@ enum lun_reason nat_bind(const struct flow_table *table, struct random *random, 
 	tuple[LUN_REPLY] = nat_wanted_reply(decision, &tuple[LUN_ORIG]);
 	if (!tuple_taken(table, &tuple[LUN_REPLY]))
 		return LUN_REASON_none;
-	return search_port(table, random, &tuple[LUN_REPLY]) ? LUN_REASON_none : LUN_REASON_no_free_port;
+	return protocol_has_ports(tuple->protocol) && search_port(table, random, &tuple[LUN_REPLY])
+		       ? LUN_REASON_none
+		       : LUN_REASON_no_free_port;
+}
+
+/* An ICMP error goes to whoever sent the packet it quotes, and quotes it as that one sent it.  Its own source, which may be any
+ * router, is hidden where the flow's own source is. */
+static void apply_related(struct packet *p)
+{
+	struct lun_tuple leaves = tuple_inverted(&p->flow->tuple[!p->direction]), outer = p->io->was;
+
+	if (!address_equal(&leaves.source, &p->tuple.source))
+		outer.source = leaves.source;
+	if (!address_equal(&leaves.destination, &p->tuple.destination))
+		outer.destination = leaves.destination;
+	packet_set_related(p, &outer, &p->flow->tuple[!p->direction]);
+	TRACE(p, "nat", NULL, "outer and quoted addresses are put back as the sender knows them");
 }
 
 void nat_apply(struct packet *p)
 {
-	struct lun_tuple leaves = tuple_inverted(&p->flow->tuple[!p->direction]);
-
-	if (tuple_equal(&leaves, &p->tuple))
+	if (p->role == PACKET_ICMP_ERROR) {
+		apply_related(p);
 		return;
-	packet_set_tuple(p, &leaves);
-	if (p->io->trace) {
+	}
+	packet_set_inverse(p, &p->flow->tuple[!p->direction]);
+	if (p->io->trace && !tuple_equal(&p->tuple, &p->io->is)) {
 		char before[LUN_TUPLE_TEXT], after[LUN_TUPLE_TEXT];
 
-		TRACE(p, "nat", NULL, "%s -> %s", lun_tuple_format(&p->tuple, before), lun_tuple_format(&leaves, after));
+		TRACE(p, "nat", NULL, "%s -> %s", lun_tuple_format(&p->tuple, before), lun_tuple_format(&p->io->is, after));
 	}
 }

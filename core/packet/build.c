@@ -6,8 +6,6 @@
 
 enum {
 	TTL = 64,
-	ICMP = 1,
-	ICMPV6 = 58,
 	QUOTE_V4 = 548,  /* so that the error fits 576 bytes (RFC 1812, 4.3.2.3) */
 	QUOTE_V6 = 1232, /* and 1,280 (RFC 4443, 2.4 (c)) */
 };
@@ -37,44 +35,79 @@ static uint32_t put_ip(uint8_t *data, const struct lun_address *source, const st
 	return IP6_HEADER;
 }
 
-static void put_tcp(uint8_t *tcp, const struct lun_tuple *tuple, const struct packet_spec *spec)
+static void put_ports(uint8_t *transport, const struct lun_tuple *tuple)
 {
-	memset(tcp, 0, TCP_HEADER);
-	store16(tcp, tuple->source_port);
-	store16(tcp + 2, tuple->destination_port);
-	store32(tcp + 4, spec->sequence);
-	store32(tcp + 8, spec->acknowledgement);
-	tcp[12] = TCP_HEADER / 4 << 4;
-	tcp[13] = spec->tcp_flags;
-	store16(tcp + 14, spec->window);
+	store16(transport, tuple->source_port);
+	store16(transport + 2, tuple->destination_port);
 }
 
-static void put_udp(uint8_t *udp, const struct lun_tuple *tuple)
+static void put_tcp(uint8_t *tcp, const struct packet_spec *spec)
 {
-	memset(udp, 0, UDP_HEADER);
-	store16(udp, tuple->source_port);
-	store16(udp + 2, tuple->destination_port);
+	store32(tcp + 4, spec->sequence);
+	store32(tcp + 8, spec->acknowledgement);
+	tcp[12] = (uint8_t)((TCP_HEADER + spec->options_length) / 4 << 4);
+	tcp[13] = spec->tcp_flags;
+	store16(tcp + 14, spec->window);
+	if (spec->options_length)
+		memcpy(tcp + TCP_HEADER, spec->options, spec->options_length);
+}
+
+/* A request if the destination port is a request's type; else the reply to one. */
+static void put_icmp(uint8_t *icmp, const struct lun_tuple *tuple)
+{
+	bool v6 = tuple->protocol == LUN_ICMPV6, request = tuple->destination_port == (v6 ? 128 : 8);
+
+	icmp[0] = (uint8_t)(request ? tuple->destination_port : v6 ? 129 : 0);
+	store16(icmp + 4, request ? tuple->source_port : tuple->destination_port);
+}
+
+/* The size of a transport header; 0 for a protocol that is not built. */
+static uint32_t transport_header(const struct lun_tuple *tuple, const struct packet_spec *spec)
+{
+	bool v4 = lun_address_is_v4(&tuple->source);
+
+	switch (tuple->protocol) {
+	case LUN_TCP:
+		return spec->options_length % 4 == 0 && spec->options_length <= 40 ? TCP_HEADER + spec->options_length : 0;
+	case LUN_UDP:
+		return UDP_HEADER;
+	case LUN_SCTP:
+		return SCTP_HEADER;
+	case LUN_ICMP:
+		return v4 ? ICMP_HEADER : 0;
+	case LUN_ICMPV6:
+		return v4 ? 0 : ICMP_HEADER;
+	default:
+		return 0;
+	}
 }
 
 uint32_t packet_build(uint8_t *data, uint32_t capacity, const struct lun_tuple *tuple, const struct packet_spec *spec)
 {
-	bool tcp = tuple->protocol == LUN_TCP, v4 = lun_address_is_v4(&tuple->source);
-	uint32_t transport = tcp ? TCP_HEADER : UDP_HEADER;
-	uint32_t total = (v4 ? IP4_HEADER : IP6_HEADER) + transport + spec->payload_length;
+	bool v4 = lun_address_is_v4(&tuple->source);
+	uint32_t header = transport_header(tuple, spec),
+		 total = (v4 ? IP4_HEADER : IP6_HEADER) + header + spec->payload_length;
 	struct lun_packet io = { .data = data, .length = total };
 	struct packet p = { .io = &io, .tuple = *tuple, .version = v4 ? 4 : 6, .end = total, .rebuilt = true };
+	uint8_t *transport;
 
-	if ((!tcp && tuple->protocol != LUN_UDP) || v4 != lun_address_is_v4(&tuple->destination) || total > capacity ||
-	    spec->payload_length > UINT16_MAX || total > UINT16_MAX)
+	if (!header || v4 != lun_address_is_v4(&tuple->destination) || spec->payload_length > UINT16_MAX ||
+	    total > UINT16_MAX || total > capacity)
 		return 0;
-	p.transport = (uint16_t)put_ip(data, &tuple->source, &tuple->destination, tuple->protocol,
-				       transport + spec->payload_length);
-	if (tcp)
-		put_tcp(packet_transport(&p), tuple, spec);
+	p.transport =
+		(uint16_t)put_ip(data, &tuple->source, &tuple->destination, tuple->protocol, header + spec->payload_length);
+	transport = packet_transport(&p);
+	memset(transport, 0, header);
+	if (tuple->protocol == LUN_ICMP || tuple->protocol == LUN_ICMPV6)
+		put_icmp(transport, tuple);
 	else
-		put_udp(packet_transport(&p), tuple);
+		put_ports(transport, tuple);
+	if (tuple->protocol == LUN_TCP)
+		put_tcp(transport, spec);
+	if (tuple->protocol == LUN_SCTP)
+		store32(transport + 4, spec->tag);
 	if (spec->payload_length)
-		memcpy(packet_transport(&p) + transport, spec->payload, spec->payload_length);
+		memcpy(transport + header, spec->payload, spec->payload_length);
 	packet_seal(&p);
 	return total;
 }
@@ -100,7 +133,7 @@ static uint32_t build_reset(uint8_t *data, uint32_t capacity, const struct packe
 /* The checksum of an ICMPv6 message covers a pseudo header (RFC 4443, 2.3), that of ICMP does not. */
 static void seal_icmp(uint8_t *data, uint32_t header, uint32_t content, bool v4)
 {
-	uint8_t pseudo[8] = { [7] = ICMPV6 };
+	uint8_t pseudo[8] = { [7] = LUN_ICMPV6 };
 	uint32_t sum = 0;
 	uint16_t checksum;
 
@@ -115,8 +148,9 @@ static void seal_icmp(uint8_t *data, uint32_t header, uint32_t content, bool v4)
 	memcpy(data + header + 2, &checksum, 2);
 }
 
-static uint32_t build_unreachable(uint8_t *data, uint32_t capacity, const struct packet *p)
+static uint32_t build_unreachable(uint8_t *data, uint32_t capacity, const struct packet *p, enum refusal refusal)
 {
+	static const uint8_t codes[2][2] = { [REFUSAL_PORT] = { 4, 3 }, [REFUSAL_HOST] = { 3, 1 } }; /* by IPv6, IPv4 */
 	bool v4 = p->version == 4;
 	uint32_t quote = p->end < p->io->length ? p->end : p->io->length, most = v4 ? QUOTE_V4 : QUOTE_V6, header;
 
@@ -124,10 +158,10 @@ static uint32_t build_unreachable(uint8_t *data, uint32_t capacity, const struct
 		quote = most;
 	if ((v4 ? IP4_HEADER : IP6_HEADER) + ICMP_HEADER + quote > capacity)
 		return 0;
-	header = put_ip(data, &p->tuple.destination, &p->tuple.source, v4 ? ICMP : ICMPV6, ICMP_HEADER + quote);
+	header = put_ip(data, &p->tuple.destination, &p->tuple.source, v4 ? LUN_ICMP : LUN_ICMPV6, ICMP_HEADER + quote);
 	memset(data + header, 0, ICMP_HEADER);
-	data[header] = v4 ? 3 : 1;     /* destination unreachable */
-	data[header + 1] = v4 ? 3 : 4; /* port */
+	data[header] = v4 ? 3 : 1; /* destination unreachable */
+	data[header + 1] = codes[refusal][v4];
 	memcpy(data + header + ICMP_HEADER, p->io->data, quote);
 	seal_icmp(data, header, ICMP_HEADER + quote, v4);
 	return header + ICMP_HEADER + quote;
@@ -144,9 +178,11 @@ static bool names_one_host(const struct lun_address *address)
 	return address->bytes[0] != 0xff && !lun_address_is_zero(address);
 }
 
-uint32_t packet_build_refusal(uint8_t *data, uint32_t capacity, const struct packet *p)
+uint32_t packet_build_refusal(uint8_t *data, uint32_t capacity, const struct packet *p, enum refusal refusal)
 {
-	if (!names_one_host(&p->tuple.source) || !names_one_host(&p->tuple.destination))
+	if (!names_one_host(&p->tuple.source) || !names_one_host(&p->tuple.destination) || p->role != PACKET_DATA)
 		return 0;
-	return p->tuple.protocol == LUN_TCP ? build_reset(data, capacity, p) : build_unreachable(data, capacity, p);
+	if (p->tuple.protocol == LUN_TCP && (refusal == REFUSAL_PORT || p->tcp_flags & TCP_RST))
+		return build_reset(data, capacity, p);
+	return build_unreachable(data, capacity, p, refusal);
 }

@@ -9,17 +9,27 @@ struct packet_spec {
 	uint8_t tcp_flags;
 	uint16_t window;
 	uint32_t sequence, acknowledgement;
-	const void *payload;
+	const void *options;     /* of TCP */
+	uint32_t options_length; /* a multiple of four, at most 40 */
+	uint32_t tag;            /* of SCTP */
+	const void *payload;     /* SCTP: the chunks */
 	uint32_t payload_length;
 };
 
-/* Builds an IP packet with right checksums.  The tuple's protocol is LUN_TCP or LUN_UDP and its addresses are of one family.
- * Returns its length, or 0 if `capacity` is too small or the tuple cannot be built. */
+/* Builds an IP packet with right checksums, of TCP, UDP, SCTP or an ICMP query (whose ports are as parse.c has them: a tuple with
+ * the request's type as destination port is a request).  Returns its length, or 0 if `capacity` is too small or the tuple cannot
+ * be built: mixed families, another protocol. */
 uint32_t packet_build(uint8_t *data, uint32_t capacity, const struct lun_tuple *tuple, const struct packet_spec *spec);
 
-/* Builds the answer that refuses `p`, from the address it was sent to: a RST to TCP (RFC 9293, 3.10.7.1), else ICMP port
- * unreachable quoting it (RFC 792; RFC 4443, 3.1).  Returns its length, or 0 if there must be none: to a RST (RFC 9293), to an
- * address that names no single host (RFC 1122, 3.2.2), if `capacity` is too small. */
-uint32_t packet_build_refusal(uint8_t *data, uint32_t capacity, const struct packet *p);
+/* Why a packet is refused, as far as its sender is to know. */
+enum refusal {
+	REFUSAL_PORT, /* nobody is there: a RST to TCP (RFC 9293, 3.10.7.1), else ICMP port unreachable */
+	REFUSAL_HOST, /* no room for it: ICMP host unreachable (RFC 6888, REQ-11), for IPv6 address unreachable */
+};
+
+/* Builds the answer that refuses `p`, from the address it was sent to; ICMP quotes it (RFC 792; RFC 4443, 3.1).  Returns its
+ * length, or 0 if there must be none: to a RST (RFC 9293), to ICMP or a fragment that is not the first, to an address that names
+ * no single host (RFC 1122, 3.2.2), if `capacity` is too small. */
+uint32_t packet_build_refusal(uint8_t *data, uint32_t capacity, const struct packet *p, enum refusal refusal);
 
 #endif

@@ -40,29 +40,48 @@ static inline uint32_t checksum_add(uint32_t sum, const void *data, size_t size)
 	return (uint32_t)(total & 0xffff) + (uint32_t)(total >> 16);
 }
 
-/* The difference that replacing `size` (even) bytes makes: the sum of ~before and after. */
-static inline uint32_t checksum_difference(uint32_t sum, const void *before, const void *after, size_t size)
+/* The difference that replacing bytes makes: the sum of ~before and after.  A 32-bit word is two 16-bit ones side by side, and a
+ * sum of such words folds to the same (RFC 1071, section 2 (C)); 64 bits hold the carries of four thousand million. */
+static inline uint64_t checksum_difference32(uint64_t sum, const void *before, const void *after)
+{
+	uint32_t from, to;
+
+	memcpy(&from, before, 4);
+	memcpy(&to, after, 4);
+	return sum + (uint32_t)~from + to;
+}
+
+static inline uint64_t checksum_difference16(uint64_t sum, const void *before, const void *after)
+{
+	uint16_t from, to;
+
+	memcpy(&from, before, 2);
+	memcpy(&to, after, 2);
+	return sum + (uint16_t)~from + to;
+}
+
+/* Of `size` (even) bytes. */
+static inline uint64_t checksum_difference(uint64_t sum, const void *before, const void *after, size_t size)
 {
 	const uint8_t *old = before, *new = after;
 
-	for (size_t i = 0; i < size; i += 2) {
-		uint16_t from, to;
-
-		memcpy(&from, old + i, 2);
-		memcpy(&to, new + i, 2);
-		sum += (uint16_t)~from;
-		sum += to;
-	}
-	return sum;
+	for (; size >= 4; size -= 4, old += 4, new += 4)
+		sum = checksum_difference32(sum, old, new);
+	return size ? checksum_difference16(sum, old, new) : sum;
 }
 
 /* Applies a difference to the checksum field at `field`. */
-static inline void checksum_update(uint8_t *field, uint32_t difference)
+static inline void checksum_update(uint8_t *field, uint64_t difference)
 {
 	uint16_t checksum;
+	uint64_t sum;
 
 	memcpy(&checksum, field, 2);
-	checksum = (uint16_t)~checksum_fold((uint32_t)checksum_fold((uint16_t)~checksum + checksum_fold(difference)));
+	sum = difference + (uint16_t)~checksum;
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	checksum = (uint16_t) ~(sum + (sum >> 16));
 	memcpy(field, &checksum, 2);
 }
 

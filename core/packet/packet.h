@@ -10,35 +10,64 @@
 
 #include <lunette/lunette.h>
 
-enum { IP4_HEADER = 20, IP6_HEADER = 40, TCP_HEADER = 20, UDP_HEADER = 8, ICMP_HEADER = 8 };
+enum { IP4_HEADER = 20, IP6_HEADER = 40, TCP_HEADER = 20, UDP_HEADER = 8, ICMP_HEADER = 8, SCTP_HEADER = 12 };
 
 enum tcp_flag { TCP_FIN = 0x01, TCP_SYN = 0x02, TCP_RST = 0x04, TCP_PSH = 0x08, TCP_ACK = 0x10, TCP_URG = 0x20 };
 
 struct flow;
+
+/* What a packet is to its flow. */
+enum packet_role {
+	PACKET_DATA,       /* the flow's own */
+	PACKET_ICMP_QUERY, /* the same, a request */
+	PACKET_ICMP_REPLY,
+	PACKET_ICMP_ERROR,     /* about a packet of the flow: the key is that packet's tuple inverted */
+	PACKET_FRAGMENT,       /* a piece of a datagram that is not complete: no ports, unless it is the first */
+	PACKET_LATER_FRAGMENT, /* of a complete datagram, not its first: the key is the first one's, no transport header */
+};
 
 struct packet {
 	/* by parse */
 	struct lun_packet *io;
 	struct lun_tuple tuple;  /* the key: what the packet carries when it reaches us */
 	uint64_t hash;           /* of `tuple` */
+	uint32_t guess;          /* where the index had a flow for it when the batch began, or UINT32_MAX */
 	uint32_t end;            /* bytes of the IP packet at io->data, without link padding */
 	uint32_t payload;        /* offset of the transport payload */
 	uint32_t payload_length; /* as the headers say: more than what is there in a cut capture */
-	uint16_t transport;      /* offset of the transport header */
-	uint8_t version;         /* 4 or 6 */
-	uint8_t tcp_flags;
 	uint32_t sequence, acknowledgement;
-	bool readable; /* parse succeeded: the fields above are set */
-	bool fragment; /* a piece of a larger packet; no ports unless it is the first */
-	/* by the path */
+	uint16_t transport;       /* offset of the transport header */
+	uint16_t inner;           /* of an ICMP error: offset of the IP header it quotes */
+	uint16_t inner_transport; /* and of the transport header in that */
+	uint8_t version;          /* 4 or 6 */
+	uint8_t tcp_flags;
+	uint8_t inner_role; /* of an ICMP error: what the quoted packet is */
+	/* From here on packet_begin sets all to zero. */
+	uint8_t role;             /* enum packet_role */
+	bool readable;            /* parse succeeded: the fields above are set */
+	bool opening;             /* the flow was made for this packet */
+	bool rebuilt;             /* bytes moved: lengths and checksums anew */
+	uint8_t direction;        /* enum lun_direction */
+	uint32_t datagram_length; /* of a reassembled first fragment: bytes of the whole transport; else 0 */
 	struct flow *flow;
-	enum lun_direction direction;
-	bool opening; /* the flow was made for this packet */
-	/* by setters, for seal */
-	uint32_t address_difference;   /* one's complement sums, for the IP header and the pseudo header */
-	uint32_t transport_difference; /* for the transport checksum alone */
-	bool rebuilt;                  /* bytes moved: lengths and checksums anew */
+	uint64_t address_difference;   /* for seal: one's complement sums, for the IP header and the pseudo header */
+	uint64_t transport_difference; /* for the transport checksum alone */
+	uint32_t crc_difference;       /* SCTP: to be added (that is, xor) to the CRC */
 };
+
+/* Makes `p` ready for packet_parse. */
+static inline void packet_begin(struct packet *p, struct lun_packet *io)
+{
+	p->io = io;
+	p->role = 0;
+	p->readable = p->opening = p->rebuilt = false;
+	p->direction = LUN_ORIG;
+	p->datagram_length = 0;
+	p->flow = NULL;
+	p->guess = UINT32_MAX;
+	p->address_difference = p->transport_difference = 0;
+	p->crc_difference = 0;
+}
 
 /* Leaves the verdict of a packet that goes no further; returns false, so that a stage can `return packet_stop(...)`. */
 static inline bool packet_stop(struct packet *p, enum lun_verdict verdict, enum lun_reason reason)
@@ -81,15 +110,38 @@ static inline bool tuple_equal(const struct lun_tuple *a, const struct lun_tuple
 	return ((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3]) | (x[4] ^ y[4])) == 0;
 }
 
+/* A tuple in which ports mean something that can be translated. */
+static inline bool protocol_has_ports(uint8_t protocol)
+{
+	return protocol == LUN_TCP || protocol == LUN_UDP || protocol == LUN_SCTP || protocol == LUN_ICMP ||
+	       protocol == LUN_ICMPV6;
+}
+
 /* parse.c: fills `p` from p->io; false, with the packet's reason set, if the bytes cannot be read. */
 bool packet_parse(struct packet *p);
 
+/* Where a fragment belongs; read from a packet of role PACKET_FRAGMENT. */
+struct fragment_place {
+	uint32_t identification;
+	uint32_t offset, length; /* bytes of the datagram's transport that it holds */
+	uint32_t data;           /* offset of these in the packet */
+	bool last;
+};
+void packet_fragment_place(const struct packet *p, struct fragment_place *place);
+
+/* Parses the first fragment of a datagram that is complete and `length` bytes long, as if it were all of it. */
+bool packet_parse_first_fragment(struct packet *p, uint32_t length);
+
 /* set.c: change fields in place and keep the differences for seal. */
-void packet_set_tuple(struct packet *p, const struct lun_tuple *tuple);
+/* Makes the packet carry `other` inverted. */
+void packet_set_inverse(struct packet *p, const struct lun_tuple *other);
 void packet_set_sequence(struct packet *p, uint32_t sequence);
 void packet_set_acknowledgement(struct packet *p, uint32_t acknowledgement);
 /* Puts both edges of every SACK block (RFC 2018, section 3) through `map`. */
 void packet_map_sack(struct packet *p, uint32_t (*map)(const void *user, uint32_t sequence), const void *user);
+
+/* Makes an ICMP error carry `outer`'s addresses, and quote a packet with the tuple `inner`. */
+void packet_set_related(struct packet *p, const struct lun_tuple *outer, const struct lun_tuple *inner);
 
 /* seal.c: makes lengths and checksums right.  To be called once, last. */
 void packet_seal(struct packet *p);

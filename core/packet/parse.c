@@ -1,7 +1,11 @@
 /* parse.c - bytes to tuple.  Every length is checked against what is there before it is believed; nothing is changed.
  *
  * "There" is io->length.  A capture may have cut the packet (io->wire_length says how long it was): then the headers must be
- * there, the payload need not.  What lies behind the IP packet's own length is link padding and not looked at. */
+ * there, the payload need not.  What lies behind the IP packet's own length is link padding and not looked at.
+ *
+ * Parse decides the key.  A TCP, UDP or SCTP packet's is what it carries.  An ICMP query's ports are its identifier and the type
+ * of its request, so that the reply's tuple is the request's inverted.  An ICMP error's key is that of the packet it quotes,
+ * inverted: it is found where an answer to that packet would be found. */
 #include "base/address.h"
 #include "packet/packet.h"
 
@@ -15,150 +19,340 @@ enum {
 
 	IP4_FRAGMENT_MASK = 0x3fff, /* more fragments, or an offset */
 	IP6_FRAGMENT_MASK = 0xfff9,
+	IP6_FRAGMENT_HEADER = 8,
+
+	QUOTE_LEAST = 8, /* bytes of transport that an error quotes at least (RFC 792) */
 };
 
-static bool parse_tcp(struct packet *p)
+/* One IP header, of the packet or of the one that an error quotes. */
+struct ip {
+	uint32_t at, end;   /* offset of the header; end of the packet as the header says */
+	uint32_t transport; /* offset behind it and its extensions */
+	uint32_t piece;     /* offset of the fragmentable part */
+	uint8_t version, protocol;
+	bool fragment, first; /* a fragment; one with offset 0 */
+};
+
+static inline enum lun_reason parse_v4(const struct packet *p, struct ip *ip, struct lun_tuple *tuple)
+{
+	const uint8_t *bytes = p->io->data + ip->at;
+	uint32_t header, total;
+
+	if (!packet_has(p, ip->at, IP4_HEADER))
+		return LUN_REASON_truncated;
+	header = (uint32_t)(bytes[0] & 0x0f) * 4;
+	total = load16(bytes + 2);
+	if (header < IP4_HEADER || total < header)
+		return LUN_REASON_bad_ip_header;
+	if (!packet_has(p, ip->at, header))
+		return LUN_REASON_truncated;
+	address_from_v4(&tuple->source, bytes + 12);
+	address_from_v4(&tuple->destination, bytes + 16);
+	ip->protocol = bytes[9];
+	ip->fragment = (load16(bytes + 6) & IP4_FRAGMENT_MASK) != 0;
+	ip->first = (load16(bytes + 6) & 0x1fff) == 0;
+	ip->end = ip->at + total;
+	ip->transport = ip->piece = ip->at + header;
+	return LUN_REASON_none;
+}
+
+/* Walks the extension headers (RFC 8200, section 4) up to the transport, or to the data of a fragment that is not the first. */
+static enum lun_reason parse_extensions(const struct packet *p, struct ip *ip)
+{
+	for (int i = 0; i <= EXTENSIONS_MAX; i++) {
+		const uint8_t *extension = p->io->data + ip->transport;
+		uint8_t next = ip->protocol;
+
+		if (next != NEXT_HOP_BY_HOP && next != NEXT_ROUTING && next != NEXT_DESTINATION && next != NEXT_FRAGMENT)
+			return LUN_REASON_none;
+		if (!packet_has(p, ip->transport, 8) || ip->transport + 8 > ip->end)
+			return LUN_REASON_truncated;
+		ip->protocol = extension[0];
+		if (next == NEXT_FRAGMENT) {
+			ip->fragment = ip->fragment || (load16(extension + 2) & IP6_FRAGMENT_MASK) != 0;
+			ip->first = ip->first && (load16(extension + 2) & 0xfff8) == 0;
+			ip->transport += IP6_FRAGMENT_HEADER;
+			ip->piece = ip->transport;
+			if (!ip->first)
+				return LUN_REASON_none; /* what follows is data */
+		} else {
+			ip->transport += 8 + (uint32_t)extension[1] * 8;
+		}
+		if (ip->transport > ip->end)
+			return LUN_REASON_bad_ip_header;
+	}
+	return LUN_REASON_extension_headers;
+}
+
+static enum lun_reason parse_v6(const struct packet *p, struct ip *ip, struct lun_tuple *tuple)
+{
+	const uint8_t *bytes = p->io->data + ip->at;
+
+	if (!packet_has(p, ip->at, IP6_HEADER))
+		return LUN_REASON_truncated;
+	memcpy(tuple->source.bytes, bytes + 8, 16);
+	memcpy(tuple->destination.bytes, bytes + 24, 16);
+	/* ::ffff:a.b.c.d never travels (RFC 4291, 2.5.5.2); let in, it would pass for an IPv4 flow. */
+	if (lun_address_is_v4(&tuple->source) || lun_address_is_v4(&tuple->destination))
+		return LUN_REASON_bad_ip_header;
+	ip->protocol = bytes[6];
+	ip->first = true;
+	ip->end = ip->at + IP6_HEADER + load16(bytes + 4);
+	ip->transport = ip->at + IP6_HEADER;
+	return parse_extensions(p, ip);
+}
+
+/* Reads the IP header at `at` into `ip`, and addresses, protocol and tenant into `tuple`. */
+static inline enum lun_reason parse_ip(const struct packet *p, uint32_t at, struct ip *ip, struct lun_tuple *tuple)
+{
+	enum lun_reason reason = LUN_REASON_bad_ip_version;
+
+	if (!packet_has(p, at, 1))
+		return LUN_REASON_truncated;
+	ip->at = at;
+	ip->version = p->io->data[at] >> 4;
+	if (ip->version == 4)
+		reason = parse_v4(p, ip, tuple);
+	else if (ip->version == 6)
+		reason = parse_v6(p, ip, tuple);
+	tuple->source_port = tuple->destination_port = 0;
+	tuple->tenant = p->io->tenant;
+	tuple->protocol = ip->protocol;
+	tuple->zero = 0;
+	return reason;
+}
+
+/* ---- ICMP ---- */
+
+/* Query types of both protocols; the kind of a reply is the type of its request. */
+static bool icmp_query(uint8_t protocol, uint8_t type, uint8_t *kind, enum packet_role *role)
+{
+	static const uint8_t queries[][3] = {
+		{ LUN_ICMP, 8, 0 },   { LUN_ICMP, 13, 14 },     { LUN_ICMP, 15, 16 },
+		{ LUN_ICMP, 17, 18 }, { LUN_ICMPV6, 128, 129 }, { LUN_ICMPV6, 139, 140 },
+	};
+
+	for (size_t i = 0; i < sizeof(queries) / sizeof(queries[0]); i++) {
+		if (queries[i][0] != protocol || (queries[i][1] != type && queries[i][2] != type))
+			continue;
+		*kind = queries[i][1];
+		*role = queries[i][1] == type ? PACKET_ICMP_QUERY : PACKET_ICMP_REPLY;
+		return true;
+	}
+	return false;
+}
+
+static bool icmp_is_error(uint8_t protocol, uint8_t type)
+{
+	if (protocol == LUN_ICMPV6)
+		return type >= 1 && type <= 4;
+	return type == 3 || type == 4 || type == 5 || type == 11 || type == 12;
+}
+
+/* Neighbour discovery and multicast listening keep the link itself going: never tracked (net/netfilter/nf_conntrack_proto_icmpv6.c). */
+static bool icmp_is_link_local(uint8_t protocol, uint8_t type)
+{
+	return protocol == LUN_ICMPV6 && ((type >= 130 && type <= 136) || type == 143);
+}
+
+static void set_query_ports(struct lun_tuple *tuple, enum packet_role role, uint8_t kind, uint16_t identifier)
+{
+	tuple->source_port = role == PACKET_ICMP_QUERY ? identifier : kind;
+	tuple->destination_port = role == PACKET_ICMP_QUERY ? kind : identifier;
+}
+
+/* The packet that an error quotes: its tuple inverted becomes the key. */
+static enum lun_reason parse_quote(struct packet *p)
+{
+	enum packet_role role = PACKET_DATA;
+	struct ip inner = { 0 };
+	struct lun_tuple tuple;
+	enum lun_reason reason = parse_ip(p, p->transport + ICMP_HEADER, &inner, &tuple);
+	const uint8_t *transport = p->io->data + inner.transport;
+	uint8_t kind;
+
+	if (reason != LUN_REASON_none)
+		return reason;
+	if (inner.version != p->version || !inner.first || inner.transport > UINT16_MAX)
+		return LUN_REASON_icmp_unrelated;
+	if (protocol_has_ports(inner.protocol)) {
+		if (!packet_has(p, inner.transport, QUOTE_LEAST) || inner.transport + QUOTE_LEAST > p->end)
+			return LUN_REASON_truncated;
+		tuple.source_port = load16(transport);
+		tuple.destination_port = load16(transport + 2);
+	}
+	if (inner.protocol == LUN_ICMP || inner.protocol == LUN_ICMPV6) {
+		if (!icmp_query(inner.protocol, transport[0], &kind, &role))
+			return LUN_REASON_icmp_unrelated; /* an error about an error must not be (RFC 1122, 3.2.2) */
+		set_query_ports(&tuple, role, kind, load16(transport + 4));
+	}
+	p->role = PACKET_ICMP_ERROR;
+	p->inner_role = (uint8_t)role;
+	p->inner = (uint16_t)inner.at;
+	p->inner_transport = (uint16_t)inner.transport;
+	p->tuple = tuple_inverted(&tuple);
+	return LUN_REASON_none;
+}
+
+static enum lun_reason parse_icmp(struct packet *p)
+{
+	const uint8_t *icmp = packet_transport(p);
+	enum packet_role role;
+	uint8_t kind;
+
+	if (!packet_has(p, p->transport, ICMP_HEADER) || p->end - p->transport < ICMP_HEADER)
+		return LUN_REASON_truncated;
+	p->payload = p->transport + ICMP_HEADER;
+	p->payload_length = p->end - p->payload;
+	if (icmp_is_error(p->tuple.protocol, icmp[0]))
+		return parse_quote(p);
+	if (!icmp_query(p->tuple.protocol, icmp[0], &kind, &role)) {
+		if (icmp_is_link_local(p->tuple.protocol, icmp[0]))
+			p->io->ct = LUN_CT_UNTRACKED;
+		return LUN_REASON_icmp_type;
+	}
+	p->role = (uint8_t)role;
+	set_query_ports(&p->tuple, role, kind, load16(icmp + 4));
+	return LUN_REASON_none;
+}
+
+/* ---- the others ---- */
+
+static enum lun_reason parse_tcp(struct packet *p)
 {
 	const uint8_t *tcp = packet_transport(p);
 	uint32_t header;
 
 	if (!packet_has(p, p->transport, TCP_HEADER) || p->end - p->transport < TCP_HEADER)
-		return packet_stop(p, LUN_ACCEPT, LUN_REASON_truncated);
+		return LUN_REASON_truncated;
 	header = (uint32_t)(tcp[12] >> 4) * 4;
 	if (header < TCP_HEADER || header > p->end - p->transport)
-		return packet_stop(p, LUN_ACCEPT, LUN_REASON_bad_transport_header);
+		return LUN_REASON_bad_transport_header;
 	if (!packet_has(p, p->transport, header))
-		return packet_stop(p, LUN_ACCEPT, LUN_REASON_truncated);
+		return LUN_REASON_truncated;
 	p->tuple.source_port = load16(tcp);
 	p->tuple.destination_port = load16(tcp + 2);
 	p->sequence = load32(tcp + 4);
 	p->acknowledgement = load32(tcp + 8);
 	p->tcp_flags = tcp[13] & 0x3f;
 	p->payload = p->transport + header;
-	p->payload_length = p->end - p->payload;
-	return true;
+	p->payload_length = (p->datagram_length ? p->transport + p->datagram_length : p->end) - p->payload;
+	return LUN_REASON_none;
 }
 
-static bool parse_udp(struct packet *p)
+static enum lun_reason parse_udp(struct packet *p)
 {
 	const uint8_t *udp = packet_transport(p);
-	uint32_t length;
+	uint32_t length, there = p->datagram_length ? p->datagram_length : p->end - p->transport;
 
 	if (!packet_has(p, p->transport, UDP_HEADER) || p->end - p->transport < UDP_HEADER)
-		return packet_stop(p, LUN_ACCEPT, LUN_REASON_truncated);
+		return LUN_REASON_truncated;
 	length = load16(udp + 4);
-	if (length < UDP_HEADER || length > p->end - p->transport)
-		return packet_stop(p, LUN_ACCEPT, LUN_REASON_bad_transport_header);
+	if (length < UDP_HEADER || length > there)
+		return LUN_REASON_bad_transport_header;
 	p->tuple.source_port = load16(udp);
 	p->tuple.destination_port = load16(udp + 2);
 	p->payload = p->transport + UDP_HEADER;
 	p->payload_length = length - UDP_HEADER;
-	return true;
+	return LUN_REASON_none;
 }
 
-static bool parse_transport(struct packet *p)
+static enum lun_reason parse_sctp(struct packet *p)
 {
-	if (p->fragment)
-		return true; /* the fragment stage's business */
+	const uint8_t *sctp = packet_transport(p);
+
+	if (!packet_has(p, p->transport, SCTP_HEADER) || p->end - p->transport < SCTP_HEADER)
+		return LUN_REASON_truncated;
+	p->tuple.source_port = load16(sctp);
+	p->tuple.destination_port = load16(sctp + 2);
+	p->payload = p->transport + SCTP_HEADER;
+	p->payload_length = p->end - p->payload;
+	return LUN_REASON_none;
+}
+
+static enum lun_reason parse_transport(struct packet *p)
+{
 	switch (p->tuple.protocol) {
 	case LUN_TCP:
 		return parse_tcp(p);
 	case LUN_UDP:
 		return parse_udp(p);
+	case LUN_SCTP:
+		return parse_sctp(p);
+	case LUN_ICMP:
+		return p->version == 4 ? parse_icmp(p) : LUN_REASON_icmp_type;
+	case LUN_ICMPV6:
+		return p->version == 6 ? parse_icmp(p) : LUN_REASON_icmp_type;
 	default:
-		return packet_stop(p, LUN_ACCEPT, LUN_REASON_unsupported_protocol);
+		p->payload = p->transport;
+		p->payload_length = p->end - p->payload;
+		return LUN_REASON_none; /* tracked by addresses */
 	}
 }
 
-/* `total` is the IP packet's length as its header has it. */
-static bool parse_end(struct packet *p, uint32_t total)
+static inline enum lun_reason parse_whole(struct packet *p)
 {
 	uint32_t there = p->io->wire_length > p->io->length ? p->io->wire_length : p->io->length;
+	struct ip ip = { 0 };
+	enum lun_reason reason = parse_ip(p, 0, &ip, &p->tuple);
 
-	p->end = total;
-	return total <= there ? true : packet_stop(p, LUN_ACCEPT, LUN_REASON_truncated);
-}
-
-static bool parse_v4(struct packet *p)
-{
-	const uint8_t *ip = p->io->data;
-	uint32_t header, total;
-
-	if (p->io->length < IP4_HEADER)
-		return packet_stop(p, LUN_ACCEPT, LUN_REASON_truncated);
-	header = (uint32_t)(ip[0] & 0x0f) * 4;
-	total = load16(ip + 2);
-	if (header < IP4_HEADER || total < header)
-		return packet_stop(p, LUN_ACCEPT, LUN_REASON_bad_ip_header);
-	if (p->io->length < header || !parse_end(p, total))
-		return packet_stop(p, LUN_ACCEPT, LUN_REASON_truncated);
-	address_from_v4(&p->tuple.source, ip + 12);
-	address_from_v4(&p->tuple.destination, ip + 16);
-	p->tuple.protocol = ip[9];
-	p->fragment = (load16(ip + 6) & IP4_FRAGMENT_MASK) != 0;
-	p->transport = (uint16_t)header;
-	return parse_transport(p);
-}
-
-/* Walks the extension headers (RFC 8200, section 4) up to the transport; false if they do not end where they must. */
-static bool parse_extensions(struct packet *p, uint32_t *offset, uint8_t *next)
-{
-	for (int i = 0; i <= EXTENSIONS_MAX; i++) {
-		const uint8_t *extension = p->io->data + *offset;
-
-		if (*next != NEXT_HOP_BY_HOP && *next != NEXT_ROUTING && *next != NEXT_DESTINATION && *next != NEXT_FRAGMENT)
-			return true;
-		if (!packet_has(p, *offset, 8) || *offset + 8 > p->end)
-			return packet_stop(p, LUN_ACCEPT, LUN_REASON_truncated);
-		if (*next == NEXT_FRAGMENT) {
-			p->fragment = (load16(extension + 2) & IP6_FRAGMENT_MASK) != 0;
-			*offset += 8;
-		} else {
-			*offset += 8 + (uint32_t)extension[1] * 8;
-		}
-		*next = extension[0];
-		if (*offset > p->end)
-			return packet_stop(p, LUN_ACCEPT, LUN_REASON_bad_ip_header);
-		if (p->fragment)
-			return true;
+	if (reason != LUN_REASON_none)
+		return reason;
+	if (ip.end > there)
+		return LUN_REASON_truncated;
+	if (ip.transport > UINT16_MAX)
+		return LUN_REASON_bad_ip_header;
+	p->version = ip.version;
+	p->end = ip.end;
+	p->transport = (uint16_t)ip.transport;
+	if (ip.fragment && p->datagram_length == 0) {
+		p->role = PACKET_FRAGMENT;
+		p->transport = (uint16_t)ip.piece;
+		return LUN_REASON_none;
 	}
-	return packet_stop(p, LUN_ACCEPT, LUN_REASON_extension_headers);
-}
-
-static bool parse_v6(struct packet *p)
-{
-	const uint8_t *ip = p->io->data;
-	uint32_t offset = IP6_HEADER;
-	uint8_t next;
-
-	if (p->io->length < IP6_HEADER)
-		return packet_stop(p, LUN_ACCEPT, LUN_REASON_truncated);
-	if (!parse_end(p, IP6_HEADER + load16(ip + 4)))
-		return false;
-	memcpy(p->tuple.source.bytes, ip + 8, 16);
-	memcpy(p->tuple.destination.bytes, ip + 24, 16);
-	/* ::ffff:a.b.c.d never travels (RFC 4291, 2.5.5.2); let in, it would pass for an IPv4 flow. */
-	if (lun_address_is_v4(&p->tuple.source) || lun_address_is_v4(&p->tuple.destination))
-		return packet_stop(p, LUN_ACCEPT, LUN_REASON_bad_ip_header);
-	next = ip[6];
-	if (!parse_extensions(p, &offset, &next))
-		return false;
-	p->tuple.protocol = next;
-	p->transport = (uint16_t)offset;
+	if (p->datagram_length)
+		p->datagram_length -= ip.transport - ip.piece; /* extension headers in the fragmentable part */
+	p->io->was = p->tuple; /* an ICMP error's key becomes another one; this is what it carries */
 	return parse_transport(p);
 }
 
 bool packet_parse(struct packet *p)
 {
-	uint8_t version = p->io->length > 0 ? p->io->data[0] >> 4 : 0;
+	enum lun_reason reason;
 
-	p->tuple.tenant = p->io->tenant;
-	p->version = version;
-	if (version == 4)
-		p->readable = parse_v4(p);
-	else if (version == 6)
-		p->readable = parse_v6(p);
-	else
-		packet_stop(p, LUN_ACCEPT, p->io->length > 0 ? LUN_REASON_bad_ip_version : LUN_REASON_truncated);
-	return p->readable;
+	p->io->ct = LUN_CT_INVALID;
+	p->tuple = (struct lun_tuple) { 0 };
+	p->io->was = p->tuple;
+	reason = parse_whole(p);
+	if (p->role != PACKET_ICMP_ERROR && reason == LUN_REASON_none)
+		p->io->was = p->tuple;
+	p->io->is = p->io->was;
+	if (reason != LUN_REASON_none)
+		return packet_stop(p, LUN_ACCEPT, p->io->ct == LUN_CT_UNTRACKED ? LUN_REASON_none : reason);
+	p->io->ct = LUN_CT_UNTRACKED;
+	p->readable = true;
+	return true;
+}
+
+bool packet_parse_first_fragment(struct packet *p, uint32_t length)
+{
+	p->datagram_length = length;
+	return packet_parse(p);
+}
+
+void packet_fragment_place(const struct packet *p, struct fragment_place *place)
+{
+	const uint8_t *ip = p->io->data, *extension = packet_transport(p) - IP6_FRAGMENT_HEADER;
+	uint16_t field = load16(p->version == 4 ? ip + 6 : extension + 2);
+
+	*place = (struct fragment_place) { .data = p->transport, .length = p->end - p->transport };
+	if (p->version == 4) {
+		place->identification = load16(ip + 4);
+		place->offset = (uint32_t)(field & 0x1fff) * 8;
+		place->last = !(field & 0x2000);
+		return;
+	}
+	place->identification = load32(extension + 4);
+	place->offset = field & 0xfff8;
+	place->last = !(field & 1);
 }

@@ -1,23 +1,45 @@
 /* seal.c - lengths and checksums, once, at the end of the path. */
 #include "packet/checksum.h"
+#include "packet/crc32c.h"
 #include "packet/packet.h"
 
-enum { IP4_CHECKSUM = 10, TCP_CHECKSUM = 16, UDP_CHECKSUM = 6, UDP_LENGTH = 4 };
+enum { IP4_CHECKSUM = 10, TCP_CHECKSUM = 16, UDP_CHECKSUM = 6, UDP_LENGTH = 4, ICMP_CHECKSUM = 2, SCTP_CHECKSUM = 8 };
 
+/* Offset of the checksum in the transport header, or 0 for a protocol without one that we know. */
 static uint32_t checksum_offset(uint8_t protocol)
 {
-	return protocol == LUN_TCP ? TCP_CHECKSUM : UDP_CHECKSUM;
+	switch (protocol) {
+	case LUN_TCP:
+		return TCP_CHECKSUM;
+	case LUN_UDP:
+		return UDP_CHECKSUM;
+	case LUN_ICMP:
+	case LUN_ICMPV6:
+		return ICMP_CHECKSUM;
+	default:
+		return 0;
+	}
 }
 
-/* The sum of pseudo header and transport (RFC 9293, 3.1; RFC 768; RFC 8200, 8.1). */
+/* The protocol of the packet itself: an ICMP error's key has that of the packet it quotes. */
+static uint8_t own_protocol(const struct packet *p)
+{
+	if (p->role == PACKET_ICMP_ERROR)
+		return p->version == 4 ? LUN_ICMP : LUN_ICMPV6;
+	return p->tuple.protocol;
+}
+
+/* The sum of pseudo header and transport (RFC 9293, 3.1; RFC 768; RFC 8200, 8.1; ICMP has no pseudo header). */
 static uint32_t transport_sum(const struct packet *p)
 {
 	const uint8_t *ip = p->io->data;
 	uint32_t length = p->end - p->transport;
-	uint8_t pseudo[8] = { [3] = p->tuple.protocol };
+	uint8_t protocol = own_protocol(p), pseudo[8] = { [3] = protocol };
 	uint32_t sum;
 
-	if (p->tuple.protocol == LUN_UDP)
+	if (protocol == LUN_ICMP)
+		return checksum_add(0, ip + p->transport, length);
+	if (protocol == LUN_UDP)
 		length = load16(ip + p->transport + UDP_LENGTH);
 	store32(pseudo + 4, length);
 	sum = checksum_add(0, pseudo, sizeof(pseudo));
@@ -25,9 +47,40 @@ static uint32_t transport_sum(const struct packet *p)
 	return checksum_add(sum, ip + p->transport, length);
 }
 
+/* The CRC of an SCTP packet as it stands in the packet, by its bytes (RFC 9260, appendix A). */
+static uint32_t whole_crc(const struct packet *p)
+{
+	const uint8_t *sctp = packet_transport(p), zero[4] = { 0 };
+	uint32_t crc = crc32c(crc32c(UINT32_MAX, sctp, SCTP_CHECKSUM), zero, sizeof(zero));
+
+	return ~crc32c(crc, sctp + SCTP_HEADER, p->end - p->transport - SCTP_HEADER);
+}
+
+static void seal_whole_transport(struct packet *p)
+{
+	uint8_t protocol = own_protocol(p), *field = packet_transport(p) + checksum_offset(protocol);
+	uint16_t checksum;
+	uint32_t crc;
+
+	if (protocol == LUN_SCTP) {
+		crc = whole_crc(p);
+		memcpy(packet_transport(p) + SCTP_CHECKSUM, &crc, sizeof(crc));
+	}
+	if (checksum_offset(protocol) == 0)
+		return;
+	if (protocol == LUN_UDP)
+		store16(packet_transport(p) + UDP_LENGTH, (uint16_t)(p->end - p->transport));
+	memset(field, 0, 2);
+	checksum = (uint16_t)~checksum_fold(transport_sum(p));
+	if (checksum == 0 && protocol == LUN_UDP)
+		checksum = 0xffff;
+	memcpy(field, &checksum, 2);
+}
+
+/* Lengths and sums anew. */
 static void seal_rebuilt(struct packet *p)
 {
-	uint8_t *ip = p->io->data, *field = packet_transport(p) + checksum_offset(p->tuple.protocol);
+	uint8_t *ip = p->io->data;
 	uint16_t checksum;
 
 	if (p->version == 4) {
@@ -38,53 +91,75 @@ static void seal_rebuilt(struct packet *p)
 	} else {
 		store16(ip + 4, (uint16_t)(p->end - IP6_HEADER));
 	}
-	if (p->tuple.protocol == LUN_UDP)
-		store16(packet_transport(p) + UDP_LENGTH, (uint16_t)(p->end - p->transport));
-	memset(field, 0, 2);
-	checksum = (uint16_t)~checksum_fold(transport_sum(p));
-	if (checksum == 0 && p->tuple.protocol == LUN_UDP)
-		checksum = 0xffff;
-	memcpy(field, &checksum, 2);
+	seal_whole_transport(p);
 	p->io->length = p->end;
 }
 
-static void seal_transport(struct packet *p)
+static void seal_crc(struct packet *p)
 {
-	uint8_t *field = packet_transport(p) + checksum_offset(p->tuple.protocol);
+	uint8_t *field = packet_transport(p) + SCTP_CHECKSUM;
+	uint32_t crc;
 
-	if (p->tuple.protocol == LUN_UDP) {
-		if (field[0] == 0 && field[1] == 0)
-			return; /* no checksum: stays so (RFC 768) */
-		checksum_update(field, checksum_fold(p->address_difference) + checksum_fold(p->transport_difference));
-		if (field[0] == 0 && field[1] == 0)
-			memset(field, 0xff, 2);
+	memcpy(&crc, field, 4); /* in the order of its bytes, low first (RFC 9260, appendix A) */
+	crc ^= p->crc_difference;
+	memcpy(field, &crc, 4);
+}
+
+/* TCP, UDP and the ICMPs, by the difference. */
+static void seal_sum(struct packet *p, uint8_t protocol)
+{
+	uint64_t difference = p->transport_difference + (protocol == LUN_ICMP ? 0 : p->address_difference);
+	uint8_t *field = packet_transport(p) + checksum_offset(protocol);
+
+	if (difference == 0)
+		return;
+	if (protocol != LUN_UDP) {
+		checksum_update(field, difference);
 		return;
 	}
-	checksum_update(field, checksum_fold(p->address_difference) + checksum_fold(p->transport_difference));
+	if (field[0] == 0 && field[1] == 0)
+		return; /* a UDP checksum of zero is none, and stays so (RFC 768) */
+	checksum_update(field, difference);
+	if (field[0] == 0 && field[1] == 0)
+		memset(field, 0xff, 2);
 }
 
 void packet_seal(struct packet *p)
 {
+	uint8_t protocol = own_protocol(p);
+
 	if (p->rebuilt) {
 		seal_rebuilt(p);
 		return;
 	}
-	if (!p->address_difference && !p->transport_difference)
-		return;
 	if (p->version == 4 && p->address_difference)
 		checksum_update(p->io->data + IP4_CHECKSUM, p->address_difference);
-	seal_transport(p);
+	if (p->crc_difference)
+		seal_crc(p);
+	if (p->role != PACKET_LATER_FRAGMENT && checksum_offset(protocol))
+		seal_sum(p, protocol);
+}
+
+static bool crc_right(const struct packet *p)
+{
+	uint32_t stored;
+
+	memcpy(&stored, packet_transport(p) + SCTP_CHECKSUM, sizeof(stored));
+	return whole_crc(p) == stored;
 }
 
 bool packet_checksums_right(const struct packet *p)
 {
-	const uint8_t *ip = p->io->data, *field = packet_transport(p) + checksum_offset(p->tuple.protocol);
+	uint8_t protocol = own_protocol(p);
+	const uint8_t *ip = p->io->data, *field = packet_transport(p) + checksum_offset(protocol);
 
-	if (p->version == 4 && checksum_fold(checksum_add(0, ip, p->transport)) != 0xffff)
+	if (p->version == 4 && checksum_fold(checksum_add(0, ip, (size_t)(ip[0] & 15) * 4)) != 0xffff)
 		return false;
-	if (p->end > p->io->length)
-		return true; /* cut: it cannot be known */
-	if (p->version == 4 && p->tuple.protocol == LUN_UDP && field[0] == 0 && field[1] == 0)
+	if (p->end > p->io->length || p->role == PACKET_FRAGMENT || p->role == PACKET_LATER_FRAGMENT || p->datagram_length)
+		return true; /* cut, or a piece: it cannot be known */
+	if (protocol == LUN_SCTP)
+		return crc_right(p);
+	if (checksum_offset(protocol) == 0 || (p->version == 4 && protocol == LUN_UDP && field[0] == 0 && field[1] == 0))
 		return true;
 	return checksum_fold(transport_sum(p)) == 0xffff;
 }

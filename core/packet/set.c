@@ -1,23 +1,55 @@
-/* set.c - setters: write the field, add the difference to what seal will apply. */
+/* set.c - setters: write the field, add the difference to what seal will apply.
+ *
+ * An ICMP error has two packets in it.  The quoted one gets its own checksums repaired here, at once; everything that changed in
+ * it, these included, is then one more difference of the ICMP checksum. */
 #include "base/address.h"
 #include "packet/checksum.h"
+#include "packet/crc32c.h"
+#include "packet/options.h"
 #include "packet/packet.h"
 
-enum { OPTION_END = 0, OPTION_NOP = 1, OPTION_SACK = 5 };
+enum {
+	IP4_CHECKSUM = 10,
+	TCP_CHECKSUM = 16,
+	UDP_CHECKSUM = 6,
+	ICMP_CHECKSUM = 2,
+	ICMP_IDENTIFIER = 4,
+	QUOTED_HEADER = 40,    /* what translation changes of a quoted IP header, */
+	QUOTED_TRANSPORT = 18, /* and of the transport header behind it */
+};
 
-static void set_address(struct packet *p, uint32_t offset, const struct lun_address *before, const struct lun_address *after)
+static uint64_t put_address_v6(uint8_t *field, const struct lun_address *before, const struct lun_address *after,
+			       uint64_t sum)
 {
-	bool v4 = p->version == 4;
-	const uint8_t *from = before->bytes + (v4 ? 12 : 0), *to = after->bytes + (v4 ? 12 : 0);
-	size_t size = v4 ? 4 : 16;
-
 	if (address_equal(before, after))
-		return;
-	p->address_difference = checksum_difference(p->address_difference, from, to, size);
-	memcpy(p->io->data + offset, to, size);
+		return sum;
+	sum = checksum_difference(sum, before->bytes, after->bytes, 16);
+	memcpy(field, after->bytes, 16);
+	return sum;
 }
 
-/* Writes `size` (even) bytes into the transport header. */
+static uint64_t put_address_v4(uint8_t *field, const struct lun_address *before, const struct lun_address *after,
+			       uint64_t sum)
+{
+	if (memcmp(before->bytes + 12, after->bytes + 12, 4) == 0)
+		return sum;
+	memcpy(field, after->bytes + 12, 4);
+	return checksum_difference32(sum, before->bytes + 12, after->bytes + 12);
+}
+
+/* Writes those addresses that change into the IP header at `ip`; returns the difference. */
+static uint64_t put_addresses(uint8_t *ip, uint8_t version, const struct lun_tuple *before, const struct lun_tuple *after,
+			      uint64_t sum)
+{
+	if (version == 4) {
+		sum = put_address_v4(ip + 12, &before->source, &after->source, sum);
+		return put_address_v4(ip + 16, &before->destination, &after->destination, sum);
+	}
+	sum = put_address_v6(ip + 8, &before->source, &after->source, sum);
+	return put_address_v6(ip + 24, &before->destination, &after->destination, sum);
+}
+
+/* Writes `size` (even) bytes at an even offset of the transport header. */
 static void set_transport(struct packet *p, uint32_t offset, const void *bytes, size_t size)
 {
 	uint8_t *field = packet_transport(p) + offset;
@@ -26,26 +58,136 @@ static void set_transport(struct packet *p, uint32_t offset, const void *bytes, 
 	memcpy(field, bytes, size);
 }
 
-static void set_port(struct packet *p, uint32_t offset, uint16_t before, uint16_t after)
+/* SCTP's checksum is no sum: see crc32c.h. */
+static void set_sctp_ports(struct packet *p, const uint8_t ports[4])
 {
-	uint8_t bytes[2];
+	uint8_t *field = packet_transport(p), difference[4];
+	uint32_t length = p->datagram_length ? p->datagram_length : p->end - p->transport;
 
-	if (before == after)
+	for (int i = 0; i < 4; i++)
+		difference[i] = field[i] ^ ports[i];
+	p->crc_difference ^= crc32c_zeros(crc32c(0, difference, 4), length - 4);
+	memcpy(field, ports, 4);
+}
+
+/* `ports` are the new ones, as bytes. */
+static void set_ports(struct packet *p, const uint8_t ports[4])
+{
+	switch (p->tuple.protocol) {
+	case LUN_TCP:
+	case LUN_UDP:
+		p->transport_difference = checksum_difference32(p->transport_difference, packet_transport(p), ports);
+		memcpy(packet_transport(p), ports, 4);
 		return;
-	store16(bytes, after);
-	set_transport(p, offset, bytes, sizeof(bytes));
+	case LUN_SCTP:
+		set_sctp_ports(p, ports);
+		return;
+	case LUN_ICMP:
+	case LUN_ICMPV6:
+		set_transport(p, ICMP_IDENTIFIER, p->role == PACKET_ICMP_QUERY ? ports : ports + 2, 2);
+		return;
+	default:
+		return;
+	}
 }
 
-void packet_set_tuple(struct packet *p, const struct lun_tuple *tuple)
+void packet_set_inverse(struct packet *p, const struct lun_tuple *other)
 {
-	bool v4 = p->version == 4;
+	struct lun_tuple *is = &p->io->is;
+	uint8_t ports[4];
 
-	set_address(p, v4 ? 12 : 8, &p->tuple.source, &tuple->source);
-	set_address(p, v4 ? 16 : 24, &p->tuple.destination, &tuple->destination);
-	set_port(p, 0, p->tuple.source_port, tuple->source_port);
-	set_port(p, 2, p->tuple.destination_port, tuple->destination_port);
-	p->io->is = *tuple;
+	is->source = other->destination;
+	is->destination = other->source;
+	is->source_port = other->destination_port;
+	is->destination_port = other->source_port;
+	p->address_difference = put_addresses(p->io->data, p->version, &p->tuple, is, p->address_difference);
+	if ((p->tuple.source_port == is->source_port && p->tuple.destination_port == is->destination_port) ||
+	    p->role == PACKET_LATER_FRAGMENT)
+		return;
+	store16(ports, is->source_port);
+	store16(ports + 2, is->destination_port);
+	set_ports(p, ports);
 }
+
+/* ---- ICMP errors ---- */
+
+/* The offset of the checksum in the quoted transport header, and whether addresses count in it; 0: none. */
+static uint32_t quoted_checksum(const struct packet *p, bool *pseudo)
+{
+	*pseudo = p->tuple.protocol != LUN_ICMP;
+	switch (p->tuple.protocol) {
+	case LUN_TCP:
+		return TCP_CHECKSUM;
+	case LUN_UDP:
+		return UDP_CHECKSUM;
+	case LUN_ICMP:
+	case LUN_ICMPV6:
+		return ICMP_CHECKSUM;
+	default:
+		return 0; /* SCTP's needs all of the packet, which is not there */
+	}
+}
+
+static uint64_t put_quoted_ports(struct packet *p, const struct lun_tuple *before, const struct lun_tuple *after)
+{
+	uint8_t *transport = p->io->data + p->inner_transport, bytes[4];
+	bool icmp = p->tuple.protocol == LUN_ICMP || p->tuple.protocol == LUN_ICMPV6;
+	uint8_t *field = transport + (icmp ? ICMP_IDENTIFIER : 0);
+	const uint8_t *value = icmp && p->inner_role == PACKET_ICMP_REPLY ? bytes + 2 : bytes;
+	size_t size = icmp ? 2 : 4;
+	uint64_t sum;
+
+	if (!protocol_has_ports(p->tuple.protocol) ||
+	    (before->source_port == after->source_port && before->destination_port == after->destination_port))
+		return 0;
+	store16(bytes, after->source_port);
+	store16(bytes + 2, after->destination_port);
+	sum = checksum_difference(0, field, value, size);
+	memcpy(field, value, size);
+	return sum;
+}
+
+/* Makes the quoted packet carry `after`, its own checksums included as far as they are quoted. */
+static void put_quoted(struct packet *p, const struct lun_tuple *before, const struct lun_tuple *after)
+{
+	uint8_t *ip = p->io->data + p->inner;
+	uint64_t addresses = put_addresses(ip, p->version, before, after, 0), ports = put_quoted_ports(p, before, after);
+	bool pseudo;
+	uint32_t checksum = quoted_checksum(p, &pseudo);
+	uint8_t *field = p->io->data + p->inner_transport + checksum;
+
+	if (p->version == 4 && addresses)
+		checksum_update(ip + IP4_CHECKSUM, addresses);
+	if (!checksum || !packet_has(p, p->inner_transport + checksum, 2) || p->inner_transport + checksum + 2 > p->end)
+		return;
+	if (p->tuple.protocol == LUN_UDP && field[0] == 0 && field[1] == 0)
+		return;
+	if (addresses || ports)
+		checksum_update(field, (pseudo ? addresses : 0) + ports);
+}
+
+void packet_set_related(struct packet *p, const struct lun_tuple *outer, const struct lun_tuple *inner)
+{
+	uint8_t header[QUOTED_HEADER], transport[QUOTED_TRANSPORT];
+	uint8_t *ip = p->io->data + p->inner, *behind = p->io->data + p->inner_transport;
+	uint32_t there = p->end < p->io->length ? p->end : p->io->length;
+	size_t header_size = p->version == 4 ? IP4_HEADER : IP6_HEADER, transport_size = there - p->inner_transport;
+	struct lun_tuple quoted = tuple_inverted(&p->tuple);
+
+	transport_size = transport_size < sizeof(transport) ? transport_size & ~(size_t)1 : sizeof(transport);
+	if (!tuple_equal(&quoted, inner)) {
+		memcpy(header, ip, header_size);
+		memcpy(transport, behind, transport_size);
+		put_quoted(p, &quoted, inner);
+		p->transport_difference = checksum_difference(p->transport_difference, header, ip, header_size);
+		p->transport_difference = checksum_difference(p->transport_difference, transport, behind, transport_size);
+	}
+	p->address_difference = put_addresses(p->io->data, p->version, &p->io->was, outer, p->address_difference);
+	p->io->is.source = outer->source;
+	p->io->is.destination = outer->destination;
+}
+
+/* ---- TCP ---- */
 
 void packet_set_sequence(struct packet *p, uint32_t sequence)
 {
@@ -69,28 +211,23 @@ static void set_option_word(struct packet *p, uint8_t *field, uint32_t value)
 {
 	uint32_t odd = (uint32_t)(field - packet_transport(p)) & 1;
 	uint8_t before[6] = { 0 }, after[6] = { 0 };
-	size_t size = odd ? 6 : 4;
 
 	memcpy(before + odd, field, 4);
 	store32(after + odd, value);
-	p->transport_difference = checksum_difference(p->transport_difference, before, after, size);
+	p->transport_difference = checksum_difference(p->transport_difference, before, after, odd ? 6 : 4);
 	memcpy(field, after + odd, 4);
 }
 
 void packet_map_sack(struct packet *p, uint32_t (*map)(const void *user, uint32_t sequence), const void *user)
 {
-	uint8_t *at = packet_transport(p) + TCP_HEADER, *end = p->io->data + p->payload;
+	const uint8_t *option = NULL;
 
-	while (at < end && *at != OPTION_END) {
-		if (*at == OPTION_NOP) {
-			at++;
+	while ((option = tcp_option_next(p, option)) != NULL) {
+		uint8_t *edge = p->io->data + (option - p->io->data) + 2;
+
+		if (option[0] != TCP_OPTION_SACK)
 			continue;
-		}
-		if (end - at < 2 || at[1] < 2 || at[1] > end - at)
-			return; /* malformed options: the receiver will not read on either */
-		if (at[0] == OPTION_SACK)
-			for (uint8_t *edge = at + 2; edge + 4 <= at + at[1]; edge += 4)
-				set_option_word(p, edge, map(user, load32(edge)));
-		at += at[1];
+		for (; edge + 4 <= option + option[1]; edge += 4)
+			set_option_word(p, edge, map(user, load32(edge)));
 	}
 }

@@ -105,6 +105,18 @@ static int check_ports(const struct lun_service *service, struct lun_error *erro
 	return 0;
 }
 
+/* `who` names the place for the message. */
+static int check_timeouts(const struct lun_timeout *timeouts, size_t count, const char *who, struct lun_error *error)
+{
+	const uint64_t least = 1000000000, most = 24 * 86400 * least;
+
+	for (size_t i = 0; i < count; i++)
+		if ((unsigned)timeouts[i].state >= LUN_STATE_COUNT || timeouts[i].time < least || timeouts[i].time > most)
+			return fail(error, LUN_BAD_POLICY, "%s: a timeout of %llu s, expected 1 second to 24 days", who,
+				    (unsigned long long)(timeouts[i].time / least));
+	return 0;
+}
+
 static int check_service(const struct lun_service *service, struct lun_error *error)
 {
 	if (!service->name || !*service->name)
@@ -114,7 +126,8 @@ static int check_service(const struct lun_service *service, struct lun_error *er
 			    AT(service), service->name, LUN_NAME_SIZE / 2 - 1);
 	if (service->port_count == 0)
 		return fail(error, LUN_BAD_POLICY, "%s%sservice \"%s\" has no ports", AT(service), service->name);
-	if (check_ports(service, error) < 0)
+	if (check_ports(service, error) < 0 ||
+	    check_timeouts(service->timeouts, service->timeout_count, service->at ? service->at : service->name, error) < 0)
 		return LUN_BAD_POLICY;
 	return check_headers(service, error);
 }
@@ -353,6 +366,9 @@ static int fill_service(struct lun_policy *policy, const struct lun_service *fro
 	into->load_balancer_ips = COPY_ARRAY(from->load_balancer_ips, from->load_balancer_ip_count, &failed);
 	into->load_balancer_ip_count = from->load_balancer_ip_count;
 	into->source_ranges = COPY_ARRAY(from->load_balancer_source_ranges, from->load_balancer_source_range_count, &failed);
+	into->timeouts = COPY_ARRAY(from->timeouts, from->timeout_count, &failed);
+	into->timeout_count = from->timeout_count;
+	into->flow_limit = from->flow_limit;
 	into->source_range_count = from->load_balancer_source_range_count;
 	if (failed || fill_headers(policy, from, into) < 0)
 		return fail(error, LUN_NO_MEMORY, "out of memory");
@@ -396,6 +412,8 @@ struct sizes {
 static int measure(const struct lun_policy_config *config, struct sizes *sizes, struct lun_error *error)
 {
 	*sizes = (struct sizes) { .text = text_size(config->node.name) };
+	if (check_timeouts(config->timeouts, config->timeout_count, "policy", error) < 0)
+		return LUN_BAD_POLICY;
 	for (size_t i = 0; i < config->service_count; i++) {
 		const struct lun_service *service = &config->services[i];
 		size_t addresses = service->cluster_ip_count + service->external_ip_count + service->load_balancer_ip_count;
@@ -463,6 +481,7 @@ static void policy_free(struct lun_policy *policy)
 		free(policy->services[i].load_balancer_ips);
 		free(policy->services[i].source_ranges);
 		free(policy->services[i].headers);
+		free(policy->services[i].timeouts);
 	}
 	free((void *)policy->node.addresses);
 	free((void *)policy->node.pods);
@@ -470,6 +489,7 @@ static void policy_free(struct lun_policy *policy)
 	free((void *)policy->node.node_port_addresses);
 	free((void *)policy->node.masquerade_addresses);
 	free(policy->intercept);
+	free(policy->timeouts);
 	free(policy->text);
 	free(policy->services);
 	free(policy->ports);
@@ -500,6 +520,11 @@ int lun_policy_new(struct lun_policy **made, const struct lun_policy_config *con
 		result = fill(policy, config, error);
 	policy->intercept = COPY_ARRAY(config->intercept, config->intercept_count, &failed);
 	policy->intercept_count = config->intercept_count;
+	policy->timeouts = COPY_ARRAY(config->timeouts, config->timeout_count, &failed);
+	policy->timeout_count = config->timeout_count;
+	policy->source_limit = config->source_limit;
+	policy->half_open_limit = config->half_open_limit;
+	policy->limits_drop = config->limits_drop;
 	if (result == 0 && failed)
 		result = fail(error, LUN_NO_MEMORY, "out of memory");
 	if (result < 0) {
@@ -557,7 +582,19 @@ bool lun_policy_frontend(const struct lun_policy *policy, size_t index, struct l
 					    .via = (enum lun_via)from->via,
 					    .service = port->text,
 					    .at = port->service->at,
-					    .endpoint_count = port->endpoints[!lun_address_is_v4(&from->address)].count };
+					    .endpoint_count = port->endpoints[!lun_address_is_v4(&from->address)].count,
+					    .http = port->service->header_count > 0 };
+	return true;
+}
+
+bool lun_policy_range(const struct lun_policy *policy, size_t index, struct lun_prefix *prefix)
+{
+	if (index < policy->node.service_range_count)
+		*prefix = policy->node.service_ranges[index];
+	else if (index - policy->node.service_range_count < policy->intercept_count)
+		*prefix = policy->intercept[index - policy->node.service_range_count];
+	else
+		return false;
 	return true;
 }
 

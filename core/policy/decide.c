@@ -18,7 +18,7 @@ enum client { CLIENT_OUTSIDE, CLIENT_POD, CLIENT_NODE };
 /* All that a decision is made from, and the decision. */
 struct question {
 	const struct lun_policy *policy;
-	struct balance_state *states;
+	const struct policy_turns *turns;
 	struct random *random;
 	struct packet *packet;
 	struct decision *decision;
@@ -176,7 +176,8 @@ static void trace_candidates(struct question *q, const struct endpoint *endpoint
 static void decide_endpoint(struct question *q)
 {
 	const struct service_port *port = q->port;
-	const struct endpoint_list *list = &port->endpoints[!lun_address_is_v4(&q->packet->tuple.destination)];
+	bool v6 = !lun_address_is_v4(&q->packet->tuple.destination);
+	const struct endpoint_list *list = &port->endpoints[v6];
 	const struct endpoint *endpoints = &q->policy->endpoints[list->first];
 	uint32_t number = (uint32_t)(port - q->policy->ports), count = usable_endpoints(q, list), chosen;
 	char text[LUN_ADDRESS_TEXT];
@@ -185,7 +186,7 @@ static void decide_endpoint(struct question *q)
 		return;
 	if (q->packet->io->trace)
 		trace_candidates(q, endpoints, count);
-	chosen = balance_choose(port->service->balance, &q->states[number], q->random, count);
+	chosen = balance_choose(port->service->balance, q->turns->of(q->turns->owner, number, v6), q->random, count);
 	TRACE(q->packet, "balance", port->service->at, "%s of %u: %s", balance_name(port->service->balance), count,
 	      lun_endpoint_format(&endpoints[chosen].address, endpoints[chosen].port, text));
 	q->decision->translate = true;
@@ -296,7 +297,7 @@ static bool script_forward(struct question *q, const struct lun_decision *answer
 	const struct service_port *port = service ? forward_port(q->policy, service, from, &q->packet->tuple) : NULL;
 
 	if (!port) {
-		q->decision->reason = LUN_REASON_policy_error;
+		q->decision->script_failed = true;
 		TRACE(q->packet, "script", answer->at, "forward to \"%s\", which has no such port: the map decides",
 		      answer->service ? answer->service : "");
 		return false;
@@ -318,7 +319,7 @@ static bool script_dnat(struct question *q, const struct lun_decision *answer)
 	char text[LUN_ADDRESS_TEXT];
 
 	if (lun_address_is_v4(&answer->address) != lun_address_is_v4(&q->packet->tuple.destination)) {
-		q->decision->reason = LUN_REASON_policy_error;
+		q->decision->script_failed = true;
 		TRACE(q->packet, "script", answer->at, "dnat to the other address family: the map decides");
 		return false;
 	}
@@ -353,7 +354,7 @@ static bool decide_by_script(struct question *q, const struct frontend *frontend
 		flow.via = (enum lun_via)frontend->via;
 	}
 	if (policy->hooks.flow(policy->hooks.user, &flow, &answer) < 0) {
-		q->decision->reason = LUN_REASON_policy_error;
+		q->decision->script_failed = true;
 		TRACE(q->packet, "script", NULL, "the hook failed: the map decides");
 		return false;
 	}
@@ -377,10 +378,10 @@ static bool decide_by_script(struct question *q, const struct frontend *frontend
 	return false;
 }
 
-void policy_decide(const struct lun_policy *policy, struct balance_state *states, struct random *random, struct packet *p,
-		   struct decision *decision)
+void policy_decide(const struct lun_policy *policy, const struct policy_turns *turns, struct random *random,
+		   struct packet *p, struct decision *decision)
 {
-	struct question q = { .policy = policy, .states = states, .random = random, .packet = p, .decision = decision };
+	struct question q = { .policy = policy, .turns = turns, .random = random, .packet = p, .decision = decision };
 	const struct frontend *frontend;
 
 	*decision = (struct decision) { .verdict = LUN_ACCEPT, .service_port = DECISION_NO_PORT };

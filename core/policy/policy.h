@@ -46,6 +46,9 @@ struct service {
 	enum lun_masquerade masquerade;
 	bool external_local, internal_local;
 	bool ranges_hold_node; /* R24 */
+	struct lun_timeout *timeouts;
+	size_t timeout_count;
+	uint32_t flow_limit;
 };
 
 struct frontend {
@@ -60,6 +63,10 @@ struct lun_policy {
 	uint32_t references;
 	struct lun_node node;
 	struct lun_hooks hooks;
+	struct lun_timeout *timeouts;
+	size_t timeout_count;
+	uint32_t source_limit, half_open_limit;
+	bool limits_drop;
 	struct lun_prefix *intercept;
 	size_t intercept_count;
 	struct service *services;
@@ -90,8 +97,13 @@ const struct service *policy_service(const struct lun_policy *policy, const char
 /* Whether the policy itself names an address of this family to masquerade with, besides the node's own. */
 bool policy_names_masquerade(const struct lun_policy *policy, bool v4);
 
-/* Says what becomes of the flow that `p` opens: asks the script first, then the map.  `states` has one entry per service port. */
-void policy_decide(const struct lun_policy *policy, struct balance_state *states, struct random *random, struct packet *p,
-		   struct decision *decision);
+/* Says what becomes of the flow that `p` opens: asks the script first, then the map.  `turns` finds what
+ * balancing remembers of a service port. */
+struct policy_turns {
+	struct balance_state *(*of)(const void *owner, uint32_t service_port, bool v6);
+	const void *owner;
+};
+void policy_decide(const struct lun_policy *policy, const struct policy_turns *turns, struct random *random,
+		   struct packet *p, struct decision *decision);
 
 #endif

@@ -11,6 +11,7 @@ struct decision {
 	enum lun_reason reason;   /* of DROP and REJECT */
 	bool translate;           /* to `destination`:`port` */
 	bool masquerade;          /* from `source`, any free port; unspecified: whatever the kernel takes */
+	bool script_failed;       /* the hook failed, or its answer cannot be followed: the map decided */
 	bool http;                /* the service edits request heads */
 	struct lun_address destination, source;
 	uint16_t port;

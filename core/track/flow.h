@@ -16,6 +16,9 @@
 #include "packet/packet.h"
 #include "track/decision.h"
 #include "track/index.h"
+#include "track/sctp.h"
+#include "track/seqmap.h"
+#include "track/tcp.h"
 #include "track/wheel.h"
 
 enum flow_flag {
@@ -34,23 +37,37 @@ struct flow {
 	/* by the wheel, and by the free list while the record is free */
 	struct wheel_entry timer;
 	/* by track_update, for each packet */
-	uint32_t deadline; /* ms of the table's clock; moves without touching the wheel */
-	uint8_t state;     /* enum lun_state */
-	uint8_t owner;     /* enum lun_owner; only flow_set_owner changes it */
-	uint16_t flags;
+	uint32_t deadline;     /* ms of the table's clock; moves without touching the wheel */
 	uint32_t count_low[4]; /* packets orig, packets reply, bytes orig, bytes reply: 48 bits each */
 	uint16_t count_high[4];
-	/* by flow_open */
+	uint8_t state; /* enum lun_state */
+	/* at the opening */
+	uint8_t owner;    /* enum lun_owner; only flow_set_owner changes it */
+	uint8_t flags;    /* enum flow_flag; by track_update, too */
+	uint8_t timeouts; /* index of a row of the table's */
 	uint32_t generation;
+	uint32_t opened; /* ms of the table's clock */
 };
 
 _Static_assert(sizeof(struct flow) == 128, "a flow is two cache lines");
 
 struct flow_more {
-	uint32_t opened;           /* ms of the table's clock */
-	uint32_t initial_sequence; /* TCP, of the packet that opened it */
-	uint32_t edit;             /* index of its stream state in the HTTP layer, or FLOW_NONE */
+	union {
+		struct tcp_track tcp;
+		struct sctp_track sctp;
+	};
+	uint32_t edit; /* index of its sequence map, or FLOW_NONE */
+	uint32_t port; /* what the embedder of the table counts it under: a service port, or FLOW_NONE */
 };
+
+_Static_assert(sizeof(struct flow_more) <= 56, "with 128 and 13 bytes of index, a flow stays below 200");
+
+/* How long a flow may be silent, by its state; a flow refers to a row. */
+struct flow_timeouts {
+	uint32_t ms[LUN_STATE_COUNT];
+};
+
+enum { FLOW_TIMEOUT_ROWS = 256 };
 
 struct flow_table {
 	struct flow *flows;
@@ -58,7 +75,11 @@ struct flow_table {
 	struct index index;
 	struct wheel wheel;
 	struct hash_key key;
-	uint32_t timeout_ms[LUN_STATE_COUNT];
+	struct seqmap *maps;            /* of edited streams: flow_more.edit is an index */
+	struct flow_timeouts *timeouts; /* FLOW_TIMEOUT_ROWS; row 0 are the defaults */
+	uint32_t timeout_rows;          /* in use */
+	uint32_t map_count;
+	uint32_t half_open; /* TCP flows that are */
 	uint32_t capacity;
 	uint32_t used;  /* records ever taken: those past it were never touched */
 	uint32_t free;  /* first free record, linked by timer.next */
@@ -67,10 +88,11 @@ struct flow_table {
 	uint64_t epoch;  /* ns of the caller's clock at which the table's clock was 0 */
 	uint64_t now_ms; /* the table's clock */
 	bool started;    /* the epoch is known */
+	bool liberal;    /* TCP windows refuse nothing */
 };
 
 /* Takes all memory.  Returns 0 or LUN_NO_MEMORY. */
-int flow_table_init(struct flow_table *table, uint32_t capacity, const uint64_t seed[2]);
+int flow_table_init(struct flow_table *table, uint32_t capacity, uint32_t edits, const uint64_t seed[2]);
 void flow_table_fini(struct flow_table *table);
 
 static inline uint64_t flow_hash(const struct flow_table *table, const struct lun_tuple *tuple)
@@ -93,6 +115,9 @@ static inline struct flow_more *flow_more(const struct flow_table *table, const 
 	return &table->more[flow_index(table, flow)];
 }
 
+/* The row with these timeouts, made if there is none yet.  Returns its index, or LUN_FULL. */
+int flow_timeout_row(struct flow_table *table, const struct flow_timeouts *timeouts);
+
 /* The flow of an id, or NULL if it ended. */
 struct flow *flow_by_id(const struct flow_table *table, uint64_t id);
 
@@ -103,9 +128,12 @@ struct flow *flow_lookup(const struct flow_table *table, const struct lun_tuple 
 /* Finds the flow of a packet, with its direction, and leaves both there.  False: no flow. */
 bool flow_find(const struct flow_table *table, struct packet *p);
 
-/* Opens a flow with these tuples (orig, reply); the caller has checked that neither is in the index.  NULL if the table is
- * full. */
+/* Opens a flow with these tuples (orig, reply); the caller has checked that neither is in the index, and calls flow_schedule when
+ * the flow has a deadline.  NULL if the table is full. */
 struct flow *flow_open(struct flow_table *table, const struct lun_tuple tuple[2]);
+
+/* Puts a flow that was just opened, and has its first deadline, into the wheel. */
+void flow_schedule(struct flow_table *table, const struct flow *flow);
 
 /* Gives a flow another reply tuple, which must be free.  False, and nothing changed: no place in the index. */
 bool flow_rekey(struct flow_table *table, struct flow *flow, const struct lun_tuple *reply);

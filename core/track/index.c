@@ -64,7 +64,12 @@ bool index_insert(struct index *index, uint64_t hash, uint32_t slot)
 		first->away++;
 		return true;
 	}
-	return bucket_move_one(index, first) && bucket_put(first, tag, slot);
+	if (bucket_move_one(index, first))
+		return bucket_put(first, tag, slot);
+	if (second == first || !bucket_move_one(index, second))
+		return false;
+	first->away++;
+	return bucket_put(second, tag, slot);
 }
 
 static bool bucket_take(struct bucket *bucket, uint8_t tag, uint32_t slot)

@@ -1,8 +1,9 @@
 /* table.c - the life of flows: records, index, wheel.  See flow.h for the idea. */
 #include "base/memory.h"
-#include "track/flow.h"
+#include "track/track.h"
 
 #include <assert.h>
+#include <stdlib.h>
 
 enum { NS_PER_MS = 1000000 };
 
@@ -13,16 +14,20 @@ static uint64_t hash_of_slot(const void *owner, uint32_t slot)
 	return flow_hash(table, &table->flows[slot >> 1].tuple[slot & 1]);
 }
 
-int flow_table_init(struct flow_table *table, uint32_t capacity, const uint64_t seed[2])
+int flow_table_init(struct flow_table *table, uint32_t capacity, uint32_t edits, const uint64_t seed[2])
 {
-	*table = (struct flow_table) { .capacity = capacity, .free = FLOW_NONE };
+	*table = (struct flow_table) { .capacity = capacity, .free = FLOW_NONE, .map_count = edits, .timeout_rows = 1 };
 	hash_key_init(&table->key, seed);
 	table->flows = memory_new((size_t)capacity * sizeof(*table->flows));
 	table->more = memory_new((size_t)capacity * sizeof(*table->more));
-	if (!table->flows || !table->more || index_init(&table->index, capacity * 2, hash_of_slot, table) < 0) {
+	table->maps = memory_new((size_t)edits * sizeof(*table->maps));
+	table->timeouts = calloc(FLOW_TIMEOUT_ROWS, sizeof(*table->timeouts));
+	if (!table->flows || !table->more || !table->maps || !table->timeouts ||
+	    index_init(&table->index, capacity * 2, hash_of_slot, table) < 0) {
 		flow_table_fini(table);
 		return LUN_NO_MEMORY;
 	}
+	track_default_timeouts(table->timeouts[0].ms);
 	wheel_init(&table->wheel, &table->flows->timer, sizeof(*table->flows));
 	return 0;
 }
@@ -31,7 +36,20 @@ void flow_table_fini(struct flow_table *table)
 {
 	memory_free(table->flows, (size_t)table->capacity * sizeof(*table->flows));
 	memory_free(table->more, (size_t)table->capacity * sizeof(*table->more));
+	memory_free(table->maps, (size_t)table->map_count * sizeof(*table->maps));
+	free(table->timeouts);
 	index_fini(&table->index);
+}
+
+int flow_timeout_row(struct flow_table *table, const struct flow_timeouts *timeouts)
+{
+	for (uint32_t i = 0; i < table->timeout_rows; i++)
+		if (memcmp(&table->timeouts[i], timeouts, sizeof(*timeouts)) == 0)
+			return (int)i;
+	if (table->timeout_rows == FLOW_TIMEOUT_ROWS)
+		return LUN_FULL;
+	table->timeouts[table->timeout_rows] = *timeouts;
+	return (int)table->timeout_rows++;
 }
 
 struct flow *flow_by_id(const struct flow_table *table, uint64_t id)
@@ -72,9 +90,28 @@ struct flow *flow_lookup(const struct flow_table *table, const struct lun_tuple 
 	return flow;
 }
 
+/* The flow at the packet's guess, if it is still the right one. */
+static struct flow *flow_guessed(const struct flow_table *table, const struct packet *p)
+{
+	const uint32_t index = p->guess == UINT32_MAX ? 0 : p->guess >> 1;
+	struct flow *flow = &table->flows[index];
+
+	if (p->guess == UINT32_MAX || !(flow->flags & FLOW_OPEN) || !tuple_equal(&flow->tuple[p->guess & 1], &p->tuple))
+		return NULL;
+	return flow;
+}
+
 bool flow_find(const struct flow_table *table, struct packet *p)
 {
-	p->flow = flow_lookup(table, &p->tuple, p->hash, &p->direction);
+	enum lun_direction direction = LUN_ORIG;
+
+	p->flow = flow_guessed(table, p);
+	if (p->flow) {
+		p->direction = p->guess & 1;
+		return true;
+	}
+	p->flow = flow_lookup(table, &p->tuple, p->hash, &direction);
+	p->direction = direction & 1;
 	return p->flow != NULL;
 }
 
@@ -97,35 +134,47 @@ static void record_give(struct flow_table *table, struct flow *flow)
 	table->free = flow_index(table, flow);
 }
 
+/* Puts both tuples into the index, or neither.  The record has its tuples already, for an entry may have to move. */
+static bool index_flow(struct flow_table *table, const struct flow *flow)
+{
+	uint64_t orig = flow_hash(table, &flow->tuple[LUN_ORIG]), reply = flow_hash(table, &flow->tuple[LUN_REPLY]);
+	uint32_t slot = flow_index(table, flow) * 2;
+
+	if (!index_insert(&table->index, orig, slot))
+		return false;
+	if (index_insert(&table->index, reply, slot + 1))
+		return true;
+	index_remove(&table->index, orig, slot);
+	return false;
+}
+
 struct flow *flow_open(struct flow_table *table, const struct lun_tuple tuple[2])
 {
-	uint64_t orig = flow_hash(table, &tuple[LUN_ORIG]), reply = flow_hash(table, &tuple[LUN_REPLY]);
 	struct flow *flow = record_take(table);
-	uint32_t slot;
 
 	if (!flow)
 		return NULL;
-	slot = flow_index(table, flow) * 2;
-	if (!index_insert(&table->index, orig, slot)) {
-		record_give(table, flow);
-		return NULL;
-	}
-	if (!index_insert(&table->index, reply, slot + 1)) {
-		index_remove(&table->index, orig, slot);
-		record_give(table, flow);
-		return NULL;
-	}
 	*flow = (struct flow) {
 		.tuple = { tuple[LUN_ORIG], tuple[LUN_REPLY] },
+		.timer = { .next = WHEEL_END, .previous = WHEEL_END },
 		.generation = flow->generation + 1,
 		.flags = FLOW_OPEN,
+		.opened = (uint32_t)table->now_ms,
 	};
-	*flow_more(table, flow) = (struct flow_more) { .opened = (uint32_t)table->now_ms, .edit = FLOW_NONE };
-	flow_expire_in(table, flow, 1);
-	wheel_put(&table->wheel, slot / 2, table->now_ms + 1);
+	if (!index_flow(table, flow)) {
+		flow->flags = 0;
+		record_give(table, flow);
+		return NULL;
+	}
+	*flow_more(table, flow) = (struct flow_more) { .edit = FLOW_NONE, .port = FLOW_NONE };
 	table->count++;
 	table->opened++;
 	return flow;
+}
+
+void flow_schedule(struct flow_table *table, const struct flow *flow)
+{
+	wheel_put(&table->wheel, flow_index(table, flow), table->now_ms + flow_left_ms(table, flow));
 }
 
 bool flow_rekey(struct flow_table *table, struct flow *flow, const struct lun_tuple *reply)
@@ -149,6 +198,7 @@ void flow_end(struct flow_table *table, struct flow *flow)
 	index_remove(&table->index, flow_hash(table, &flow->tuple[LUN_ORIG]), slot);
 	index_remove(&table->index, flow_hash(table, &flow->tuple[LUN_REPLY]), slot + 1);
 	wheel_remove(&table->wheel, slot / 2);
+	table->half_open -= flow->tuple[LUN_ORIG].protocol == LUN_TCP && state_is_half_open(flow->state);
 	flow->flags = 0;
 	record_give(table, flow);
 	table->count--;
@@ -220,7 +270,7 @@ void flow_describe(const struct flow_table *table, const struct flow *flow, stru
 		.state = (enum lun_state)flow->state,
 		.owner = (enum lun_owner)flow->owner,
 		.expires = (uint64_t)flow_left_ms(table, flow) * NS_PER_MS,
-		.age = (uint64_t)((uint32_t)table->now_ms - flow_more(table, flow)->opened) * NS_PER_MS,
+		.age = (uint64_t)((uint32_t)table->now_ms - flow->opened) * NS_PER_MS,
 		.packets = { count_get(flow, 0), count_get(flow, 1) },
 		.bytes = { count_get(flow, 2), count_get(flow, 3) },
 		.translated = flow->flags & FLOW_TRANSLATED,

@@ -149,14 +149,17 @@ static const uint8_t steps[S(SYN_SENT2) + 1][2][TCP_KIND_COUNT] = {
 
 enum tcp_kind tcp_kind(uint8_t flags)
 {
-	switch (flags & (TCP_FIN | TCP_SYN | TCP_RST | TCP_ACK)) {
+	switch (flags & (TCP_FIN | TCP_SYN | TCP_RST | TCP_ACK | TCP_URG)) {
 	case TCP_SYN:
+	case TCP_SYN | TCP_URG:
 		return TCP_KIND_SYN;
 	case TCP_SYN | TCP_ACK:
 		return TCP_KIND_SYNACK;
 	case TCP_FIN | TCP_ACK:
+	case TCP_FIN | TCP_ACK | TCP_URG:
 		return TCP_KIND_FIN;
 	case TCP_ACK:
+	case TCP_ACK | TCP_URG:
 		return TCP_KIND_ACK;
 	case TCP_RST:
 	case TCP_RST | TCP_ACK:

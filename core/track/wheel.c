@@ -58,6 +58,8 @@ void wheel_remove(struct wheel *wheel, uint32_t index)
 {
 	struct wheel_entry *entry = entry_at(wheel, (int32_t)index);
 
+	if (entry->previous == WHEEL_END)
+		return;
 	if (entry->next != WHEEL_END)
 		entry_at(wheel, entry->next)->previous = entry->previous;
 	if (entry->previous >= 0) {
@@ -69,6 +71,7 @@ void wheel_remove(struct wheel *wheel, uint32_t index)
 		if (entry->next == WHEEL_END)
 			set_occupied(wheel, slot, false);
 	}
+	entry->previous = WHEEL_END;
 }
 
 /* The number of slots from `from` to the next occupied one of a level, itself included; WHEEL_SLOTS - from if there is none
@@ -97,13 +100,27 @@ static int32_t *current_list(struct wheel *wheel)
 	return &wheel->first[wheel->tick & SLOT_MASK];
 }
 
+/* The tick to go to when there is nothing at this one: the next occupied slot's, or the end of the last level's lap.  A level is
+ * looked at only if the ones below have nothing more in their lap, so a silence of years is few steps. */
+static uint64_t next_tick(const struct wheel *wheel)
+{
+	for (uint32_t level = 0;; level++) {
+		uint32_t shift = LEVEL_BITS * level;
+		uint64_t here = wheel->tick >> shift;
+		uint32_t from = (uint32_t)(here & SLOT_MASK) + 1, ahead = slots_to_occupied(wheel, level, from);
+
+		if (from + ahead < WHEEL_SLOTS || level == WHEEL_LEVELS - 1)
+			return (here + 1 + ahead) << shift;
+	}
+}
+
 bool wheel_next(struct wheel *wheel, uint64_t now_ms, uint32_t *budget, uint32_t *index)
 {
 	uint64_t now = now_ms / WHEEL_TICK_MS;
 
 	for (; *budget > 0; --*budget) {
 		int32_t first = *current_list(wheel);
-		uint64_t step;
+		uint64_t next;
 
 		if (first != WHEEL_END) {
 			--*budget;
@@ -113,8 +130,8 @@ bool wheel_next(struct wheel *wheel, uint64_t now_ms, uint32_t *budget, uint32_t
 		}
 		if (wheel->tick >= now)
 			return false;
-		step = 1 + slots_to_occupied(wheel, 0, (uint32_t)(wheel->tick & SLOT_MASK) + 1);
-		wheel->tick = wheel->tick + step < now ? wheel->tick + step : now;
+		next = next_tick(wheel);
+		wheel->tick = next < now ? next : now;
 	}
 	return false;
 }

@@ -16,7 +16,7 @@ enum {
 	WHEEL_LEVELS = 3,
 	WHEEL_SLOTS = 256,
 	WHEEL_TICK_MS = 16,
-	WHEEL_END = -1, /* of a list */
+	WHEEL_END = -1, /* of a list; as `previous`: the entry is in no list */
 };
 
 /* Indices of entries; `previous` of the first in a slot is -2 - slot, so that removing needs no search. */

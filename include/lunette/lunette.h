@@ -79,12 +79,28 @@ LUN_API const char *lun_strerror(int code);
 	X(bad_ip_header, "the IP header contradicts itself")                                                                \
 	X(bad_transport_header, "the transport header contradicts itself")                                                  \
 	X(bad_checksum, "a checksum is wrong")                                                                              \
-	X(fragment, "a fragment, which is not translated")                                                                  \
-	X(unsupported_protocol, "a protocol that is not tracked")                                                           \
+	X(fragment_overlap, "fragments of this datagram overlap")                                                           \
+	X(fragment_duplicate, "this fragment came already")                                                                 \
+	X(fragment_memory, "no room for the fragments of this datagram")                                                    \
+	X(fragment_timeout, "the rest of the datagram did not come in time")                                                \
+	X(fragment_dropped, "the first fragment of this datagram was not let through")                                      \
+	X(icmp_type, "an ICMP message that belongs to no flow")                                                             \
+	X(icmp_unrelated, "an ICMP error about a packet of no flow")                                                        \
 	X(extension_headers, "too many IPv6 extension headers")                                                             \
 	X(invalid_state, "this TCP segment is not possible in the state of its flow")                                       \
+	X(bad_flags, "a combination of TCP flags that no stack sends")                                                      \
+	X(sequence_past_window, "TCP data that the receiver did not allow yet")                                             \
+	X(sequence_before_window, "TCP data that was acknowledged long ago")                                                \
+	X(acknowledgement_past_window, "a TCP acknowledgement of data that was never sent")                                 \
+	X(acknowledgement_before_window, "a TCP acknowledgement of long ago")                                               \
+	X(invalid_reset, "a TCP reset behind the expected sequence number")                                                 \
+	X(bad_verification_tag, "an SCTP packet with another association's tag")                                            \
+	X(bad_chunks, "SCTP chunks that cannot stand together")                                                             \
 	X(not_an_opening, "no flow, and this packet cannot open one")                                                       \
 	X(table_full, "the flow table is full")                                                                             \
+	X(source_limit, "too many flows of this source")                                                                    \
+	X(service_limit, "too many flows to this service")                                                                  \
+	X(half_open_limit, "too many half-open TCP flows")                                                                  \
 	X(no_free_port, "no source port is free for this translation")                                                      \
 	X(tuple_taken, "another flow is already seen with this reply tuple")                                                \
 	X(no_endpoint, "the service has no usable endpoint")                                                                \
@@ -117,7 +133,7 @@ LUN_API const char *lun_reason_text(enum lun_reason reason);
 
 /* ---- Addresses and tuples -------------------------------------------------------------------------------------------- */
 
-enum { LUN_TCP = 6, LUN_UDP = 17, LUN_SCTP = 132 };
+enum { LUN_ICMP = 1, LUN_TCP = 6, LUN_UDP = 17, LUN_ICMPV6 = 58, LUN_SCTP = 132 };
 
 /* Both families in one type: IPv4 as v4-mapped IPv6, ::ffff:a.b.c.d (RFC 4291, 2.5.5.2).  All zero: unspecified. */
 struct lun_address {
@@ -165,6 +181,44 @@ LUN_API char *lun_tuple_format(const struct lun_tuple *tuple, char text[LUN_TUPL
 /* "tcp", "udp", "icmp", ... or NULL for a protocol without a name here.  The number of a name, or LUN_NOT_FOUND. */
 LUN_API const char *lun_protocol_name(uint8_t protocol);
 LUN_API int lun_protocol_number(const char *name);
+
+/* ---- Directions and states ------------------------------------------------------------------------------------------- */
+
+enum lun_direction { LUN_ORIG, LUN_REPLY };
+
+/* States of flows, by the kernel's names where it has them; X(name, text): the text is what JSON has. */
+#define LUN_STATES(X)                                                                                                       \
+	X(NONE, "NONE")                                                                                                     \
+	X(SYN_SENT, "SYN_SENT")                                                                                             \
+	X(SYN_RECV, "SYN_RECV")                                                                                             \
+	X(ESTABLISHED, "ESTABLISHED")                                                                                       \
+	X(FIN_WAIT, "FIN_WAIT")                                                                                             \
+	X(CLOSE_WAIT, "CLOSE_WAIT")                                                                                         \
+	X(LAST_ACK, "LAST_ACK")                                                                                             \
+	X(TIME_WAIT, "TIME_WAIT")                                                                                           \
+	X(CLOSE, "CLOSE")                                                                                                   \
+	X(SYN_SENT2, "SYN_SENT2")                                                                                           \
+	X(UDP_UNREPLIED, "UNREPLIED")                                                                                       \
+	X(UDP_REPLIED, "REPLIED")                                                                                           \
+	X(UDP_STREAM, "STREAM")                                                                                             \
+	X(ICMP_UNREPLIED, "UNREPLIED")                                                                                      \
+	X(ICMP_REPLIED, "REPLIED")                                                                                          \
+	X(SCTP_CLOSED, "CLOSED")                                                                                            \
+	X(SCTP_COOKIE_WAIT, "COOKIE_WAIT")                                                                                  \
+	X(SCTP_COOKIE_ECHOED, "COOKIE_ECHOED")                                                                              \
+	X(SCTP_ESTABLISHED, "ESTABLISHED")                                                                                  \
+	X(SCTP_SHUTDOWN_SENT, "SHUTDOWN_SENT")                                                                              \
+	X(SCTP_SHUTDOWN_RECD, "SHUTDOWN_RECD")                                                                              \
+	X(SCTP_SHUTDOWN_ACK_SENT, "SHUTDOWN_ACK_SENT")                                                                      \
+	X(SCTP_HEARTBEAT_SENT, "HEARTBEAT_SENT")                                                                            \
+	X(OTHER_UNREPLIED, "UNREPLIED")                                                                                     \
+	X(OTHER_REPLIED, "REPLIED")
+enum lun_state {
+#define LUN_STATE_VALUE(name, text) LUN_STATE_##name,
+	LUN_STATES(LUN_STATE_VALUE) LUN_STATE_COUNT
+#undef LUN_STATE_VALUE
+};
+LUN_API const char *lun_state_name(enum lun_state state);
 
 /* ---- Policy: what is to become of a new flow ------------------------------------------------------------------------- */
 
@@ -222,6 +276,12 @@ struct lun_header {
 	const char *value;
 };
 
+/* How long a flow may be silent in a state. */
+struct lun_timeout {
+	enum lun_state state;
+	uint64_t time; /* ns; 1 s to 24 days */
+};
+
 struct lun_service {
 	const char *name; /* "namespace/name", unique */
 	const char *at;   /* where it was declared, "kind.lua:12", or NULL; traces quote it */
@@ -239,6 +299,9 @@ struct lun_service {
 	size_t endpoint_count;
 	const struct lun_header *headers; /* http = { set = ... } */
 	size_t header_count;
+	const struct lun_timeout *timeouts; /* of its flows; states not named have the defaults */
+	size_t timeout_count;
+	uint32_t flow_limit; /* most flows to each of its ports at once; 0: none */
 	enum lun_balance balance;
 	enum lun_masquerade masquerade;
 	bool external_local; /* external_traffic_policy = "Local"; R10 to R14 */
@@ -290,6 +353,11 @@ struct lun_policy_config {
 	const struct lun_service *services;
 	size_t service_count;
 	struct lun_hooks hooks;             /* all NULL: the map alone */
+	const struct lun_timeout *timeouts; /* of all flows, also of those to no service */
+	size_t timeout_count;
+	uint32_t source_limit;              /* most flows of one source address; 0: none */
+	uint32_t half_open_limit;           /* most half-open TCP flows; 0: none */
+	bool limits_drop;                   /* a flow over a limit is dropped, not rejected */
 	const struct lun_prefix *intercept; /* which destinations `hooks.flow` sees besides services; ::/0 is all */
 	size_t intercept_count;
 };
@@ -314,6 +382,7 @@ struct lun_frontend {
 	const char *service; /* "default/nginx:http" */
 	const char *at;      /* or NULL */
 	uint32_t endpoint_count;
+	bool http; /* heads of its requests are edited */
 };
 
 /* The frontend number `index`, in order of the names of services; false past the last one. */
@@ -322,21 +391,27 @@ LUN_API bool lun_policy_frontend(const struct lun_policy *policy, size_t index, 
 /* The same for the addresses of endpoints, one that serves two ports twice; for embedders that look up routes. */
 LUN_API bool lun_policy_endpoint(const struct lun_policy *policy, size_t index, struct lun_address *address);
 
+/* The same for destinations besides frontends of which the policy wants to see new flows: the node's service ranges, and what
+ * `intercept` holds. */
+LUN_API bool lun_policy_range(const struct lun_policy *policy, size_t index, struct lun_prefix *prefix);
+
 /* ---- Engine ---------------------------------------------------------------------------------------------------------- */
 
 struct lun_engine;
 
 struct lun_config {
 	size_t size;
-	uint64_t seed[2];   /* of the hash and of random choices; the same seed and packets give the same result */
-	uint32_t flows;     /* most flows at once; 65,536 */
-	uint32_t edits;     /* most flows whose stream is edited at once; flows / 16 */
-	uint32_t events;    /* most undrained events; 1,024 */
-	uint32_t emit_size; /* bytes in which emitted packets wait to be drained; 1 MiB */
-	bool commit;        /* the kernel translates: openings become COMMIT events, packets are not rewritten */
-	bool no_pick_up;    /* a TCP flow may begin only with a SYN */
-	bool verify;        /* check checksums; a wrong one is `bad_checksum` */
-	bool drop_invalid;  /* drop what is invalid instead of leaving it alone */
+	uint64_t seed[2];       /* of the hash and of random choices; the same seed and packets give the same result */
+	uint32_t flows;         /* most flows at once; 65,536 */
+	uint32_t edits;         /* most flows whose stream is edited at once; flows / 16 */
+	uint32_t events;        /* most undrained events; 1,024 */
+	uint32_t emit_size;     /* bytes in which emitted packets wait to be drained; 1 MiB */
+	bool commit;            /* the kernel translates: openings become COMMIT events, packets are not rewritten */
+	bool no_pick_up;        /* a TCP flow may begin only with a SYN */
+	bool verify;            /* check checksums; a wrong one is `bad_checksum` */
+	uint32_t fragment_size; /* bytes in which fragments wait for the rest of their datagram; 1 MiB */
+	bool liberal;           /* TCP windows are followed, but nothing is refused for them */
+	bool drop_invalid;      /* drop what is invalid instead of leaving it alone */
 };
 
 /* Takes all memory that the engine will ever use for packets: about 200 bytes a flow.  `policy` may be NULL (track only); the
@@ -367,30 +442,6 @@ LUN_API const char *lun_verdict_name(enum lun_verdict verdict);
 #define LUN_CTS(X) X(new) X(established) X(related) X(invalid) X(untracked)
 enum lun_ct { LUN_CT_NEW, LUN_CT_ESTABLISHED, LUN_CT_RELATED, LUN_CT_INVALID, LUN_CT_UNTRACKED };
 LUN_API const char *lun_ct_name(enum lun_ct ct);
-
-enum lun_direction { LUN_ORIG, LUN_REPLY };
-
-/* States of flows of all protocols, by the kernel's names where it has them; X(name). */
-#define LUN_STATES(X)                                                                                                       \
-	X(NONE)                                                                                                             \
-	X(SYN_SENT)                                                                                                         \
-	X(SYN_RECV)                                                                                                         \
-	X(ESTABLISHED)                                                                                                      \
-	X(FIN_WAIT)                                                                                                         \
-	X(CLOSE_WAIT)                                                                                                       \
-	X(LAST_ACK)                                                                                                         \
-	X(TIME_WAIT)                                                                                                        \
-	X(CLOSE)                                                                                                            \
-	X(SYN_SENT2)                                                                                                        \
-	X(UNREPLIED)                                                                                                        \
-	X(REPLIED)                                                                                                          \
-	X(STREAM)
-enum lun_state {
-#define LUN_STATE_VALUE(name) LUN_STATE_##name,
-	LUN_STATES(LUN_STATE_VALUE) LUN_STATE_COUNT
-#undef LUN_STATE_VALUE
-};
-LUN_API const char *lun_state_name(enum lun_state state);
 
 /* One endpoint that the flow could have got. */
 struct lun_candidate {
@@ -530,6 +581,8 @@ struct lun_stats {
 	uint64_t memory;     /* bytes that the engine holds */
 	uint64_t flow_bytes; /* of these, for each flow of the limit: its record and its share of the index */
 	uint64_t edits;      /* stream edits made */
+	uint64_t half_open;  /* TCP flows that are, now */
+	uint64_t fragments_given_up[LUN_REASON_COUNT]; /* that were held and never sent, by enum lun_reason */
 };
 
 LUN_API void lun_engine_stats(const struct lun_engine *engine, struct lun_stats *stats);

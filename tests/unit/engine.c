@@ -147,7 +147,7 @@ static void udp_goes_both_ways(void **state)
 	       { "udp 10.244.0.9:53 10.244.0.7:5353 len 60",
 		 "accept established REPLIED -> udp 10.96.0.10:53 10.244.0.7:5353" },
 	       { "+299s udp 10.244.0.7:5353 10.96.0.10:53 len 20",
-		 "accept established REPLIED -> udp 10.244.0.7:5353 10.244.0.9:53" },
+		 "accept established STREAM -> udp 10.244.0.7:5353 10.244.0.9:53" },
 	       /* after the five minutes of RFC 4787 REQ-5 the flow is a new one */
 	       { "+300s udp 10.244.0.7:5353 10.96.0.10:53 len 20",
 		 "accept new UNREPLIED -> udp 10.244.0.7:5353 10.244.0.9:53" });

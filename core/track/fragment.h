@@ -1,0 +1,66 @@
+/* fragment.h - virtual reassembly: the fragments of a datagram are held until all are there, and then sent on in order.
+ *
+ * Only the first fragment has ports, and what is decided for it holds for all; so all wait.  Nothing is put together: each leaves
+ * as it came, translated.  The fragments lie in one ring of bytes in the order in which they came; when it is full, the datagram
+ * that waits longest is given up.  A datagram that is not complete after 30 seconds (RFC 791, 3.2; 60 for IPv6, RFC 8200, 4.5) is
+ * given up as well, and so is one whose fragments overlap, for two receivers may read it differently (RFC 5722). */
+#ifndef LUNETTE_TRACK_FRAGMENT_H
+#define LUNETTE_TRACK_FRAGMENT_H
+
+#include "packet/packet.h"
+
+enum {
+	FRAGMENT_DATAGRAMS = 64, /* waiting at once */
+	FRAGMENT_PIECES = 64,    /* of one datagram: 64 kB in pieces of 1 kB */
+};
+
+/* One fragment of a datagram. */
+struct fragment_piece {
+	uint32_t at, size;       /* in the ring: the packet's bytes */
+	uint32_t offset, length; /* in the datagram */
+};
+
+struct fragment_key {
+	struct lun_address source, destination;
+	uint32_t identification;
+	uint16_t tenant;
+	uint8_t protocol, zero;
+};
+
+struct datagram {
+	struct fragment_key key;
+	struct fragment_piece pieces[FRAGMENT_PIECES]; /* sorted by offset */
+	uint64_t deadline_ms;
+	uint64_t number;   /* in the order in which datagrams began; 0: the slot is free */
+	uint32_t count;    /* of pieces */
+	uint32_t length;   /* of the datagram; 0 until its last fragment came */
+	uint32_t received; /* bytes of it that are here */
+};
+
+struct fragments {
+	struct datagram *datagrams;
+	uint8_t *bytes;
+	uint32_t size, head;                 /* of the ring; where the next fragment goes */
+	uint32_t waiting;                    /* datagrams */
+	uint64_t number;                     /* the last one's */
+	uint64_t given_up[LUN_REASON_COUNT]; /* fragments that never left, by reason */
+};
+
+/* Takes `size` bytes.  Returns 0 or LUN_NO_MEMORY. */
+int fragments_init(struct fragments *fragments, uint32_t size);
+void fragments_fini(struct fragments *fragments);
+
+/* Keeps a fragment, whose verdict is then stolen, or refuses it.  Returns the datagram if this one made it complete: the caller
+ * sends its pieces and calls fragments_done; else NULL. */
+struct datagram *fragments_keep(struct fragments *fragments, struct packet *p, uint64_t now_ms);
+void fragments_done(struct fragments *fragments, struct datagram *datagram);
+
+/* Gives up datagrams whose time is over. */
+void fragments_expire(struct fragments *fragments, uint64_t now_ms);
+
+static inline uint8_t *fragment_bytes(const struct fragments *fragments, const struct fragment_piece *piece)
+{
+	return fragments->bytes + piece->at;
+}
+
+#endif

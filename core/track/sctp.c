@@ -1,0 +1,221 @@
+/* sctp.c - SCTP by its chunks, with the kernel's states and steps (net/netfilter/nf_conntrack_proto_sctp.c).
+ *
+ *	COOKIE_WAIT	an INIT was seen, or its answer too	SHUTDOWN_SENT	orig began to shut down
+ *	COOKIE_ECHOED	the cookie came back			SHUTDOWN_RECD	reply did
+ *	ESTABLISHED	it was acknowledged			SHUTDOWN_ACK_SENT  the other one agreed
+ *	HEARTBEAT_SENT	the flow began with a heartbeat: another path of an association
+ *	CLOSED		an ABORT, the end of a shutdown, or chunks that fit nothing
+ *
+ * What is not written in the table leaves the state as it is. */
+#include "track/sctp.h"
+
+enum chunk {
+	CHUNK_DATA = 0,
+	CHUNK_INIT = 1,
+	CHUNK_INIT_ACK = 2,
+	CHUNK_HEARTBEAT = 4,
+	CHUNK_HEARTBEAT_ACK = 5,
+	CHUNK_ABORT = 6,
+	CHUNK_SHUTDOWN = 7,
+	CHUNK_SHUTDOWN_ACK = 8,
+	CHUNK_ERROR = 9,
+	CHUNK_COOKIE_ECHO = 10,
+	CHUNK_COOKIE_ACK = 11,
+	CHUNK_SHUTDOWN_COMPLETE = 14,
+	CHUNK_TYPES = 15,
+
+	CHUNK_HEADER = 4,
+	FLAG_T = 0x01, /* the tag is the peer's, reflected (RFC 9260, 8.5.1) */
+	STATES = LUN_STATE_SCTP_HEARTBEAT_SENT + 1 - LUN_STATE_SCTP_CLOSED + 1,
+	NOTHING = 0, /* no state yet; the others count from 1 here */
+};
+
+#define S(name) (LUN_STATE_SCTP_##name - LUN_STATE_SCTP_CLOSED + 1)
+
+/* [direction][chunk][state] to state; 0 keeps it. */
+static const uint8_t steps[2][CHUNK_TYPES][STATES] = {
+	[LUN_ORIG] = {
+		[CHUNK_INIT] = {
+			[NOTHING] = S(COOKIE_WAIT),
+			[S(CLOSED)] = S(COOKIE_WAIT),
+			[S(SHUTDOWN_SENT)] = S(CLOSED),
+			[S(SHUTDOWN_RECD)] = S(CLOSED),
+			[S(HEARTBEAT_SENT)] = S(COOKIE_WAIT),
+		},
+		[CHUNK_SHUTDOWN] = { [S(ESTABLISHED)] = S(SHUTDOWN_SENT) },
+		[CHUNK_SHUTDOWN_ACK] = {
+			[NOTHING] = S(SHUTDOWN_ACK_SENT),
+			[S(SHUTDOWN_SENT)] = S(SHUTDOWN_ACK_SENT),
+			[S(SHUTDOWN_RECD)] = S(SHUTDOWN_ACK_SENT),
+			[S(HEARTBEAT_SENT)] = S(SHUTDOWN_ACK_SENT),
+		},
+		[CHUNK_COOKIE_ECHO] = { [S(COOKIE_WAIT)] = S(COOKIE_ECHOED) },
+		[CHUNK_COOKIE_ACK] = { [S(COOKIE_ECHOED)] = S(ESTABLISHED) },
+		[CHUNK_SHUTDOWN_COMPLETE] = { [S(SHUTDOWN_ACK_SENT)] = S(CLOSED) },
+		[CHUNK_HEARTBEAT] = { [NOTHING] = S(HEARTBEAT_SENT) },
+	},
+	[LUN_REPLY] = {
+		[CHUNK_INIT_ACK] = { [S(CLOSED)] = S(COOKIE_WAIT) },
+		[CHUNK_SHUTDOWN] = { [S(ESTABLISHED)] = S(SHUTDOWN_RECD) },
+		[CHUNK_SHUTDOWN_ACK] = {
+			[S(SHUTDOWN_SENT)] = S(SHUTDOWN_ACK_SENT),
+			[S(SHUTDOWN_RECD)] = S(SHUTDOWN_ACK_SENT),
+		},
+		[CHUNK_ERROR] = { [S(COOKIE_ECHOED)] = S(CLOSED) },
+		[CHUNK_COOKIE_ECHO] = { [S(COOKIE_WAIT)] = S(COOKIE_ECHOED) },
+		[CHUNK_COOKIE_ACK] = { [S(COOKIE_ECHOED)] = S(ESTABLISHED) },
+		[CHUNK_SHUTDOWN_COMPLETE] = { [S(SHUTDOWN_ACK_SENT)] = S(CLOSED) },
+		[CHUNK_HEARTBEAT_ACK] = { [S(HEARTBEAT_SENT)] = S(ESTABLISHED) },
+	},
+};
+
+/* The chunks of a packet, one after the other. */
+struct walk {
+	const uint8_t *at, *end;
+	uint32_t count;
+};
+
+static struct walk walk_begin(const struct packet *p)
+{
+	uint32_t end = p->end < p->io->length ? p->end : p->io->length;
+
+	return (struct walk) { .at = p->io->data + p->payload, .end = p->io->data + end };
+}
+
+/* The chunk's bytes, at least its header; NULL at the end. */
+static const uint8_t *walk_next(struct walk *walk)
+{
+	const uint8_t *chunk = walk->at;
+	uint32_t length;
+
+	if (walk->end - chunk < CHUNK_HEADER)
+		return NULL;
+	length = (load16(chunk + 2) + 3u) & ~3u;
+	walk->at = length < (uint32_t)(walk->end - chunk) ? chunk + length : walk->end;
+	walk->count++;
+	return chunk;
+}
+
+/* Which chunks there are, as bits; false: they may not stand together (RFC 9260, 6.10; cookies first, INITs alone). */
+static bool read_chunks(const struct packet *p, uint32_t *present)
+{
+	struct walk walk = walk_begin(p);
+	const uint8_t *chunk;
+	bool alone = false;
+
+	*present = 0;
+	while ((chunk = walk_next(&walk)) != NULL) {
+		uint8_t type = chunk[0];
+
+		alone |= type == CHUNK_INIT || type == CHUNK_INIT_ACK || type == CHUNK_SHUTDOWN_COMPLETE;
+		if (load16(chunk + 2) < CHUNK_HEADER)
+			return false;
+		if ((alone || type == CHUNK_COOKIE_ACK || type == CHUNK_COOKIE_ECHO) && walk.count > 1)
+			return false;
+		*present |= type < 32 ? 1u << type : 0;
+	}
+	return walk.count > 0;
+}
+
+static bool has(uint32_t present, enum chunk type)
+{
+	return present >> type & 1;
+}
+
+/* The tag that INIT or INIT ACK asks the other side to use; 0 if it is cut off or forbidden (RFC 9260, 3.3.2). */
+static uint32_t initiate_tag(const struct packet *p, const uint8_t *chunk)
+{
+	return packet_has(p, (uint32_t)(chunk - p->io->data), CHUNK_HEADER + 16) ? load32(chunk + CHUNK_HEADER) : 0;
+}
+
+/* What the first packet of a flow tells of tags. */
+static bool open_tags(struct sctp_track *sctp, const struct packet *p, uint32_t present, uint32_t tag)
+{
+	struct walk walk = walk_begin(p);
+	const uint8_t *chunk = walk_next(&walk);
+
+	if (has(present, CHUNK_ABORT) || has(present, CHUNK_SHUTDOWN_COMPLETE) || has(present, CHUNK_COOKIE_ACK))
+		return false; /* out of the blue (RFC 9260, 8.4) */
+	if (chunk[0] == CHUNK_INIT) {
+		sctp->tag[LUN_REPLY] = initiate_tag(p, chunk);
+		return tag == 0 && sctp->tag[LUN_REPLY] != 0;
+	}
+	if (has(present, CHUNK_HEARTBEAT))
+		sctp->tag[LUN_ORIG] = tag;
+	else
+		sctp->tag[LUN_ORIG] = tag, sctp->tag[LUN_REPLY] = tag;
+	return true;
+}
+
+/* A heartbeat's tag (RFC 9260, 8.5): a path's first one sets it; another one is doubted until its answer comes with it. */
+static bool heartbeat_tag(struct sctp_track *sctp, enum lun_direction direction, uint8_t type, uint32_t tag)
+{
+	if (sctp->tag[direction] == 0)
+		sctp->tag[direction] = tag;
+	if (sctp->tag[direction] == tag) {
+		sctp->heartbeat_doubt = 0;
+		return true;
+	}
+	if (type == CHUNK_HEARTBEAT) {
+		sctp->heartbeat_doubt = 1;
+		sctp->doubt_direction = direction & 1;
+		return true;
+	}
+	if (!sctp->heartbeat_doubt || sctp->doubt_direction == direction)
+		return false;
+	sctp->heartbeat_doubt = 0;
+	sctp->tag[direction] = tag;
+	sctp->tag[!direction] = 0;
+	return true;
+}
+
+/* Whether the tag fits this chunk (RFC 9260, 8.5 and 8.5.1). */
+static bool tag_fits(struct sctp_track *sctp, enum lun_direction direction, const uint8_t *chunk, uint32_t tag)
+{
+	switch (chunk[0]) {
+	case CHUNK_INIT:
+		return tag == 0;
+	case CHUNK_ABORT:
+	case CHUNK_SHUTDOWN_COMPLETE:
+		return tag == sctp->tag[chunk[1] & FLAG_T ? !direction : direction];
+	case CHUNK_SHUTDOWN_ACK:
+		return true;
+	case CHUNK_HEARTBEAT:
+	case CHUNK_HEARTBEAT_ACK:
+		return heartbeat_tag(sctp, direction, chunk[0], tag);
+	default:
+		return tag == sctp->tag[direction];
+	}
+}
+
+static uint8_t refuse(enum lun_reason *reason, enum lun_reason why)
+{
+	*reason = why;
+	return UINT8_MAX;
+}
+
+uint8_t sctp_update(struct sctp_track *sctp, uint8_t state, const struct packet *p, bool opening, enum lun_reason *reason)
+{
+	uint8_t now = opening ? NOTHING : (uint8_t)(state - LUN_STATE_SCTP_CLOSED + 1);
+	uint32_t tag = load32(packet_transport(p) + 4), present;
+	struct sctp_track after = *sctp;
+	struct walk walk = walk_begin(p);
+	const uint8_t *chunk;
+
+	if (!read_chunks(p, &present))
+		return refuse(reason, LUN_REASON_bad_chunks);
+	if (opening && !open_tags(&after, p, present, tag))
+		return refuse(reason, LUN_REASON_not_an_opening);
+	while ((chunk = walk_next(&walk)) != NULL) {
+		if (!opening && !tag_fits(&after, (enum lun_direction)p->direction, chunk, tag))
+			return refuse(reason, LUN_REASON_bad_verification_tag);
+		if (chunk[0] < CHUNK_TYPES && steps[p->direction][chunk[0]][now])
+			now = steps[p->direction][chunk[0]][now];
+		else if (chunk[0] == CHUNK_ABORT || now == NOTHING)
+			now = S(CLOSED);
+		if (chunk[0] == CHUNK_INIT || chunk[0] == CHUNK_INIT_ACK)
+			after.tag[!p->direction] = initiate_tag(p, chunk);
+	}
+	*sctp = after;
+	return (uint8_t)(now + LUN_STATE_SCTP_CLOSED - 1);
+}

@@ -1,0 +1,545 @@
+/* track.c - protocols and their states, in the notation of notation.h; the numbers of requirements are those of the RFCs. */
+#include "notation.h"
+
+static void start(struct notation *n, struct lun_config config, struct lun_policy *policy)
+{
+	config.size = sizeof(config);
+	config.flows = config.flows ? config.flows : 256;
+	*n = (struct notation) { .now = 1000 };
+	assert_int_equal(lun_engine_new(&n->engine, &config, policy, NULL), 0);
+	lun_policy_unref(policy);
+}
+
+static struct lun_policy *make_policy(struct lun_service service, struct lun_policy_config config)
+{
+	struct lun_address ip = notation_address("10.96.0.1"), masquerade = notation_address("10.244.0.1");
+	struct lun_port ports[] = { { .name = "tcp", .port = 80, .target_port = 8080 },
+				    { .name = "udp", .port = 53, .protocol = LUN_UDP, .target_port = 5353 },
+				    { .name = "sctp", .port = 90, .protocol = LUN_SCTP, .target_port = 9090 } };
+	struct lun_endpoint endpoint = { .address = notation_address("10.244.0.5") };
+	struct lun_policy *policy;
+	struct lun_error error;
+
+	service.name = "default/all";
+	service.cluster_ips = &ip;
+	service.cluster_ip_count = 1;
+	service.ports = ports;
+	service.port_count = 3;
+	service.endpoints = &endpoint;
+	service.endpoint_count = 1;
+	config.size = sizeof(config);
+	config.services = &service;
+	config.service_count = 1;
+	config.node.masquerade_addresses = &masquerade;
+	config.node.masquerade_address_count = 1;
+	if (lun_policy_new(&policy, &config, &error) < 0)
+		fail_msg("%s", error.text);
+	return policy;
+}
+
+#define PLAIN make_policy((struct lun_service) { 0 }, (struct lun_policy_config) { 0 })
+#define MASQUERADED                                                                                                         \
+	make_policy((struct lun_service) { .masquerade = LUN_MASQUERADE_ALWAYS }, (struct lun_policy_config) { 0 })
+#define NO_CONFIG                                                                                                           \
+	(struct lun_config)                                                                                                 \
+	{                                                                                                                   \
+		0                                                                                                           \
+	}
+
+/* A connection that is open: the client's next byte is 101, the server's 501; windows of 1,000. */
+static void open_tcp(struct notation *n)
+{
+	EXPECT(n, { "tcp 10.1.1.1:4000 10.2.2.2:80 S seq 100 win 1000", "accept new SYN_SENT" },
+	       { "tcp 10.2.2.2:80 10.1.1.1:4000 S. seq 500 ack 101 win 1000", "accept established SYN_RECV" },
+	       { "tcp 10.1.1.1:4000 10.2.2.2:80 . seq 101 ack 501 win 1000", "accept established ESTABLISHED" });
+}
+
+static void tcp_opens_talks_and_closes(void **state)
+{
+	struct notation n;
+
+	(void)state;
+	start(&n, NO_CONFIG, NULL);
+	open_tcp(&n);
+	EXPECT(&n, { "tcp 10.1.1.1:4000 10.2.2.2:80 P. seq 101 ack 501 len 100 win 1000", "accept established ESTABLISHED" },
+	       { "tcp 10.2.2.2:80 10.1.1.1:4000 . seq 501 ack 201 len 500 win 1000", "accept established ESTABLISHED" },
+	       { "tcp 10.1.1.1:4000 10.2.2.2:80 P. seq 101 ack 501 len 100 win 1000", "accept established ESTABLISHED" },
+	       { "tcp 10.1.1.1:4000 10.2.2.2:80 F. seq 201 ack 1001 win 1000", "accept established FIN_WAIT" },
+	       { "tcp 10.2.2.2:80 10.1.1.1:4000 . seq 1001 ack 202 win 1000", "accept established CLOSE_WAIT" },
+	       { "tcp 10.2.2.2:80 10.1.1.1:4000 F. seq 1001 ack 202 win 1000", "accept established LAST_ACK" },
+	       { "tcp 10.1.1.1:4000 10.2.2.2:80 . seq 202 ack 1002 win 1000", "accept established TIME_WAIT" },
+	       /* a new connection on the same ports, at once */
+	       { "tcp 10.1.1.1:4000 10.2.2.2:80 S seq 90000 win 1000", "accept new SYN_SENT" });
+	lun_engine_free(n.engine);
+}
+
+static void tcp_windows_are_kept(void **state)
+{
+	struct notation n;
+
+	(void)state;
+	start(&n, NO_CONFIG, NULL);
+	n.traced = true;
+	open_tcp(&n);
+	EXPECT(&n, { "tcp 10.1.1.1:4000 10.2.2.2:80 . seq 1102 ack 501 len 10 win 1000",
+		     "accept invalid ESTABLISHED (sequence_past_window)" });
+	assert_string_equal(n.trace.reason, "sequence 1 past the window, which ends at 1101");
+	EXPECT(&n,
+	       { "tcp 10.1.1.1:4000 10.2.2.2:80 . seq 101 ack 502 win 1000",
+		 "accept invalid ESTABLISHED (acknowledgement_past_window)" },
+	       { "tcp 10.1.1.1:4000 10.2.2.2:80 . seq 1101 ack 501 len 10 win 1000", "accept established ESTABLISHED" },
+	       { "tcp 10.2.2.2:80 10.1.1.1:4000 . seq 501 ack 1111 win 1000", "accept established ESTABLISHED" },
+	       /* old data passes and changes nothing */
+	       { "tcp 10.1.1.1:4000 10.2.2.2:80 . seq 90 ack 501 len 9 win 1000",
+		 "accept established ESTABLISHED (sequence_before_window)" },
+	       { "tcp 10.1.1.1:4000 10.2.2.2:80 . seq 1000 ack 501 len 111 win 1000", "accept established ESTABLISHED" });
+	lun_engine_free(n.engine);
+}
+
+static void tcp_windows_scale(void **state)
+{
+	struct notation n;
+
+	(void)state;
+	start(&n, NO_CONFIG, NULL);
+	EXPECT(&n, { "tcp 10.1.1.1:4000 10.2.2.2:80 S seq 100 win 1000 scale 4", "accept new SYN_SENT" },
+	       { "tcp 10.2.2.2:80 10.1.1.1:4000 S. seq 500 ack 101 win 1000 scale 3", "accept established SYN_RECV" },
+	       { "tcp 10.1.1.1:4000 10.2.2.2:80 . seq 101 ack 501 win 1000", "accept established ESTABLISHED" },
+	       { "tcp 10.2.2.2:80 10.1.1.1:4000 . seq 16501 ack 101 len 1 win 1000", "accept established ESTABLISHED" },
+	       { "tcp 10.2.2.2:80 10.1.1.1:4000 . seq 16503 ack 101 len 1 win 1000",
+		 "accept invalid ESTABLISHED (sequence_past_window)" },
+	       { "tcp 10.1.1.1:4000 10.2.2.2:80 . seq 8101 ack 501 len 1 win 1000", "accept established ESTABLISHED" });
+	lun_engine_free(n.engine);
+	/* only if both sides offered it */
+	start(&n, NO_CONFIG, NULL);
+	EXPECT(&n, { "tcp 10.1.1.1:4000 10.2.2.2:80 S seq 100 win 1000 scale 4", "accept new SYN_SENT" },
+	       { "tcp 10.2.2.2:80 10.1.1.1:4000 S. seq 500 ack 101 win 1000", "accept established SYN_RECV" },
+	       { "tcp 10.1.1.1:4000 10.2.2.2:80 . seq 101 ack 501 win 1000", "accept established ESTABLISHED" },
+	       { "tcp 10.2.2.2:80 10.1.1.1:4000 . seq 1502 ack 101 len 1 win 1000",
+		 "accept invalid ESTABLISHED (sequence_past_window)" });
+	lun_engine_free(n.engine);
+}
+
+static void tcp_resets_must_be_exact(void **state)
+{
+	struct notation n;
+
+	(void)state;
+	start(&n, NO_CONFIG, NULL);
+	open_tcp(&n);
+	EXPECT(&n, { "tcp 10.1.1.1:4000 10.2.2.2:80 P. seq 101 ack 501 len 100 win 1000", "accept established ESTABLISHED" },
+	       { "tcp 10.2.2.2:80 10.1.1.1:4000 . seq 501 ack 201 win 1000", "accept established ESTABLISHED" },
+	       { "tcp 10.1.1.1:4000 10.2.2.2:80 R seq 150", "accept invalid ESTABLISHED (invalid_reset)" },
+	       /* in the window but not the next number: it passes, and the server may challenge it */
+	       { "tcp 10.1.1.1:4000 10.2.2.2:80 R seq 250", "accept established ESTABLISHED" },
+	       { "tcp 10.1.1.1:4000 10.2.2.2:80 R seq 201", "accept established CLOSE" });
+	lun_engine_free(n.engine);
+	/* refused at once: the flow is gone, and the port free */
+	start(&n, NO_CONFIG, NULL);
+	EXPECT(&n, { "tcp 10.1.1.1:4000 10.2.2.2:80 S seq 100", "accept new SYN_SENT" },
+	       { "tcp 10.2.2.2:80 10.1.1.1:4000 R. seq 0 ack 101", "accept established CLOSE" },
+	       { "tcp 10.1.1.1:4000 10.2.2.2:80 S seq 777", "accept new SYN_SENT" });
+	lun_engine_free(n.engine);
+}
+
+static void tcp_syns_in_the_middle_are_answered_by_the_ends(void **state)
+{
+	struct notation n;
+
+	(void)state;
+	start(&n, NO_CONFIG, NULL);
+	open_tcp(&n);
+	/* forged: the server challenges it, nothing changes */
+	EXPECT(&n, { "tcp 10.1.1.1:4000 10.2.2.2:80 S seq 99999", "accept established ESTABLISHED" },
+	       { "tcp 10.2.2.2:80 10.1.1.1:4000 . seq 501 ack 101 win 1000", "accept established ESTABLISHED" },
+	       { "tcp 10.1.1.1:4000 10.2.2.2:80 P. seq 101 ack 501 len 10 win 1000", "accept established ESTABLISHED" },
+	       /* real: the client has restarted, the server has forgotten; we follow */
+	       { "tcp 10.1.1.1:4000 10.2.2.2:80 S seq 70000 win 1000", "accept established ESTABLISHED" },
+	       { "tcp 10.2.2.2:80 10.1.1.1:4000 S. seq 80000 ack 70001 win 1000", "accept established SYN_RECV" },
+	       { "tcp 10.1.1.1:4000 10.2.2.2:80 . seq 70001 ack 80001 win 1000", "accept established ESTABLISHED" },
+	       { "tcp 10.1.1.1:4000 10.2.2.2:80 . seq 101 ack 501 len 10 win 1000",
+		 "accept established ESTABLISHED (sequence_before_window)" });
+	lun_engine_free(n.engine);
+}
+
+static void tcp_opens_from_both_sides_at_once(void **state)
+{
+	struct notation n;
+
+	(void)state;
+	start(&n, NO_CONFIG, NULL);
+	EXPECT(&n, { "tcp 10.1.1.1:4000 10.2.2.2:80 S seq 100 win 1000", "accept new SYN_SENT" },
+	       { "tcp 10.2.2.2:80 10.1.1.1:4000 S seq 500 win 1000", "accept established SYN_SENT2" },
+	       { "tcp 10.1.1.1:4000 10.2.2.2:80 S. seq 100 ack 501 win 1000", "accept established SYN_RECV" },
+	       { "tcp 10.2.2.2:80 10.1.1.1:4000 S. seq 500 ack 101 win 1000", "accept established SYN_RECV" },
+	       { "tcp 10.1.1.1:4000 10.2.2.2:80 . seq 101 ack 501 win 1000", "accept established ESTABLISHED" });
+	lun_engine_free(n.engine);
+}
+
+static void tcp_is_picked_up_in_mid_stream_if_allowed(void **state)
+{
+	struct notation n;
+
+	(void)state;
+	start(&n, NO_CONFIG, NULL);
+	EXPECT(&n, { "tcp 10.1.1.1:4000 10.2.2.2:80 P. seq 101 ack 501 len 10", "accept new ESTABLISHED" },
+	       { "tcp 10.2.2.2:80 10.1.1.1:4000 . seq 501 ack 111 len 1400", "accept established ESTABLISHED" },
+	       { "tcp 10.1.1.1:4001 10.2.2.2:80 F. seq 101 ack 501", "accept invalid NONE (not_an_opening)" },
+	       { "tcp 10.1.1.1:4001 10.2.2.2:80 SF seq 101", "accept invalid NONE (bad_flags)" });
+	lun_engine_free(n.engine);
+	start(&n, (struct lun_config) { .no_pick_up = true, .drop_invalid = true }, NULL);
+	EXPECT(&n, { "tcp 10.1.1.1:4000 10.2.2.2:80 P. seq 101 ack 501 len 10", "drop invalid NONE (not_an_opening)" });
+	lun_engine_free(n.engine);
+	start(&n, (struct lun_config) { .liberal = true }, NULL);
+	open_tcp(&n);
+	EXPECT(&n,
+	       { "tcp 10.1.1.1:4000 10.2.2.2:80 . seq 999999 ack 501 len 10 win 1000", "accept established ESTABLISHED" });
+	lun_engine_free(n.engine);
+}
+
+static void tcp_times_are_those_of_rfc_5382(void **state)
+{
+	struct notation n;
+
+	(void)state;
+	start(&n, NO_CONFIG, NULL);
+	open_tcp(&n); /* REQ-5: established 2 h 4 min at least, half-open and closing 4 min */
+	EXPECT(&n, { "+7439s tcp 10.1.1.1:4000 10.2.2.2:80 . seq 101 ack 501 win 1000", "accept established ESTABLISHED" },
+	       { "+7440s tcp 10.2.2.2:80 10.1.1.1:4000 R seq 501", "accept invalid NONE (not_an_opening)" },
+	       { "tcp 10.1.1.1:4000 10.2.2.2:80 S seq 100 win 1000", "accept new SYN_SENT" },
+	       { "+239s tcp 10.2.2.2:80 10.1.1.1:4000 S. seq 500 ack 101 win 1000", "accept established SYN_RECV" },
+	       { "+240s tcp 10.2.2.2:80 10.1.1.1:4000 S. seq 500 ack 101 win 1000",
+		 "accept invalid NONE (not_an_opening)" });
+	lun_engine_free(n.engine);
+}
+
+static void icmp_queries_are_flows(void **state)
+{
+	struct notation n;
+
+	(void)state;
+	start(&n, NO_CONFIG, NULL);
+	EXPECT(&n, { "icmp 10.1.1.1:77 10.2.2.2:8 len 56", "accept new UNREPLIED" },
+	       { "icmp 10.2.2.2:8 10.1.1.1:77 len 56", "accept established REPLIED" },
+	       { "icmp 10.2.2.2:8 10.1.1.1:78 len 56", "accept invalid NONE (not_an_opening)" },
+	       { "icmpv6 [fd00::1]:9 [fd00::2]:128 len 8", "accept new UNREPLIED" },
+	       { "icmpv6 [fd00::2]:128 [fd00::1]:9 len 8", "accept established REPLIED" },
+	       { "+60s icmp 10.2.2.2:8 10.1.1.1:77 len 56", "accept invalid NONE (not_an_opening)" });
+	lun_engine_free(n.engine);
+}
+
+static void icmp_errors_are_translated_with_what_they_quote(void **state)
+{
+	struct notation n;
+	struct lun_packet quote;
+	struct packet inner = { .io = &quote };
+	char text[LUN_TUPLE_TEXT];
+
+	(void)state;
+	start(&n, NO_CONFIG, MASQUERADED);
+	EXPECT(&n,
+	       { "udp 10.1.1.1:4000 10.96.0.1:53 len 20", "accept new UNREPLIED -> udp 10.244.0.1:4000 10.244.0.5:5353" },
+	       /* the endpoint refuses: the client hears it from the service */
+	       { "error 3/3 10.244.0.5", "accept related UNREPLIED -> icmp 10.96.0.1:0 10.1.1.1:0" });
+	quote = (struct lun_packet) { .data = n.data + 28, .length = n.packet.length - 28 };
+	assert_true(packet_parse(&inner));
+	assert_string_equal(lun_tuple_format(&inner.tuple, text), "udp 10.1.1.1:4000 10.96.0.1:53");
+	assert_true(packet_checksums_right(&inner));
+	/* a router on the way to the endpoint: a path-MTU error reaches the true sender */
+	EXPECT(&n,
+	       { "udp 10.1.1.1:4000 10.96.0.1:53 len 20", "accept new UNREPLIED -> udp 10.244.0.1:4000 10.244.0.5:5353" },
+	       { "error 3/4 10.9.9.9", "accept related UNREPLIED -> icmp 10.96.0.1:0 10.1.1.1:0" },
+	       /* the other direction: the endpoint's answer could not be delivered */
+	       { "udp 10.244.0.5:5353 10.244.0.1:4000 len 20",
+		 "accept established REPLIED -> udp 10.96.0.1:53 10.1.1.1:4000" },
+	       { "error 3/1 10.7.7.7", "accept related REPLIED -> icmp 10.244.0.1:0 10.244.0.5:0" });
+	quote = (struct lun_packet) { .data = n.data + 28, .length = n.packet.length - 28 };
+	inner = (struct packet) { .io = &quote };
+	assert_true(packet_parse(&inner));
+	assert_string_equal(lun_tuple_format(&inner.tuple, text), "udp 10.244.0.5:5353 10.244.0.1:4000");
+	assert_true(packet_checksums_right(&inner));
+	lun_engine_free(n.engine);
+}
+
+static void icmp_errors_change_nothing(void **state)
+{
+	struct notation n;
+
+	(void)state;
+	start(&n, NO_CONFIG, NULL);
+	open_tcp(&n);
+	EXPECT(&n, { "+7430s tcp 10.1.1.1:4000 10.2.2.2:80 . seq 101 ack 501 win 1000", "accept established ESTABLISHED" },
+	       { "+7430s error 3/1 10.9.9.9", "accept related ESTABLISHED" },
+	       /* RFC 5382 REQ-9, RFC 5508 REQ-6: neither ended ... nor refreshed by it */
+	       { "+9s error 3/1 10.9.9.9", "accept related ESTABLISHED" },
+	       { "+1s error 3/1 10.9.9.9", "accept invalid NONE (icmp_unrelated)" });
+	lun_engine_free(n.engine);
+}
+
+static void sctp_associations_are_followed(void **state)
+{
+	struct notation n;
+
+	(void)state;
+	start(&n, NO_CONFIG, PLAIN);
+	EXPECT(&n,
+	       { "sctp 10.1.1.1:4000 10.96.0.1:90 tag 0 chunk init:7",
+		 "accept new COOKIE_WAIT -> sctp 10.1.1.1:4000 10.244.0.5:9090" },
+	       { "sctp 10.244.0.5:9090 10.1.1.1:4000 tag 7 chunk init_ack:9",
+		 "accept established COOKIE_WAIT -> sctp 10.96.0.1:90 10.1.1.1:4000" },
+	       { "sctp 10.1.1.1:4000 10.96.0.1:90 tag 9 chunk cookie_echo",
+		 "accept established COOKIE_ECHOED -> sctp 10.1.1.1:4000 10.244.0.5:9090" },
+	       { "sctp 10.244.0.5:9090 10.1.1.1:4000 tag 7 chunk cookie_ack",
+		 "accept established ESTABLISHED -> sctp 10.96.0.1:90 10.1.1.1:4000" },
+	       { "sctp 10.1.1.1:4000 10.96.0.1:90 tag 8 chunk data", "accept invalid ESTABLISHED (bad_verification_tag)" },
+	       { "sctp 10.1.1.1:4000 10.96.0.1:90 tag 9 chunk data chunk init:3",
+		 "accept invalid ESTABLISHED (bad_chunks)" },
+	       { "sctp 10.1.1.1:4000 10.96.0.1:90 tag 9 chunk shutdown",
+		 "accept established SHUTDOWN_SENT -> sctp 10.1.1.1:4000 10.244.0.5:9090" },
+	       { "sctp 10.244.0.5:9090 10.1.1.1:4000 tag 7 chunk shutdown_ack",
+		 "accept established SHUTDOWN_ACK_SENT -> sctp 10.96.0.1:90 10.1.1.1:4000" },
+	       { "sctp 10.1.1.1:4000 10.96.0.1:90 tag 9 chunk shutdown_complete",
+		 "accept established CLOSED -> sctp 10.1.1.1:4000 10.244.0.5:9090" },
+	       { "sctp 10.1.1.1:4001 10.96.0.1:90 tag 9 chunk abort", "accept invalid NONE (not_an_opening)" },
+	       { "sctp 10.1.1.1:4002 10.96.0.1:90 tag 5 chunk heartbeat",
+		 "accept new HEARTBEAT_SENT -> sctp 10.1.1.1:4002 10.244.0.5:9090" });
+	lun_engine_free(n.engine);
+}
+
+static void limits_refuse_and_evict_nobody(void **state)
+{
+	struct notation n;
+
+	(void)state;
+	start(&n, NO_CONFIG,
+	      make_policy((struct lun_service) { .flow_limit = 3 },
+			  (struct lun_policy_config) { .source_limit = 2, .half_open_limit = 1, .limits_drop = true }));
+	EXPECT(&n, { "udp 10.1.1.1:1 10.96.0.1:53 len 1", "accept new UNREPLIED -> udp 10.1.1.1:1 10.244.0.5:5353" },
+	       { "udp 10.1.1.1:2 10.96.0.1:53 len 1", "accept new UNREPLIED -> udp 10.1.1.1:2 10.244.0.5:5353" },
+	       { "udp 10.1.1.1:3 10.96.0.1:53 len 1", "drop new NONE (source_limit)" },
+	       { "udp 10.1.1.2:3 10.96.0.1:53 len 1", "accept new UNREPLIED -> udp 10.1.1.2:3 10.244.0.5:5353" },
+	       { "udp 10.1.1.2:4 10.96.0.1:53 len 1", "drop new NONE (service_limit)" },
+	       { "tcp 10.1.1.3:4 10.96.0.1:80 S seq 5", "accept new SYN_SENT -> tcp 10.1.1.3:4 10.244.0.5:8080" },
+	       { "tcp 10.1.1.4:4 10.96.0.1:80 S seq 5", "drop new NONE (half_open_limit)" },
+	       { "tcp 10.244.0.5:8080 10.1.1.3:4 R. seq 0 ack 6",
+		 "accept established CLOSE -> tcp 10.96.0.1:80 10.1.1.3:4" },
+	       { "tcp 10.1.1.4:4 10.96.0.1:80 S seq 5", "accept new SYN_SENT -> tcp 10.1.1.4:4 10.244.0.5:8080" },
+	       { "+300s udp 10.1.1.1:3 10.96.0.1:53 len 1", "accept new UNREPLIED -> udp 10.1.1.1:3 10.244.0.5:5353" });
+	lun_engine_free(n.engine);
+}
+
+static void timeouts_are_the_policys(void **state)
+{
+	struct lun_timeout all = { LUN_STATE_UDP_UNREPLIED, 10000000000 }, own = { LUN_STATE_SYN_SENT, 20000000000 };
+	struct notation n;
+
+	(void)state;
+	start(&n, NO_CONFIG,
+	      make_policy((struct lun_service) { .timeouts = &own, .timeout_count = 1 },
+			  (struct lun_policy_config) { .timeouts = &all, .timeout_count = 1 }));
+	EXPECT(&n, { "udp 10.1.1.1:1 10.2.2.2:53 len 1", "accept new UNREPLIED" },
+	       { "+10s udp 10.2.2.2:53 10.1.1.1:1 len 1", "accept new UNREPLIED" },
+	       { "tcp 10.1.1.1:1 10.96.0.1:80 S", "accept new SYN_SENT -> tcp 10.1.1.1:1 10.244.0.5:8080" },
+	       { "+20s tcp 10.244.0.5:8080 10.1.1.1:1 S. ack 1", "accept invalid NONE (not_an_opening)" });
+	lun_engine_free(n.engine);
+}
+
+/* ---- fragments ---- */
+
+/* Cuts the packet in n->data into pieces of `size` bytes of transport each; returns how many. */
+static uint32_t cut(const struct notation *n, uint32_t size, uint8_t pieces[][2048], uint32_t lengths[])
+{
+	bool v4 = n->data[0] >> 4 == 4;
+	uint32_t header = v4 ? 20 : 40, total = n->packet.length - header, count = 0;
+
+	for (uint32_t at = 0; at < total; at += size, count++) {
+		uint32_t length = total - at < size ? total - at : size, front = header + (v4 ? 0 : 8);
+		uint8_t *piece = pieces[count];
+		bool last = at + length == total;
+
+		memcpy(piece, n->data, header);
+		memcpy(piece + front, n->data + header + at, length);
+		lengths[count] = front + length;
+		if (v4) {
+			uint16_t checksum;
+
+			store16(piece + 2, (uint16_t)lengths[count]);
+			store16(piece + 4, 4711);
+			store16(piece + 6, (uint16_t)((last ? 0 : 0x2000) | at / 8));
+			memset(piece + 10, 0, 2);
+			checksum = (uint16_t)~checksum_fold(checksum_add(0, piece, header));
+			memcpy(piece + 10, &checksum, 2);
+		} else {
+			store16(piece + 4, (uint16_t)(lengths[count] - 40));
+			piece[40] = piece[6];
+			piece[41] = 0;
+			piece[6] = 44;
+			store16(piece + 42, (uint16_t)(at | !last));
+			store32(piece + 44, 4711);
+		}
+	}
+	return count;
+}
+
+/* Hands pieces in, in this order; returns the last one's verdict. */
+static enum lun_verdict hand_in(struct notation *n, uint8_t pieces[][2048], const uint32_t lengths[], const char *order)
+{
+	for (; *order; order++) {
+		uint32_t i = (uint32_t)(*order - '0');
+		uint8_t copy[2048];
+
+		memcpy(copy, pieces[i], lengths[i]);
+		n->packet = (struct lun_packet) { .data = copy, .length = lengths[i], .capacity = lengths[i] };
+		lun_engine_packets(n->engine, &n->packet, 1, n->now);
+	}
+	return n->packet.verdict;
+}
+
+/* All that is emitted, put together again; checks order, addresses, and the checksum of the whole. */
+static void expect_whole(struct notation *n, uint32_t count, const char *tuple)
+{
+	static uint8_t whole[8192];
+	uint32_t front = 0, at = 0, header;
+	struct lun_packet io = { .data = whole };
+	struct packet p = { .io = &io };
+	struct lun_event event;
+	char text[LUN_TUPLE_TEXT];
+
+	for (uint32_t i = 0; i < count; i++) {
+		assert_true(lun_engine_next_event(n->engine, &event));
+		assert_int_equal(event.kind, LUN_EVENT_EMIT);
+		header = event.data[0] >> 4 == 4 ? 20 : 40;
+		front = header + (header == 20 ? 0 : 8);
+		if (i == 0)
+			memcpy(whole, event.data, header);
+		assert_int_equal(at,
+				 header == 20 ? (load16(event.data + 6) & 0x1fff) * 8 : load16(event.data + 42) & 0xfff8);
+		if (header == 20)
+			assert_int_equal(checksum_fold(checksum_add(0, event.data, 20)), 0xffff);
+		else
+			whole[6] = event.data[40];
+		assert_memory_equal(event.data + (header == 20 ? 12 : 8), whole + (header == 20 ? 12 : 8),
+				    header == 20 ? 8 : 32);
+		memcpy(whole + header + at, event.data + front, event.length - front);
+		at += event.length - front;
+	}
+	assert_false(lun_engine_next_event(n->engine, &event));
+	io.length = header + at;
+	if (header == 20) {
+		uint16_t checksum;
+
+		store16(whole + 2, (uint16_t)io.length);
+		memset(whole + 6, 0, 2);
+		memset(whole + 10, 0, 2);
+		checksum = (uint16_t)~checksum_fold(checksum_add(0, whole, 20));
+		memcpy(whole + 10, &checksum, 2);
+	} else {
+		store16(whole + 4, (uint16_t)at);
+	}
+	assert_true(packet_parse(&p));
+	assert_string_equal(lun_tuple_format(&p.tuple, text), tuple);
+	assert_true(packet_checksums_right(&p));
+}
+
+static void fragments_are_translated_and_leave_in_order(void **state)
+{
+	static const char *const orders[] = { "0123", "3210", "1032", "02213" };
+	static uint8_t pieces[8][2048];
+	uint32_t lengths[8];
+	struct notation n;
+
+	(void)state;
+	for (size_t i = 0; i < 4; i++) {
+		start(&n, NO_CONFIG, MASQUERADED);
+		notation_build(&n, "udp 10.1.1.1:4000 10.96.0.1:53 len 1500");
+		assert_int_equal(cut(&n, 400, pieces, lengths), 4);
+		assert_int_equal(hand_in(&n, pieces, lengths, orders[i]), LUN_STOLEN);
+		assert_int_equal(n.packet.ct, LUN_CT_NEW);
+		expect_whole(&n, 4, "udp 10.244.0.1:4000 10.244.0.5:5353");
+		notation_build(&n, "udp 10.244.0.5:5353 10.244.0.1:4000 len 1500");
+		cut(&n, 800, pieces, lengths);
+		assert_int_equal(hand_in(&n, pieces, lengths, "10"), LUN_STOLEN);
+		expect_whole(&n, 2, "udp 10.96.0.1:53 10.1.1.1:4000");
+		notation_build(&n, "udp [fd00::1]:4000 [fd00::2]:53 len 1500");
+		assert_int_equal(cut(&n, 400, pieces, lengths), 4);
+		assert_int_equal(hand_in(&n, pieces, lengths, orders[i]), LUN_STOLEN);
+		expect_whole(&n, 4, "udp [fd00::1]:4000 [fd00::2]:53");
+		lun_engine_free(n.engine);
+	}
+}
+
+static void fragments_that_overlap_are_refused(void **state)
+{
+	static uint8_t pieces[8][2048];
+	struct lun_event event;
+	struct lun_stats stats;
+	struct notation n;
+	uint32_t lengths[8];
+
+	(void)state;
+	start(&n, NO_CONFIG, NULL);
+	notation_build(&n, "udp 10.1.1.1:4000 10.2.2.2:53 len 1500");
+	cut(&n, 400, pieces, lengths);
+	assert_int_equal(hand_in(&n, pieces, lengths, "01"), LUN_STOLEN);
+	store16(pieces[2] + 6, 0x2000 | 99); /* one unit too early */
+	assert_int_equal(hand_in(&n, pieces, lengths, "2"), LUN_DROP);
+	assert_int_equal(n.packet.reason, LUN_REASON_fragment_overlap);
+	assert_false(lun_engine_next_event(n.engine, &event));
+	lun_engine_stats(n.engine, &stats);
+	assert_int_equal(stats.fragments_given_up[LUN_REASON_fragment_overlap], 2);
+	/* what waits is forgotten after 30 seconds */
+	assert_int_equal(hand_in(&n, pieces, lengths, "3"), LUN_STOLEN);
+	n.now += 30000000000;
+	lun_engine_tick(n.engine, n.now);
+	lun_engine_stats(n.engine, &stats);
+	assert_int_equal(stats.fragments_given_up[LUN_REASON_fragment_timeout], 1);
+	lun_engine_free(n.engine);
+}
+
+static void fragments_never_take_more_than_their_memory(void **state)
+{
+	static uint8_t pieces[8][2048];
+	struct notation n;
+	struct lun_stats stats;
+	uint32_t lengths[8];
+
+	(void)state;
+	start(&n, (struct lun_config) { .fragment_size = 65536 }, NULL);
+	notation_build(&n, "udp 10.1.1.1:4000 10.2.2.2:53 len 2000");
+	cut(&n, 1600, pieces, lengths);
+	for (uint16_t id = 0; id < 1000; id++) {
+		store16(pieces[0] + 4, id);
+		assert_int_equal(hand_in(&n, pieces, lengths, "0"), LUN_STOLEN);
+	}
+	lun_engine_stats(n.engine, &stats);
+	assert_true(stats.fragments_given_up[LUN_REASON_fragment_memory] >= 1000 - 64);
+	store16(pieces[1] + 4, 999); /* the newest is still there */
+	assert_int_equal(hand_in(&n, pieces, lengths, "1"), LUN_STOLEN);
+	assert_int_equal(n.packet.ct, LUN_CT_NEW);
+	lun_engine_free(n.engine);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(tcp_opens_talks_and_closes),
+		cmocka_unit_test(tcp_windows_are_kept),
+		cmocka_unit_test(tcp_windows_scale),
+		cmocka_unit_test(tcp_resets_must_be_exact),
+		cmocka_unit_test(tcp_syns_in_the_middle_are_answered_by_the_ends),
+		cmocka_unit_test(tcp_opens_from_both_sides_at_once),
+		cmocka_unit_test(tcp_is_picked_up_in_mid_stream_if_allowed),
+		cmocka_unit_test(tcp_times_are_those_of_rfc_5382),
+		cmocka_unit_test(icmp_queries_are_flows),
+		cmocka_unit_test(icmp_errors_are_translated_with_what_they_quote),
+		cmocka_unit_test(icmp_errors_change_nothing),
+		cmocka_unit_test(sctp_associations_are_followed),
+		cmocka_unit_test(limits_refuse_and_evict_nobody),
+		cmocka_unit_test(timeouts_are_the_policys),
+		cmocka_unit_test(fragments_are_translated_and_leave_in_order),
+		cmocka_unit_test(fragments_that_overlap_are_refused),
+		cmocka_unit_test(fragments_never_take_more_than_their_memory),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
