@@ -1,0 +1,34 @@
+/* lua.h - a policy written in Lua 5.4 (library lunette-lua).
+ *
+ * Running the file declares the node and its services; the functions that it defines are called later, inside a sandbox with
+ * limits of memory and instructions.  The language is described in README.md. */
+#ifndef LUNETTE_LUA_H
+#define LUNETTE_LUA_H
+
+#include <lunette/lunette.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct lun_lua_options {
+	size_t size;
+	/* A line for a person: a warning while loading, or a hook that failed later ("kind.lua:30: ..."; the same place at most
+	 * once a second).  NULL: nothing is said.  `line` is valid during the call. */
+	void (*log)(void *user, const char *line);
+	void *user;
+	uint64_t load_instructions; /* most VM instructions while loading; 100 million */
+	uint64_t hook_instructions; /* most in one call of a hook; 100,000 */
+	size_t memory;              /* most bytes of the Lua state; 64 MiB */
+};
+
+/* Loads and compiles a policy file.  `options` may be NULL.  => one reference for the caller; the Lua state lives as long as
+ * the policy.  Fails: LUN_BAD_FILE (cannot be read), LUN_BAD_POLICY; the text is "file:line: what, and what was expected". */
+LUN_API int lun_lua_policy_load(struct lun_policy **policy, const char *path, const struct lun_lua_options *options,
+				struct lun_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

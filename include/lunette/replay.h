@@ -1,0 +1,86 @@
+/* replay.h - captures and questions through the engine (library lunette-replay).
+ *
+ * The engine runs on the capture's own clock, so a replay gives the same result each time.  Captures: pcap and pcapng;
+ * Ethernet (with VLAN tags), Linux cooked v1 and v2, raw IP.  Link headers are kept, packets are rewritten. */
+#ifndef LUNETTE_REPLAY_H
+#define LUNETTE_REPLAY_H
+
+#include <lunette/lunette.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* One frame of the capture, after the engine saw it.  Valid during the call. */
+struct lun_replay_frame {
+	uint64_t number;                 /* from 1, as other tools count */
+	const struct lun_packet *packet; /* NULL if the frame held no IP packet */
+	/* It went on its way: accepted, or stolen and what was emitted in its stead went the way that it was going.  A stolen
+	 * packet whose bytes are emitted later, after another one, did not. */
+	bool left;
+};
+
+typedef void lun_replay_frame_fn(void *user, const struct lun_replay_frame *frame);
+
+struct lun_replay_options {
+	size_t size;
+	const char *out;               /* capture to write, as the packets left; "-": standard output; NULL: none */
+	lun_replay_frame_fn *on_frame; /* called in order; NULL: none */
+	void *user;
+};
+
+struct lun_replay_summary {
+	uint64_t frames;     /* in the capture */
+	uint64_t not_ip;     /* of these, without an IP packet (ARP, ...): copied, not shown to the engine */
+	uint64_t emitted;    /* packets of the engine's own */
+	uint64_t written;    /* frames in the output */
+	uint64_t capture_ns; /* first to last timestamp */
+	uint64_t engine_ns;  /* time inside the engine, one packet at a time with cold caches: no benchmark */
+	bool cut;            /* the file ends in the middle of a packet, or goes on with nonsense; what came before counts */
+	char cut_text[300];  /* "after frame 12: ..." */
+};
+
+/* Replays the file `in` ("-": standard input) through `engine`, which must not be one that commits.  Packets run one by one,
+ * each at its own time; where timestamps go back, time stands still.  Frames keep their link header, timestamp and padding;
+ * what was dropped, rejected or stolen is not written, what is not IP is copied.  Events are drained: EMIT goes to the output
+ * with the link header of the packet that caused it, turned round if it goes the other way.
+ *
+ * `options` and `summary` may be NULL.  Fails: LUN_BAD_FILE (not a capture, or a link type that is not supported; the text
+ * names the file), LUN_BAD_ARGUMENT (the output is the input), LUN_SYSTEM (the output cannot be written), LUN_NO_MEMORY. */
+LUN_API int lun_replay_run(struct lun_engine *engine, const char *in, const struct lun_replay_options *options,
+			   struct lun_replay_summary *summary, struct lun_error *error);
+
+/* A capture held in memory, to be run many times. */
+struct lun_capture;
+
+/* Reads the IP packets of a capture.  Fails: as lun_replay_run, and LUN_BAD_FILE for a capture that is cut. */
+LUN_API int lun_capture_load(struct lun_capture **capture, const char *in, struct lun_error *error);
+LUN_API void lun_capture_free(struct lun_capture *capture);
+LUN_API size_t lun_capture_count(const struct lun_capture *capture); /* packets */
+
+/* What a benchmark of a scenario found.  Times are thread CPU time. */
+struct lun_replay_bench {
+	uint64_t runs;
+	uint64_t packets, flows_opened;      /* of all runs */
+	double packet_ns;                    /* median over the runs */
+	double packet_min_ns, packet_max_ns; /* of the fastest and the slowest run */
+	uint64_t verdicts[LUN_QUERY + 1];
+};
+
+/* Runs a loaded capture `runs` times, each in a fresh engine of `config` and `policy` (NULL: track only), in batches of 32 at
+ * the time of the batch's first packet.  Making the engine and copying packets back between runs are not counted; draining
+ * events is.  Fails: as lun_engine_new, and LUN_BAD_ARGUMENT for no runs. */
+LUN_API int lun_replay_bench(const struct lun_capture *capture, const struct lun_config *config, struct lun_policy *policy,
+			     uint64_t runs, struct lun_replay_bench *result, struct lun_error *error);
+
+/* Builds the packet of a question: "tcp 203.0.113.2:40000 172.30.0.41:80" (tcp: a SYN; udp: four bytes of payload; IPv6 in
+ * brackets).  Bytes go to `data`, `packet` is made to point there.  Fails: LUN_BAD_ARGUMENT, the text says what was expected,
+ * LUN_FULL (`capacity`; 128 suffices). */
+LUN_API int lun_replay_query(const char *query, uint8_t *data, size_t capacity, struct lun_packet *packet,
+			     struct lun_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

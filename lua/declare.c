@@ -1,0 +1,488 @@
+/* declare.c - `node { ... }` and `service "namespace/name" { ... }`: from Lua tables to the structs of lunette.h.
+ *
+ * Each function reads one table and asks for its keys by name, so the code is the list of what there is.  What the engine
+ * checks anyway (headers, an address and port that two services share) is left to it. */
+#include "read.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+enum { NAME_LENGTH = LUN_NAME_SIZE / 2 - 1, PORT_NAME_LENGTH = 63 }; /* "namespace/name:port" fits into LUN_NAME_SIZE */
+
+/* Registry key of the table from a service's name to the place that declared it. */
+static const char names_key;
+
+/* One address of text, or a list of them. */
+static const struct lun_address *read_address_or_list(struct reader *reader, struct keys *keys, const char *key,
+						      size_t *count)
+{
+	struct lun_address *address;
+
+	lua_getfield(reader->state, -1, key);
+	if (lua_type(reader->state, -1) != LUA_TSTRING) {
+		lua_pop(reader->state, 1);
+		return read_addresses(reader, keys, key, count);
+	}
+	lua_pop(reader->state, 1);
+	read_enter(reader, keys, key);
+	address = read_memory(reader, 1, sizeof(*address));
+	*address = read_address(reader);
+	*count = 1;
+	read_leave(reader);
+	return address;
+}
+
+/* ---- node ------------------------------------------------------------------------------------------------------------ */
+
+/* intercept = "services" | "all" | list of prefixes */
+static void read_intercept(struct reader *reader, struct keys *keys, struct declared *declared)
+{
+	static const char *const words[] = { "services", "all", NULL };
+	static const struct lun_prefix all;
+	int type = lua_getfield(reader->state, -1, "intercept");
+
+	lua_pop(reader->state, 1);
+	if (type == LUA_TTABLE) {
+		declared->intercept = read_prefixes(reader, keys, "intercept", &declared->intercept_count);
+	} else if (type != LUA_TNIL && type != LUA_TSTRING) {
+		read_enter(reader, keys, "intercept");
+		read_unexpected(reader, "\"services\", \"all\" or a list of prefixes");
+	} else if (read_choice(reader, keys, "intercept", words, NULL) == 1) {
+		declared->intercept = &all;
+		declared->intercept_count = 1;
+	}
+}
+
+static void read_node(struct reader *reader, struct declared *declared)
+{
+	struct keys keys = { .count = 0 };
+	struct lun_node *node = &declared->node;
+
+	node->name = read_text(reader, &keys, "name", "a string");
+	node->addresses = read_addresses(reader, &keys, "addresses", &node->address_count);
+	node->pods = read_prefixes(reader, &keys, "pods", &node->pod_count);
+	node->service_ranges = read_prefixes(reader, &keys, "service_ranges", &node->service_range_count);
+	node->node_port_addresses = read_prefixes(reader, &keys, "node_port_addresses", &node->node_port_address_count);
+	node->masquerade_addresses =
+		read_address_or_list(reader, &keys, "masquerade_address", &node->masquerade_address_count);
+	node->masquerade_all = read_switch(reader, &keys, "masquerade_all") == LUN_ON;
+	node->localhost_node_ports = read_switch(reader, &keys, "localhost_node_ports");
+	read_intercept(reader, &keys, declared);
+	read_unsupported(reader, &keys, "zone");
+	read_unsupported(reader, &keys, "invalid");
+	read_unsupported(reader, &keys, "inline");
+	read_end(reader, &keys);
+	if (node->name == NULL)
+		read_fail(reader, "expected a name, as in node { name = \"worker\" }");
+}
+
+static struct declared *declared_while_loading(lua_State *state, const char *word)
+{
+	struct script *script = script_of(state);
+
+	if (!script->loading)
+		luaL_error(state, "%s can be declared only while the policy is loaded", word);
+	return &script->declared;
+}
+
+static int declare_node(lua_State *state)
+{
+	struct declared *declared = declared_while_loading(state, "a node");
+	struct reader reader;
+
+	read_begin(&reader, state, "node", NULL);
+	if (declared->node_place[0] != '\0')
+		read_fail(&reader, "declared twice, first at %s", declared->node_place);
+	lua_settop(state, 1);
+	read_table(&reader, "node { name = ..., addresses = { ... } }");
+	read_place(&reader, declared->node_place);
+	read_node(&reader, declared);
+	return 0;
+}
+
+/* ---- service: ports and endpoints ------------------------------------------------------------------------------------ */
+
+/* A name that goes into "namespace/name:port": letters, digits, '-', '_', '.'. */
+static bool is_name(const char *text, size_t length)
+{
+	for (size_t i = 0; i < length; i++) {
+		if (!isalnum((unsigned char)text[i]) && strchr("-_.", text[i]) == NULL)
+			return false;
+	}
+	return length > 0;
+}
+
+static uint8_t read_protocol(struct reader *reader, struct keys *keys)
+{
+	static const uint8_t protocols[] = { LUN_TCP, LUN_UDP, LUN_SCTP };
+	uint8_t found = 0;
+
+	if (!read_enter(reader, keys, "protocol"))
+		return LUN_TCP;
+	for (size_t i = 0; i < sizeof(protocols); i++) {
+		if (strcasecmp(read_string(reader, "\"tcp\", \"udp\" or \"sctp\""), lun_protocol_name(protocols[i])) == 0)
+			found = protocols[i];
+	}
+	if (found == 0)
+		read_unexpected(reader, "\"tcp\", \"udp\" or \"sctp\"");
+	read_leave(reader);
+	return found;
+}
+
+/* Against the ports before it: what may not come twice in one service. */
+static void check_port(struct reader *reader, const struct lun_port *ports, size_t index)
+{
+	const struct lun_port *port = &ports[index];
+
+	if (port->port == 0)
+		read_fail(reader, "expected a port, as in { port = 80 }");
+	if (port->name != NULL && (!is_name(port->name, strlen(port->name)) || strlen(port->name) > PORT_NAME_LENGTH))
+		read_fail(reader, "name: expected at most %d letters, digits, '-', '_' and '.', got \"%.80s\"",
+			  PORT_NAME_LENGTH, port->name);
+	for (size_t i = 0; i < index; i++) {
+		const char *protocol = lun_protocol_name(port->protocol);
+
+		if (port->name != NULL && ports[i].name != NULL && strcmp(port->name, ports[i].name) == 0)
+			read_fail(reader, "the name \"%s\" is that of ports[%zu] already", port->name, i + 1);
+		if (port->protocol != ports[i].protocol)
+			continue;
+		if (port->port == ports[i].port)
+			read_fail(reader, "port %u/%s is that of ports[%zu] already", port->port, protocol, i + 1);
+		if (port->node_port != 0 && port->node_port == ports[i].node_port)
+			read_fail(reader, "node_port %u/%s is that of ports[%zu] already", port->node_port, protocol, i + 1);
+	}
+}
+
+static void read_ports(struct reader *reader, struct keys *service_keys, struct lun_service *service)
+{
+	struct lun_port *ports;
+
+	if (!read_enter(reader, service_keys, "ports"))
+		return;
+	service->port_count = read_list(reader, "a list of ports, { { port = 80 } }");
+	service->ports = ports = read_memory(reader, service->port_count, sizeof(*ports));
+	for (size_t i = 0; i < service->port_count; i++) {
+		struct keys keys = { .count = 0 };
+
+		read_enter_item(reader, i);
+		read_table(reader, "a port, { port = 80 }");
+		ports[i].name = read_text(reader, &keys, "name", "a string");
+		ports[i].protocol = read_protocol(reader, &keys);
+		ports[i].port = read_port(reader, &keys, "port");
+		ports[i].node_port = read_port(reader, &keys, "node_port");
+		ports[i].target_port = read_port(reader, &keys, "target_port");
+		read_end(reader, &keys);
+		check_port(reader, ports, i);
+		read_leave(reader);
+	}
+	read_leave(reader);
+}
+
+/* The value on top: "10.244.0.5", "10.0.0.1:80", "[fd00::1]:80". */
+static void read_endpoint_address(struct reader *reader, struct lun_endpoint *endpoint)
+{
+	static const char expected[] = "an endpoint such as \"10.244.0.5\", \"10.244.0.5:80\" or \"[fd00::5]:80\"";
+
+	if (lun_endpoint_parse(&endpoint->address, &endpoint->port, read_string(reader, expected)) < 0)
+		read_unexpected(reader, expected);
+}
+
+/* { "10.244.0.6", port = 80, node = "other", ready = true } */
+static void read_endpoint_table(struct reader *reader, struct lun_endpoint *endpoint)
+{
+	struct keys keys = { .positional = true };
+	uint16_t port;
+
+	read_enter_item(reader, 0);
+	read_endpoint_address(reader, endpoint);
+	read_leave(reader);
+	port = read_port(reader, &keys, "port");
+	if (port != 0)
+		endpoint->port = port;
+	endpoint->node = read_text(reader, &keys, "node", "the name of a node");
+	endpoint->not_ready = read_switch(reader, &keys, "ready") == LUN_OFF;
+	read_unsupported(reader, &keys, "weight");
+	read_unsupported(reader, &keys, "zone");
+	read_unsupported(reader, &keys, "serving");
+	read_unsupported(reader, &keys, "terminating");
+	read_end(reader, &keys);
+}
+
+static void read_endpoints(struct reader *reader, struct keys *keys, struct lun_service *service)
+{
+	struct lun_endpoint *endpoints;
+
+	if (!read_enter(reader, keys, "endpoints"))
+		return;
+	service->endpoint_count = read_list(reader, "a list of endpoints");
+	service->endpoints = endpoints = read_memory(reader, service->endpoint_count, sizeof(*endpoints));
+	for (size_t i = 0; i < service->endpoint_count; i++) {
+		read_enter_item(reader, i);
+		if (lua_istable(reader->state, -1))
+			read_endpoint_table(reader, &endpoints[i]);
+		else
+			read_endpoint_address(reader, &endpoints[i]);
+		read_leave(reader);
+	}
+	read_leave(reader);
+}
+
+/* ---- service: http --------------------------------------------------------------------------------------------------- */
+
+static int compare_headers(const void *a, const void *b)
+{
+	return strcmp(((const struct lun_header *)a)->name, ((const struct lun_header *)b)->name);
+}
+
+/* { ["X-Real-IP"] = "$remote_addr" }: a table has no order, so these go by name. */
+static void read_header_table(struct reader *reader, struct lun_service *service)
+{
+	lua_State *state = reader->state;
+	struct lun_header *headers;
+	size_t count = 0;
+
+	for (lua_pushnil(state); lua_next(state, -2) != 0; lua_pop(state, 1)) {
+		if (lua_type(state, -2) != LUA_TSTRING)
+			read_fail(reader, "expected names and values, or a list of { name, value }, got both");
+		count++;
+	}
+	service->headers = headers = read_memory(reader, count, sizeof(*headers));
+	for (lua_pushnil(state); lua_next(state, -2) != 0; lua_pop(state, 1)) {
+		struct lun_header *header = &headers[service->header_count++];
+
+		lua_pushvalue(state, -2);
+		header->name = read_kept_string(reader, "the name of a header");
+		lua_pop(state, 1);
+		read_step(reader, (struct step) { .key = header->name });
+		header->value = read_kept_string(reader, "the value of a header, a string");
+		reader->depth--;
+	}
+	if (count > 0)
+		qsort(headers, count, sizeof(*headers), compare_headers);
+}
+
+/* { { "X-Real-IP", "$remote_addr" }, ... } */
+static void read_header_list(struct reader *reader, struct lun_service *service)
+{
+	static const char expected[] = "{ name, value }";
+	struct lun_header *headers;
+
+	service->header_count = read_list(reader, "a list of { name, value }");
+	service->headers = headers = read_memory(reader, service->header_count, sizeof(*headers));
+	for (size_t i = 0; i < service->header_count; i++) {
+		read_enter_item(reader, i);
+		if (read_list(reader, expected) != 2)
+			read_fail(reader, "expected %s", expected);
+		read_enter_item(reader, 0);
+		headers[i].name = read_kept_string(reader, "the name of a header");
+		read_leave(reader);
+		read_enter_item(reader, 1);
+		headers[i].value = read_kept_string(reader, "the value of a header, a string");
+		read_leave(reader);
+		read_leave(reader);
+	}
+}
+
+static void read_http(struct reader *reader, struct keys *service_keys, struct lun_service *service)
+{
+	struct keys keys = { .count = 0 };
+
+	if (!read_enter(reader, service_keys, "http"))
+		return;
+	read_table(reader, "{ set = { [\"X-Real-IP\"] = \"$remote_addr\" } }");
+	if (read_enter(reader, &keys, "set")) {
+		read_table(reader, "headers, { [\"X-Real-IP\"] = \"$remote_addr\" }");
+		if (lua_rawlen(reader->state, -1) > 0)
+			read_header_list(reader, service);
+		else
+			read_header_table(reader, service);
+		read_leave(reader);
+	}
+	read_unsupported(reader, &keys, "append");
+	read_unsupported(reader, &keys, "default");
+	read_unsupported(reader, &keys, "remove");
+	read_unsupported(reader, &keys, "when");
+	read_end(reader, &keys);
+	read_leave(reader);
+}
+
+/* ---- service --------------------------------------------------------------------------------------------------------- */
+
+/* => `word` if the key is not there. */
+static int read_choice_or(struct reader *reader, struct keys *keys, const char *key, const char *const *words, int word)
+{
+	int choice = read_choice(reader, keys, key, words, NULL);
+
+	return choice < 0 ? word : choice;
+}
+
+/* The type only says what Kubernetes would allow: what is declared counts. */
+static void check_type(struct reader *reader, const struct lun_service *service, bool cluster_ip)
+{
+	bool node_port = false;
+
+	for (size_t i = 0; i < service->port_count; i++)
+		node_port |= service->ports[i].node_port != 0;
+	if (cluster_ip && node_port)
+		read_warn(reader, "the type is ClusterIP, but a port has a node_port, which is served");
+	else if (!cluster_ip && !node_port)
+		read_warn(reader, "the type is NodePort or LoadBalancer, but no port has a node_port");
+}
+
+static void read_choices(struct reader *reader, struct keys *keys, struct lun_service *service)
+{
+	static const char *const types[] = { "ClusterIP", "NodePort", "LoadBalancer", NULL };
+	static const char *const balances[] = { "random", "round_robin", NULL };
+	static const char *const balances_later[] = { "least_connections", "maglev", "source_hash", NULL };
+	static const char *const masquerades[] = { "auto", "always", "never", NULL };
+	static const char *const policies[] = { "Cluster", "Local", NULL };
+
+	int type = read_choice(reader, keys, "type", types, NULL);
+
+	if (read_choice(reader, keys, "balance", balances, balances_later) == 1)
+		service->balance = LUN_BALANCE_ROUND_ROBIN;
+	service->masquerade =
+		(enum lun_masquerade)read_choice_or(reader, keys, "masquerade", masquerades, LUN_MASQUERADE_AUTO);
+	service->external_local = read_choice(reader, keys, "external_traffic_policy", policies, NULL) == 1;
+	service->internal_local = read_choice(reader, keys, "internal_traffic_policy", policies, NULL) == 1;
+	if (type >= 0)
+		check_type(reader, service, type == 0);
+}
+
+static void read_service(struct reader *reader, struct lun_service *service)
+{
+	static const char *const later[] = { "affinity", "health_check_node_port", "proxy_protocol", "timeouts" };
+	struct keys keys = { .count = 0 };
+
+	service->cluster_ips = read_addresses(reader, &keys, "cluster_ips", &service->cluster_ip_count);
+	service->external_ips = read_addresses(reader, &keys, "external_ips", &service->external_ip_count);
+	service->load_balancer_ips = read_addresses(reader, &keys, "load_balancer_ips", &service->load_balancer_ip_count);
+	service->load_balancer_source_ranges =
+		read_prefixes(reader, &keys, "load_balancer_source_ranges", &service->load_balancer_source_range_count);
+	read_ports(reader, &keys, service);
+	read_endpoints(reader, &keys, service);
+	read_choices(reader, &keys, service);
+	read_http(reader, &keys, service);
+	for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++)
+		read_unsupported(reader, &keys, later[i]);
+	read_end(reader, &keys);
+	if (service->port_count == 0)
+		read_fail(reader, "expected ports, as in ports = { { port = 80 } }");
+}
+
+static void declared_add(lua_State *state, struct declared *declared, const struct lun_service *service)
+{
+	size_t capacity = declared->service_capacity * 2 + 16;
+	struct lun_service *services;
+
+	if (declared->service_count == declared->service_capacity) {
+		services = realloc(declared->services, capacity * sizeof(*services));
+		if (services == NULL)
+			luaL_error(state, "out of memory for one more service");
+		declared->services = services;
+		declared->service_capacity = capacity;
+	}
+	declared->services[declared->service_count++] = *service;
+}
+
+/* The place of a service, which no other one of its name may have.  => lives until declare_release */
+static const char *declared_place(struct reader *reader)
+{
+	lua_State *state = reader->state;
+	char place[SCRIPT_PLACE];
+	const char *kept;
+
+	lua_rawgetp(state, LUA_REGISTRYINDEX, &names_key);
+	if (lua_getfield(state, -1, reader->name) != LUA_TNIL)
+		read_fail(reader, "declared twice, first at %s", lua_tostring(state, -1));
+	kept = lua_pushstring(state, read_place(reader, place));
+	lua_setfield(state, -3, reader->name);
+	lua_pop(state, 2);
+	return kept;
+}
+
+/* The second half of `service "default/nginx" { ... }`; upvalues: the name, the line of the first half. */
+static int declare_service_table(lua_State *state)
+{
+	struct declared *declared = declared_while_loading(state, "a service");
+	struct lun_service service = { .name = lua_tostring(state, lua_upvalueindex(1)) };
+	struct reader reader;
+
+	declared->pending = NULL;
+	lua_settop(state, 1);
+	read_begin(&reader, state, "service", service.name);
+	reader.line = (int)lua_tointeger(state, lua_upvalueindex(2));
+	read_table(&reader, "a table behind the name");
+	service.at = declared_place(&reader);
+	read_service(&reader, &service);
+	declared_add(state, declared, &service);
+	return 0;
+}
+
+static void check_pending(lua_State *state, const struct declared *declared)
+{
+	if (declared->pending == NULL)
+		return;
+	lua_pushfstring(state, "%s: expected a table behind the name, service \"%s\" { ... }", declared->pending_place,
+			declared->pending);
+	lua_error(state);
+}
+
+static bool is_service_name(const char *name, size_t length)
+{
+	const char *slash = strchr(name, '/');
+
+	return length <= NAME_LENGTH && slash != NULL && is_name(name, (size_t)(slash - name)) &&
+	       is_name(slash + 1, length - (size_t)(slash + 1 - name));
+}
+
+/* The first half: the name.  => the function that takes the table */
+static int declare_service(lua_State *state)
+{
+	static const char expected[] = "a name such as \"default/nginx\"";
+	struct declared *declared = declared_while_loading(state, "a service");
+	struct reader reader;
+	const char *name;
+
+	check_pending(state, declared);
+	lua_settop(state, 1);
+	read_begin(&reader, state, "service", NULL);
+	name = read_kept_string(&reader, expected);
+	if (!is_service_name(name, lua_rawlen(state, 1)))
+		read_unexpected(&reader, expected);
+	declared->pending = name;
+	read_place(&reader, declared->pending_place);
+	lua_pushinteger(state, reader.line);
+	lua_pushcclosure(state, declare_service_table, 2);
+	return 1;
+}
+
+void declare_open(lua_State *state)
+{
+	lua_newtable(state);
+	lua_rawsetp(state, LUA_REGISTRYINDEX, &names_key);
+	lua_pushcfunction(state, declare_node);
+	lua_setglobal(state, "node");
+	lua_pushcfunction(state, declare_service);
+	lua_setglobal(state, "service");
+}
+
+void declare_finish(lua_State *state)
+{
+	const struct script *script = script_of(state);
+
+	check_pending(state, &script->declared);
+	if (script->declared.node_place[0] != '\0')
+		return;
+	lua_pushfstring(state, "%s:1: no node, expected node { name = ..., addresses = { ... } }", script->name);
+	lua_error(state);
+}
+
+void declare_release(lua_State *state)
+{
+	lua_pushnil(state);
+	lua_rawsetp(state, LUA_REGISTRYINDEX, &names_key);
+	read_release(state);
+}

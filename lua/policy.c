@@ -1,0 +1,468 @@
+/* policy.c - lun_lua_policy_load: runs the file, compiles what it declared, and answers the engine's hook from then on.
+ *
+ * All Lua code runs below lua_pcall, and so does everything of ours that may allocate in the state.  Loading ends with three
+ * values on the stack, which stay there for the policy's life: the message handler, the function that runs on_flow (or nil),
+ * and the last decision, whose strings the engine may read until the next call. */
+#include "script.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { HANDLER = 1, HOOK, DECISION }; /* places on the stack */
+
+enum { FILE_MAX = 16 * 1024 * 1024, LOOK_INTERVAL = 100 };
+
+static const struct lun_lua_options default_options = {
+	.load_instructions = 100 * 1000 * 1000,
+	.hook_instructions = 100 * 1000,
+	.memory = 64 * 1024 * 1024,
+};
+
+static int fail(struct lun_error *error, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+static int fail(struct lun_error *error, int code, const char *format, ...)
+{
+	va_list arguments;
+
+	if (error == NULL)
+		return code;
+	error->code = code;
+	va_start(arguments, format);
+	vsnprintf(error->text, sizeof(error->text), format, arguments);
+	va_end(arguments);
+	return code;
+}
+
+/* ---- Places and lines ------------------------------------------------------------------------------------------------ */
+
+bool script_where(lua_State *state, lua_Debug *where)
+{
+	for (int level = 0; lua_getstack(state, level, where); level++) {
+		lua_getinfo(state, "Sl", where);
+		if (where->currentline > 0)
+			return true;
+	}
+	return false;
+}
+
+/* Without snprintf: each decision that on_flow makes gets its place. */
+void script_place(lua_State *state, char place[SCRIPT_PLACE])
+{
+	lua_Debug where;
+	size_t length;
+
+	*place = '\0';
+	if (!script_where(state, &where))
+		return;
+	length = strlen(where.short_src);
+	memcpy(place, where.short_src, length);
+	place[length++] = ':';
+	for (int rest = where.currentline; rest > 0; rest /= 10)
+		length++;
+	place[length] = '\0';
+	for (int rest = where.currentline; rest > 0; rest /= 10)
+		place[--length] = (char)('0' + rest % 10);
+}
+
+size_t script_place_length(const char *message)
+{
+	const char *colon = strchr(message, ':');
+	size_t digits = colon != NULL ? strspn(colon + 1, "0123456789") : 0;
+
+	if (digits == 0 || colon[1 + digits] != ':' || colon[2 + digits] != ' ')
+		return 0;
+	return (size_t)(colon - message) + digits + 3;
+}
+
+static uint64_t clock_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/* Whether the place of this line has been quiet for a second.  The places that spoke last are remembered. */
+static bool log_may_speak(struct script *script, const char *line)
+{
+	size_t length = script_place_length(line);
+	struct log_place *oldest = &script->log_places[0];
+	uint64_t now = clock_now();
+
+	for (size_t i = 0; i < sizeof(script->log_places) / sizeof(script->log_places[0]); i++) {
+		struct log_place *place = &script->log_places[i];
+
+		if (strncmp(place->place, line, length) == 0 && place->place[length] == '\0' && now < place->quiet_until)
+			return false;
+		if (place->quiet_until < oldest->quiet_until)
+			oldest = place;
+	}
+	if (length < sizeof(oldest->place)) {
+		memcpy(oldest->place, line, length);
+		oldest->place[length] = '\0';
+		oldest->quiet_until = now + 1000000000;
+	}
+	return true;
+}
+
+void script_log(struct script *script, const char *line)
+{
+	char text[SCRIPT_TEXT];
+
+	if (script->options.log == NULL || (!script->loading && !log_may_speak(script, line)))
+		return;
+	snprintf(text, sizeof(text), "%s%s", script->folder, line);
+	script->options.log(script->options.user, text);
+}
+
+/* ---- Files ----------------------------------------------------------------------------------------------------------- */
+
+/* All that a stream holds, as a malloc'ed string; NULL with errno (EFBIG: more than FILE_MAX). */
+static char *stream_read(FILE *file, size_t *length)
+{
+	char *text = NULL;
+
+	*length = 0;
+	for (size_t size = 16 * 1024; size <= FILE_MAX; size *= 2) {
+		char *grown = realloc(text, size);
+
+		if (grown == NULL)
+			break;
+		text = grown;
+		*length += fread(text + *length, 1, size - 1 - *length, file);
+		if (ferror(file))
+			break;
+		text[*length] = '\0';
+		if (feof(file))
+			return text;
+		errno = EFBIG;
+	}
+	free(text);
+	return NULL;
+}
+
+static char *file_read(const char *path, size_t *length)
+{
+	FILE *file = fopen(path, "re");
+	char *text;
+	int code;
+
+	if (file == NULL)
+		return NULL;
+	text = stream_read(file, length);
+	code = errno;
+	fclose(file);
+	errno = code;
+	return text;
+}
+
+/* Keeps a file's text for error messages; false if memory is short. */
+static bool source_add(struct script *script, const char *name, char *text, size_t length)
+{
+	size_t size = strlen(name) + 1;
+	struct source *source = malloc(sizeof(*source) + size);
+
+	if (source == NULL)
+		return false;
+	*source = (struct source) { .next = script->sources, .text = text, .length = length };
+	memcpy(source->name, name, size);
+	script->sources = source;
+	return true;
+}
+
+static void sources_free(struct script *script)
+{
+	struct source *next;
+
+	for (struct source *source = script->sources; source != NULL; source = next) {
+		next = source->next;
+		free(source->text);
+		free(source);
+	}
+	script->sources = NULL;
+}
+
+static int chunk_push(lua_State *state, const char *name, const char *text, size_t length)
+{
+	return luaL_loadbufferx(state, text, length, lua_pushfstring(state, "@%s", name), "t");
+}
+
+void script_push_file(lua_State *state, const char *name)
+{
+	struct script *script = script_of(state);
+	const char *path = lua_pushfstring(state, "%s%s", script->folder, name);
+	size_t length;
+	char *text = file_read(path, &length);
+
+	if (text == NULL)
+		luaL_error(state, "%s: %s", path, strerror(errno));
+	if (!source_add(script, name, text, length)) {
+		free(text);
+		luaL_error(state, "out of memory for %s", path);
+	}
+	if (chunk_push(state, name, text, length) != LUA_OK)
+		lua_error(state);
+	lua_replace(state, -3);
+	lua_pop(state, 1);
+}
+
+/* ---- Messages -------------------------------------------------------------------------------------------------------- */
+
+/* The message handler: every message begins with a place. */
+static int message_handle(lua_State *state)
+{
+	const char *message = lua_type(state, 1) == LUA_TSTRING ? lua_tostring(state, 1) : NULL;
+	char place[SCRIPT_PLACE];
+
+	if (message == NULL)
+		message = lua_pushfstring(state, "error raised with a %s", luaL_typename(state, 1));
+	if (script_of(state)->limits.overrun != OVERRUN_NONE || script_place_length(message) > 0)
+		return 1;
+	script_place(state, place);
+	if (*place != '\0')
+		lua_pushfstring(state, "%s: %s", place, message);
+	return 1;
+}
+
+/* What a failed lua_pcall left on top, as "kind.lua:30: message", or "kind.lua: message" if no line could be told. */
+static const char *message_of(struct script *script, int status, char text[SCRIPT_TEXT])
+{
+	char overrun[LIMITS_MESSAGE];
+	const char *message = lua_tostring(script->state, -1);
+
+	if (limits_overran(&script->limits, status)) {
+		limits_message(&script->limits, overrun);
+		message = overrun;
+	}
+	if (script_place_length(message) > 0)
+		snprintf(text, SCRIPT_TEXT, "%s", message);
+	else
+		snprintf(text, SCRIPT_TEXT, "%s: %s", script->name, message);
+	return text;
+}
+
+/* ---- The hook -------------------------------------------------------------------------------------------------------- */
+
+static int policy_flow(void *user, const struct lun_new_flow *flow, struct lun_decision *decision)
+{
+	struct script *script = user;
+	char text[SCRIPT_TEXT];
+	int status;
+
+	lua_settop(script->state, HOOK);
+	limits_begin(&script->limits, "one call of a hook", script->options.hook_instructions);
+	script->flow = flow;
+	script->decision = decision;
+	script->call++;
+	lua_pushvalue(script->state, HOOK);
+	status = lua_pcall(script->state, 0, 1, HANDLER);
+	script->flow = NULL;
+	script->decision = NULL;
+	if (status == LUA_OK)
+		return 0;
+	script_log(script, message_of(script, status, text));
+	*decision = (struct lun_decision) { .action = LUN_ACTION_MAP };
+	return LUN_BAD_POLICY;
+}
+
+static void script_free(void *user)
+{
+	struct script *script = user;
+
+	if (script->state != NULL)
+		lua_close(script->state);
+	sources_free(script);
+	free(script->declared.services);
+	free(script->folder);
+	free(script->name);
+	free(script);
+}
+
+/* ---- Loading --------------------------------------------------------------------------------------------------------- */
+
+/* A function whose name is that of a hook which there is not. */
+static void hook_check_name(lua_State *state, const char *name)
+{
+	static const char *const later[] = { "on_packet", "on_request", "on_close" };
+	lua_Debug function;
+
+	if (strncmp(name, "on_", 3) != 0 || strcmp(name, "on_flow") == 0)
+		return;
+	lua_pushvalue(state, -1);
+	lua_getinfo(state, ">S", &function);
+	for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++) {
+		if (strcmp(name, later[i]) != 0)
+			continue;
+		lua_pushfstring(state, "%s:%d: %s is not supported yet by this version", function.short_src,
+				function.linedefined, name);
+		lua_error(state);
+	}
+	lua_pushfstring(state, "%s:%d: unknown hook %s, did you mean on_flow?", function.short_src, function.linedefined,
+			name);
+	lua_error(state);
+}
+
+/* Pushes what is to be called for a new flow, or nil. */
+static void hook_push(lua_State *state, const char *file)
+{
+	lua_pushglobaltable(state);
+	for (lua_pushnil(state); lua_next(state, -2) != 0; lua_pop(state, 1)) {
+		if (lua_type(state, -2) == LUA_TSTRING && lua_isfunction(state, -1))
+			hook_check_name(state, lua_tostring(state, -2));
+	}
+	lua_pushliteral(state, "on_flow");
+	if (lua_rawget(state, -2) == LUA_TFUNCTION) {
+		flow_push_hook(state);
+	} else if (!lua_isnil(state, -1)) {
+		lua_pushfstring(state, "%s:1: on_flow is a %s, expected a function", file, luaL_typename(state, -1));
+		lua_error(state);
+	}
+}
+
+/* => the hook, or nil */
+static int load_script(lua_State *state)
+{
+	const struct script *script = script_of(state);
+	const struct source *source = script->sources;
+
+	sandbox_open(state);
+	address_open(state);
+	decision_open(state);
+	declare_open(state);
+	if (chunk_push(state, source->name, source->text, source->length) != LUA_OK)
+		return lua_error(state);
+	lua_call(state, 0, 0);
+	declare_finish(state);
+	hook_push(state, script->name);
+	return 1;
+}
+
+static int script_run(struct script *script, struct lun_error *error)
+{
+	char text[SCRIPT_TEXT];
+	int status;
+
+	script->limits = (struct limits) { .memory = script->options.memory, .tight = true };
+	script->state = lua_newstate(limits_allocate, &script->limits);
+	if (script->state == NULL)
+		return fail(error, LUN_NO_MEMORY, "%s%s: out of memory for a Lua state", script->folder, script->name);
+	script->limits.state = script->state;
+	script->limits.interval = LOOK_INTERVAL;
+	if (script->options.hook_instructions < 4 * LOOK_INTERVAL)
+		script->limits.interval = 1 + (int)script->options.hook_instructions / 4;
+	*(struct script **)lua_getextraspace(script->state) = script;
+	limits_begin(&script->limits, "loading a policy", script->options.load_instructions);
+	lua_pushcfunction(script->state, message_handle);
+	lua_pushcfunction(script->state, load_script);
+	script->loading = true;
+	status = lua_pcall(script->state, 0, 1, HANDLER);
+	if (status == LUA_OK)
+		return 0;
+	return fail(error, LUN_BAD_POLICY, "%s%s", script->folder, message_of(script, status, text));
+}
+
+static int script_compile(struct script *script, struct lun_policy **policy, struct lun_error *error)
+{
+	const struct declared *declared = &script->declared;
+	struct lun_policy_config config = {
+		.size = sizeof(config),
+		.node = declared->node,
+		.services = declared->services,
+		.service_count = declared->service_count,
+		.hooks = { .size = sizeof(config.hooks), .free = script_free, .user = script },
+		.intercept = declared->intercept,
+		.intercept_count = declared->intercept_count,
+	};
+	struct lun_error wrong;
+	int code;
+
+	if (lua_isfunction(script->state, HOOK))
+		config.hooks.flow = policy_flow;
+	code = lun_policy_new(policy, &config, &wrong);
+	if (code == 0)
+		return 0;
+	if (script_place_length(wrong.text) > 0)
+		return fail(error, code, "%s%s", script->folder, wrong.text);
+	return fail(error, code, "%s%s: %s", script->folder, script->name, wrong.text);
+}
+
+/* What only loading needed. */
+static void script_settle(struct script *script)
+{
+	script->loading = false;
+	sources_free(script);
+	free(script->declared.services);
+	script->declared = (struct declared) { .services = NULL };
+	declare_release(script->state);
+	lua_gc(script->state, LUA_GCCOLLECT);
+}
+
+static struct lun_lua_options options_with_defaults(const struct lun_lua_options *given)
+{
+	struct lun_lua_options options = { .size = sizeof(options) };
+
+	if (given != NULL)
+		memcpy(&options, given, given->size < sizeof(options) ? given->size : sizeof(options));
+	if (options.load_instructions == 0)
+		options.load_instructions = default_options.load_instructions;
+	if (options.hook_instructions == 0)
+		options.hook_instructions = default_options.hook_instructions;
+	if (options.memory == 0)
+		options.memory = default_options.memory;
+	return options;
+}
+
+/* => a script with the text of its file and nothing more, or NULL with `code` */
+static struct script *script_new(const char *path, const struct lun_lua_options *options, struct lun_error *error, int *code)
+{
+	const char *slash = strrchr(path, '/');
+	const char *name = slash != NULL ? slash + 1 : path;
+	struct script *script = calloc(1, sizeof(*script));
+	size_t length;
+	char *text;
+
+	if (script == NULL)
+		goto out_of_memory;
+	script->options = options_with_defaults(options);
+	script->folder = strndup(path, (size_t)(name - path));
+	script->name = strdup(name);
+	text = file_read(path, &length);
+	if (text == NULL) {
+		*code = fail(error, LUN_BAD_FILE, "%s: %s", path, strerror(errno));
+		goto failed;
+	}
+	if (script->folder != NULL && script->name != NULL && source_add(script, name, text, length))
+		return script;
+	free(text);
+out_of_memory:
+	*code = fail(error, LUN_NO_MEMORY, "%s: %s", path, lun_strerror(LUN_NO_MEMORY));
+failed:
+	if (script != NULL)
+		script_free(script);
+	return NULL;
+}
+
+int lun_lua_policy_load(struct lun_policy **policy, const char *path, const struct lun_lua_options *options,
+			struct lun_error *error)
+{
+	struct script *script;
+	int code;
+
+	script = script_new(path, options, error, &code);
+	if (script == NULL)
+		return code;
+	code = script_run(script, error);
+	if (code == 0)
+		code = script_compile(script, policy, error);
+	if (code < 0) {
+		script_free(script);
+		return code;
+	}
+	warn_declared(script);
+	script_settle(script);
+	return 0;
+}

@@ -1,0 +1,132 @@
+/* script.h - one policy script: the Lua state, and what the files of this folder share about it.
+ *
+ * Order of life: policy.c makes it, sandbox.c fills the globals, declare.c takes what the running file declares, policy.c
+ * compiles that and throws it away, flow.c stays and is called for each new flow. */
+#ifndef LUNETTE_LUA_SCRIPT_H
+#define LUNETTE_LUA_SCRIPT_H
+
+#include "limits.h"
+#include <lauxlib.h>
+#include <lunette/lua.h>
+
+enum {
+	SCRIPT_PLACE = LUA_IDSIZE + 16,                         /* "kind.lua:30" */
+	SCRIPT_TEXT = sizeof(((struct lun_error *)NULL)->text), /* a whole message */
+};
+
+/* The text of a file that was run, kept while loading so that an error can be given the line it belongs to. */
+struct source {
+	struct source *next;
+	char *text;
+	size_t length;
+	char name[]; /* "kind.lua" */
+};
+
+/* When a place may say something again. */
+struct log_place {
+	char place[SCRIPT_PLACE];
+	uint64_t quiet_until;
+};
+
+/* What the running file declared.  All memory but `services` belongs to the Lua state. */
+struct declared {
+	struct lun_node node;
+	char node_place[SCRIPT_PLACE]; /* "": not declared yet */
+	const struct lun_prefix *intercept;
+	size_t intercept_count;
+	struct lun_service *services;
+	size_t service_count, service_capacity;
+	const char *pending; /* `service "x"` was called, its table has not come yet */
+	char pending_place[SCRIPT_PLACE];
+};
+
+struct script {
+	/* set once */
+	lua_State *state;
+	struct lun_lua_options options;
+	char *folder; /* of the policy, "" or with a slash at its end: goes before each place in a message */
+	char *name;   /* its last component */
+	/* while loading only */
+	bool loading;
+	struct source *sources;
+	struct declared declared;
+	/* while a hook runs only */
+	const struct lun_new_flow *flow;
+	struct lun_decision *decision;
+	/* changes */
+	struct limits limits;
+	uint64_t call;         /* number of the hook's call: a flow object of another one is over */
+	uint32_t prefix_count; /* in the cache of address.c */
+	struct log_place log_places[16];
+};
+
+/* Every C function finds its script here. */
+static inline struct script *script_of(lua_State *state)
+{
+	return *(struct script **)lua_getextraspace(state);
+}
+
+/* policy.c */
+
+/* Where the innermost Lua function is (currentline, short_src); false if none runs.  Allocates nothing. */
+bool script_where(lua_State *state, lua_Debug *where);
+
+/* Writes "kind.lua:30" of it, or "" if none runs. */
+void script_place(lua_State *state, char place[SCRIPT_PLACE]);
+
+/* Whether a message begins with a place; => its length up to the text, or 0. */
+size_t script_place_length(const char *message);
+
+/* Hands a line to options.log with the folder before it; while a hook runs, each place once a second. */
+void script_log(struct script *script, const char *line);
+
+/* Reads a file beside the policy ("kind.lua") and pushes its compiled chunk, or raises an error. */
+void script_push_file(lua_State *state, const char *name);
+
+/* sandbox.c: fills the globals. */
+void sandbox_open(lua_State *state);
+
+/* pattern.c: string.find, match, gmatch and gsub, into the table on top. */
+void pattern_open(lua_State *state);
+
+/* declare.c: `node` and `service`; declare_finish raises an error if something is missing; what was declared lives until
+ * declare_release. */
+void declare_open(lua_State *state);
+void declare_finish(lua_State *state);
+void declare_release(lua_State *state);
+
+/* warn.c: says what is odd about what was declared. */
+void warn_declared(struct script *script);
+
+/* locate.c */
+
+/* One step into a table constructor: a key, or an index counted from 1 if `key` is NULL. */
+struct step {
+	const char *key;
+	long long index;
+};
+
+/* The line of what `path` leads to inside the table that is given to `word` ("service") on `line`; as far as the source
+ * shows it, at least `line` itself. */
+int locate_line(const struct source *source, const char *word, int line, const struct step *path, size_t path_count);
+
+/* suggest.c: the name nearest to a mistyped `word`, or NULL if none is near. */
+const char *suggest(const char *word, const char *const *names, size_t name_count);
+
+/* address.c: address objects. */
+void address_open(lua_State *state);
+
+/* Pushes an address object; `metatable` is the index of the table that address_push_metatable pushes. */
+void address_push(lua_State *state, const struct lun_address *address, int metatable);
+void address_push_metatable(lua_State *state);
+
+/* decision.c: accept, drop, reject, forward, dnat. */
+void decision_open(lua_State *state);
+
+/* Reads the decision at `index`; its strings live as long as that value.  False if it is none. */
+bool decision_read(lua_State *state, int index, struct lun_decision *decision);
+
+/* flow.c: pushes the function that runs on_flow (on top of the stack, popped) for script->flow. */
+void flow_push_hook(lua_State *state);
+
+#endif

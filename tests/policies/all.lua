@@ -1,0 +1,39 @@
+-- all.lua - every key that there is, once.
+local services = require "services"
+
+node {
+	name                 = "n1",
+	addresses            = { "172.18.0.2", "172.18.0.3" },
+	pods                 = { "10.244.0.0/16" },
+	service_ranges       = { "10.96.0.0/12" },
+	node_port_addresses  = { "172.18.0.2/32", "127.0.0.0/8" },
+	localhost_node_ports = true,
+	masquerade_all       = false,
+	masquerade_address   = "10.244.0.1",
+	intercept            = { "198.51.100.0/24" },
+}
+
+service "a/all" {
+	type                        = "LoadBalancer",
+	cluster_ips                 = { "10.96.0.1" },
+	external_ips                = { "198.51.100.1" },
+	load_balancer_ips           = { "192.0.2.1" },
+	load_balancer_source_ranges = { " 10.0.0.0/8 ", "192.0.2.0/24" },
+	ports = {
+		{ name = "web", port = 80, node_port = 30080, target_port = 8080, protocol = "TCP" },
+		{ name = "dns", port = 53, protocol = "udp" },
+	},
+	endpoints = {
+		"10.244.0.5:8081",
+		{ "10.244.0.6", port = 8082, node = "n1", ready = true },
+		{ "10.244.0.7", node = "n2", ready = false },
+	},
+	balance                 = "round_robin",
+	masquerade              = "always",
+	external_traffic_policy = "Local",
+	internal_traffic_policy = "Cluster",
+	http                    = { set = { { "X-Real-IP", "$remote_addr" }, { "X-A", "" } } },
+}
+
+services.make("a/made", "10.96.1.1")
+services.make("a/made2", "10.96.1.2")

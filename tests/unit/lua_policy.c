@@ -1,0 +1,600 @@
+/* lua_policy.c - policies in Lua: what they declare, what is wrong with them and on which line, and what on_flow decides. */
+#include "lua_load.h"
+
+/* ---- What is wrong ---------------------------------------------------------------------------------------------------- */
+
+#define SERVICE(lines)                                                                                                      \
+	NODE "service 'default/nginx' {\n\tcluster_ips = { '10.96.0.1' },\n\tports = { { port = 80 } },\n" lines "}\n"
+#define PORTS(lines) NODE "service 'default/nginx' {\n\tports = {\n" lines "\t},\n}\n"
+
+static const struct {
+	const char *text, *error;
+} wrong[] = {
+	/* the file */
+	{ "node {\n", "p.lua:2: unexpected symbol near <eof>" },
+	{ NODE "x = = 1\n", "p.lua:2: unexpected symbol near '='" },
+	{ NODE "local x\nx.y = 1\n", "p.lua:3: attempt to index a nil value (local 'x')" },
+	{ NODE "error('no good', 0)\n", "p.lua:2: no good" },
+	{ NODE "error({})\n", "p.lua:2: error raised with a table" },
+	{ "\33Lua", "p.lua: attempt to load a binary chunk (mode is 't')" },
+	{ "", "p.lua:1: no node, expected node { name = ..., addresses = { ... } }" },
+
+	/* node */
+	{ NODE NODE, "p.lua:2: node: declared twice, first at p.lua:1" },
+	{ "node 'n'", "p.lua:1: node: expected node { name = ..., addresses = { ... } }, got \"n\"" },
+	{ "node {}", "p.lua:1: node: expected a name, as in node { name = \"worker\" }" },
+	{ "node { name = 5 }", "p.lua:1: name of node: expected a string, got 5" },
+	{ "node { name = 'a\\0b' }", "p.lua:1: name of node: expected a string, got \"a?b\"" },
+	{ "node { name = 'n',\n\tadresses = { '10.0.0.1' } }",
+	  "p.lua:2: unknown key adresses in node, did you mean addresses?" },
+	{ "node { name = 'n',\n\tb = 1, a = 1 }",
+	  "p.lua:2: unknown key a in node, expected one of name, addresses, pods, service_ranges, node_port_addresses, "
+	  "masquerade_address, masquerade_all, localhost_node_ports, intercept" },
+	{ "node { name = 'n', 'x' }", "p.lua:1: node: a value without a key, expected only \"key = value\"" },
+	{ "node { name = 'n', zone = 'a' }", "p.lua:1: zone is not supported yet by this version (node)" },
+	{ "node {\n\tname = 'n', addresses = { '10.0.0.1',\n\t'10.0.0.300' } }",
+	  "p.lua:3: addresses[2] of node: expected an IPv4 or IPv6 address, got \"10.0.0.300\"" },
+	{ "node { name = 'n', addresses = '10.0.0.1' }",
+	  "p.lua:1: addresses of node: expected a list of addresses, got \"10.0.0.1\"" },
+	{ "node { name = 'n', addresses = { first = '10.0.0.1' } }",
+	  "p.lua:1: addresses of node: expected a list of addresses, got a table with the key first" },
+	{ "node { name = 'n', addresses = { '10.0.0.1', nil, '10.0.0.2' } }",
+	  "p.lua:1: addresses of node: expected a list of addresses without gaps" },
+	{ "node { name = 'n', pods = { '10.0.0.0/40' } }",
+	  "p.lua:1: pods[1] of node: expected a prefix such as \"10.0.0.0/8\", got \"10.0.0.0/40\"" },
+	{ "node { name = 'n', masquerade_all = 'yes' }",
+	  "p.lua:1: masquerade_all of node: expected true or false, got \"yes\"" },
+	{ "node { name = 'n', masquerade_address = { '10.0.0.1', 7 } }",
+	  "p.lua:1: masquerade_address[2] of node: expected an IPv4 or IPv6 address, got 7" },
+	{ "node { name = 'n', intercept = 'al' }",
+	  "p.lua:1: intercept of node: expected \"services\" or \"all\", got \"al\", did you mean \"all\"?" },
+	{ "node { name = 'n', intercept = 5 }",
+	  "p.lua:1: intercept of node: expected \"services\", \"all\" or a list of prefixes, got 5" },
+
+	/* service */
+	{ SERVICE("\tendpont = {},\n"),
+	  "p.lua:5: unknown key endpont in service \"default/nginx\", did you mean endpoints?" },
+	{ SERVICE("\t-- endpont\n\tx = [[endpont = 1]], endpont = {},\n"),
+	  "p.lua:6: unknown key endpont in service \"default/nginx\", did you mean endpoints?" },
+	{ SERVICE("\tendpoints = {\n\t\t'10.244.0.5', -- good\n\t\t{ '10.244.0.6',\n\t\t  redy = true } },\n"),
+	  "p.lua:8: unknown key redy in endpoints[2] of service \"default/nginx\", did you mean ready?" },
+	{ SERVICE("\t['endpoints'] = { function() return 1, 2 end, '10.0.0.1' },\n"),
+	  "p.lua:5: endpoints[1] of service \"default/nginx\": expected an endpoint such as \"10.244.0.5\", "
+	  "\"10.244.0.5:80\" or "
+	  "\"[fd00::5]:80\", got a function" },
+	{ SERVICE("\tendpoints = { '10.244.0.5:99999' },\n"), "p.lua:5: endpoints[1] of service \"default/nginx\": expected "
+							      "an endpoint such as \"10.244.0.5\", \"10.244.0.5:80\" or "
+							      "\"[fd00::5]:80\", got \"10.244.0.5:99999\"" },
+	{ SERVICE("\tendpoints = { { port = 2 } },\n"),
+	  "p.lua:5: endpoints[1][1] of service \"default/nginx\": expected an endpoint such as \"10.244.0.5\", "
+	  "\"10.244.0.5:80\" or \"[fd00::5]:80\", got nothing" },
+	{ SERVICE("\tendpoints = { { '10.244.0.6', weight = 2 } },\n"),
+	  "p.lua:5: weight is not supported yet by this version (endpoints[1] of service \"default/nginx\")" },
+	{ SERVICE("\taffinity = { client_ip = 1 },\n"),
+	  "p.lua:5: affinity is not supported yet by this version (service \"default/nginx\")" },
+	{ SERVICE("\tbalance = 'maglev',\n"),
+	  "p.lua:5: maglev is not supported yet by this version (balance of service \"default/nginx\")" },
+	{ SERVICE("\tbalance = 'rnadom',\n"), "p.lua:5: balance of service \"default/nginx\": expected \"random\" or "
+					      "\"round_robin\", got \"rnadom\", did you mean \"random\"?" },
+	{ SERVICE("\tbalance = 1,\n"), "p.lua:5: balance of service \"default/nginx\": expected a string, got 1" },
+	{ SERVICE("\ttype = 'nodeport',\n"),
+	  "p.lua:5: type of service \"default/nginx\": expected \"ClusterIP\", \"NodePort\" or \"LoadBalancer\", got "
+	  "\"nodeport\", did you mean \"NodePort\"?" },
+	{ SERVICE("\ttype = 'ExternalName',\n"),
+	  "p.lua:5: type of service \"default/nginx\": expected \"ClusterIP\", \"NodePort\" or \"LoadBalancer\", got "
+	  "\"ExternalName\"" },
+	{ SERVICE("\texternal_traffic_policy = 'local',\n"),
+	  "p.lua:5: external_traffic_policy of service \"default/nginx\": expected \"Cluster\" or \"Local\", got \"local\", "
+	  "did "
+	  "you mean \"Local\"?" },
+	{ SERVICE("\thttp = { set = { ['X-A'] = 5 } },\n"),
+	  "p.lua:5: http.set.X-A of service \"default/nginx\": expected the value of a header, a string, got 5" },
+	{ SERVICE("\thttp = { set = { { 'X-A' } } },\n"),
+	  "p.lua:5: http.set[1] of service \"default/nginx\": expected { name, value }" },
+	{ SERVICE("\thttp = { append = {} },\n"),
+	  "p.lua:5: append is not supported yet by this version (http of service \"default/nginx\")" },
+	{ SERVICE("\thttp = { set = { ['X A'] = 'a' } },\n"),
+	  "p.lua:2: header name \"X A\" of service \"default/nginx\" is no token (RFC 9110, 5.6.2)" },
+	{ PORTS("\t\t{ port = 80 },\n\t\t{ port = 81,\n\t\t  node_port = 70000 },\n"),
+	  "p.lua:6: ports[2].node_port of service \"default/nginx\": expected a port number from 1 to 65535, got 70000" },
+	{ PORTS("\t\t{ port = 0 },\n"),
+	  "p.lua:4: ports[1].port of service \"default/nginx\": expected a port number from 1 to 65535, got 0" },
+	{ PORTS("\t\t{ port = 80.5 },\n"),
+	  "p.lua:4: ports[1].port of service \"default/nginx\": expected a port number from 1 to 65535, got 80.5" },
+	{ PORTS("\t\t{ port = '80' },\n"),
+	  "p.lua:4: ports[1].port of service \"default/nginx\": expected a port number from 1 to 65535, got \"80\"" },
+	{ PORTS("\t\t{ port = 80 },\n\t\t{ port = 80 },\n"),
+	  "p.lua:5: ports[2] of service \"default/nginx\": port 80/tcp is that of ports[1] already" },
+	{ PORTS("\t\t{ port = 80, node_port = 30000 },\n\t\t{ port = 81, node_port = 30000 },\n"),
+	  "p.lua:5: ports[2] of service \"default/nginx\": node_port 30000/tcp is that of ports[1] already" },
+	{ PORTS("\t\t{ name = 'a', port = 80 },\n\t\t{ name = 'a', port = 81 },\n"),
+	  "p.lua:5: ports[2] of service \"default/nginx\": the name \"a\" is that of ports[1] already" },
+	{ PORTS("\t\t{ port = 80, protocol = 'icmp' },\n"),
+	  "p.lua:4: ports[1].protocol of service \"default/nginx\": expected \"tcp\", \"udp\" or \"sctp\", got \"icmp\"" },
+	{ PORTS("\t\t80,\n"), "p.lua:4: ports[1] of service \"default/nginx\": expected a port, { port = 80 }, got 80" },
+	{ PORTS("\t\t{ name = 'a' },\n"),
+	  "p.lua:4: ports[1] of service \"default/nginx\": expected a port, as in { port = 80 }" },
+	{ NODE "service 'default/nginx' { }\n",
+	  "p.lua:2: service \"default/nginx\": expected ports, as in ports = { { port = 80 } }" },
+	{ NODE "service 'nginx' { }\n", "p.lua:2: service: expected a name such as \"default/nginx\", got \"nginx\"" },
+	{ NODE "service 'a/b:c' { }\n", "p.lua:2: service: expected a name such as \"default/nginx\", got \"a/b:c\"" },
+	{ NODE "\nservice 'a/b'\n" WEB, "p.lua:3: expected a table behind the name, service \"a/b\" { ... }" },
+	{ NODE "\nservice 'a/b'\n", "p.lua:3: expected a table behind the name, service \"a/b\" { ... }" },
+	{ NODE WEB WEB, "p.lua:3: service \"default/web\": declared twice, first at p.lua:2" },
+	{ NODE WEB "service 'z/b' {\n\tcluster_ips = { '10.96.0.1' }, ports = { { port = 80 } } }\n",
+	  "p.lua:3: tcp 10.96.0.1:80 of \"z/b:80\" belongs to \"default/web:80\" already" },
+	/* the line of what was computed is that of the declaration */
+	{ NODE "local list = { 'x' }\nfor i = 1, 2 do\n\tservice('a/b' .. i) {\n\t\tcluster_ips = list }\nend\n",
+	  "p.lua:5: cluster_ips[1] of service \"a/b1\": expected an IPv4 or IPv6 address, got \"x\"" },
+
+	/* functions */
+	{ NODE "\nfunction on_request() end\n", "p.lua:3: on_request is not supported yet by this version" },
+	{ NODE "\nfunction on_flwo() end\n", "p.lua:3: unknown hook on_flwo, did you mean on_flow?" },
+	{ NODE "on_flow = 5\n", "p.lua:1: on_flow is a number, expected a function" },
+	{ NODE "address('10.0.0.x')\n", "p.lua:2: expected an IPv4 or IPv6 address, got \"10.0.0.x\"" },
+	{ NODE "address('10.0.0.1'):within('10/8')\n", "p.lua:2: expected a prefix such as \"10.0.0.0/8\", got \"10/8\"" },
+	{ NODE "dnat('10.0.0.1:x')\n",
+	  "p.lua:2: dnat: expected an endpoint such as \"10.0.0.1:80\" or \"[fd00::1]:80\", got 10.0.0.1:x" },
+	{ NODE "dnat('10.0.0.1', { masq = 1 })\n", "p.lua:2: dnat: unknown option masq, expected masquerade" },
+	{ NODE "dnat('10.0.0.1', { masquerade = 1 })\n", "p.lua:2: dnat: masquerade: expected true, false or \"auto\"" },
+	{ NODE "forward()\n", "p.lua:2: forward: expected the name of a service, such as \"default/nginx\"" },
+};
+
+static void each_mistake_has_its_line(void **state)
+{
+	struct loaded l;
+
+	(void)state;
+	loaded_init(&l);
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		if (loaded_text(&l, wrong[i].text) != LUN_BAD_POLICY)
+			fail_msg("expected an error in\n%s", wrong[i].text);
+		assert_int_equal(l.error.code, LUN_BAD_POLICY);
+		assert_string_equal(loaded_error(&l), wrong[i].error);
+	}
+	assert_string_equal(l.log, "");
+	loaded_fini(&l);
+}
+
+static void a_file_that_cannot_be_read(void **state)
+{
+	struct loaded l;
+
+	(void)state;
+	loaded_init(&l);
+	assert_int_equal(loaded_file(&l, "/nowhere/p.lua"), LUN_BAD_FILE);
+	assert_string_equal(l.error.text, "/nowhere/p.lua: No such file or directory");
+	assert_int_equal(loaded_file(&l, "/tmp"), LUN_BAD_FILE);
+	assert_string_equal(l.error.text, "/tmp: Is a directory");
+	loaded_fini(&l);
+}
+
+/* ---- What is odd ------------------------------------------------------------------------------------------------------ */
+
+static const struct {
+	const char *text, *log;
+} odd[] = {
+	{ NODE WEB, "" },
+	{ "node { name = 'n', addresses = { '10.0.0.1' } }\n",
+	  "p.lua:1: the node has no pods: local traffic is unknown, ClusterIP traffic is not masqueraded (R7)\n" },
+	{ "node { name = 'n', masquerade_all = true }\n", "" },
+	{ NODE "service 'a/b' { cluster_ips = { '10.96.0.1' }, ports = { { port = 80 } } }\n",
+	  "p.lua:2: service \"a/b\" has no ready endpoint: its connections are refused\n" },
+	{ NODE "service 'a/b' { ports = { { port = 80 } }, endpoints = { '10.244.0.5' } }\n",
+	  "p.lua:2: service \"a/b\" has no address, nothing can reach it\n" },
+	{ NODE "service 'a/b' { cluster_ips = { '10.96.0.1', 'fd00::1' }, ports = { { port = 80 } },\n"
+	       "endpoints = { '10.244.0.5', { 'fd00::5', ready = false } } }\n",
+	  "p.lua:2: service \"a/b\" has IPv6 addresses, but no ready endpoint of that family\n" },
+	{ "node { name = 'n', pods = { '10.0.0.0/8' } }\n"
+	  "service 'a/b' { ports = { { port = 80, node_port = 30000 } }, endpoints = { '10.244.0.5' } }\n",
+	  "p.lua:2: service \"a/b\" has a node_port, but the node has no addresses\n" },
+	{ NODE "service 'a/b' { type = 'NodePort', cluster_ips = { '10.96.0.1' }, ports = { { port = 80 } },\n"
+	       "endpoints = { '10.244.0.5' } }\n",
+	  "p.lua:2: service \"a/b\": the type is NodePort or LoadBalancer, but no port has a node_port\n" },
+	{ NODE
+	  "service 'a/b' { type = 'ClusterIP', ports = { { port = 80, node_port = 30000 } }, endpoints = { '10.1.1.1' } }\n",
+	  "p.lua:2: service \"a/b\": the type is ClusterIP, but a port has a node_port, which is served\n" },
+	{ NODE
+	  "service 'a/b' { internal_traffic_policy = 'Local', cluster_ips = { '10.96.0.1' }, ports = { { port = 80 } },\n"
+	  "endpoints = { '10.244.0.5' } }\n",
+	  "p.lua:2: a traffic policy of service \"a/b\" is Local, but no endpoint says its node\n" },
+	{ NODE "print('hello', 1, nil, address '10.0.0.1')\n", "p.lua:2: hello\t1\tnil\t10.0.0.1\n" },
+};
+
+static void what_is_odd_is_said(void **state)
+{
+	struct loaded l;
+
+	(void)state;
+	loaded_init(&l);
+	for (size_t i = 0; i < sizeof(odd) / sizeof(odd[0]); i++) {
+		l.log[0] = '\0';
+		if (loaded_text(&l, odd[i].text) < 0)
+			fail_msg("%s", l.error.text);
+		assert_string_equal(l.log, odd[i].log);
+		lun_policy_unref(l.policy);
+	}
+	l.policy = NULL;
+	loaded_fini(&l);
+}
+
+/* ---- What is declared ------------------------------------------------------------------------------------------------- */
+
+static void expect_frontends(const struct lun_policy *policy, const char *const *expected)
+{
+	struct lun_frontend frontend;
+	char address[LUN_ADDRESS_TEXT], text[300];
+	size_t i;
+
+	for (i = 0; lun_policy_frontend(policy, i, &frontend); i++) {
+		snprintf(text, sizeof(text), "%s %s %s %s %u %s", frontend.service, lun_via_name(frontend.via),
+			 lun_protocol_name(frontend.protocol),
+			 lun_endpoint_format(&frontend.address, frontend.port, address), frontend.endpoint_count,
+			 frontend.at);
+		if (expected[i] == NULL)
+			fail_msg("one too many: %s", text);
+		assert_string_equal(text, expected[i]);
+	}
+	assert_null(expected[i]);
+}
+
+static void the_example_declares_what_it_says(void **state)
+{
+	static const char *const expected[] = {
+		"default/nginx:http cluster_ip tcp 10.96.176.241:80 2 kind.lua:26",
+		"default/nginx:http cluster_ip tcp [fd00:10:96::b0f1]:80 2 kind.lua:26",
+		"default/nginx:http node_port tcp 172.18.0.2:32329 2 kind.lua:26",
+		"default/nginx:http node_port tcp [fc00:f853:ccd:e793::2]:32329 2 kind.lua:26",
+		"default/nginx-headers:http cluster_ip tcp 10.96.176.242:80 2 kind.lua:37",
+		NULL,
+	};
+	struct loaded l;
+
+	(void)state;
+	loaded_init(&l);
+	if (loaded_file(&l, "../examples/kind.lua") < 0)
+		fail_msg("%s", l.error.text);
+	assert_string_equal(l.log, "");
+	expect_frontends(l.policy, expected);
+	loaded_fini(&l);
+}
+
+static void every_key_is_taken(void **state)
+{
+	static const char *const expected[] = {
+		"a/all:web cluster_ip tcp 10.96.0.1:80 2 all.lua:16",
+		"a/all:web load_balancer_ip tcp 192.0.2.1:80 2 all.lua:16",
+		"a/all:web external_ip tcp 198.51.100.1:80 2 all.lua:16",
+		"a/all:web node_port tcp 172.18.0.2:30080 2 all.lua:16",
+		"a/all:web node_port tcp 127.0.0.1:30080 2 all.lua:16",
+		"a/all:dns cluster_ip udp 10.96.0.1:53 2 all.lua:16",
+		"a/all:dns load_balancer_ip udp 192.0.2.1:53 2 all.lua:16",
+		"a/all:dns external_ip udp 198.51.100.1:53 2 all.lua:16",
+		"a/made:80 cluster_ip tcp 10.96.1.1:80 1 services.lua:4",
+		"a/made2:80 cluster_ip tcp 10.96.1.2:80 1 services.lua:4",
+		NULL,
+	};
+	struct loaded l;
+
+	(void)state;
+	loaded_init(&l);
+	if (loaded_file(&l, "policies/all.lua") < 0)
+		fail_msg("%s", l.error.text);
+	assert_string_equal(l.log, "");
+	expect_frontends(l.policy, expected);
+	loaded_fini(&l);
+}
+
+/* A table may be a script's own invention; reading it runs the script, which declares more meanwhile. */
+static void services_may_be_declared_while_one_is_read(void **state)
+{
+	static const char text[] = //
+		NODE "for i = 1, 100 do\n"
+		     " service('b/w' .. i)(setmetatable({ ports = { { port = 80 } }, endpoints = { '10.244.0.5' } },\n"
+		     "  { __index = function(t, key)\n"
+		     "   if key ~= 'cluster_ips' then return nil end\n"
+		     "   for k = 1, 20 do service('c/w' .. i * 20 + k) { cluster_ips = { '10.97.' .. i .. '.' .. k },\n"
+		     "    ports = { { port = 80 } }, endpoints = { '10.244.0.5' } } end\n"
+		     "   return { '10.96.0.' .. i }\n"
+		     "  end }))\n"
+		     "end\n";
+	struct lun_frontend frontend;
+	struct loaded l;
+	size_t count = 0;
+
+	(void)state;
+	loaded_init(&l);
+	if (loaded_text(&l, text) < 0)
+		fail_msg("%s", l.error.text);
+	while (lun_policy_frontend(l.policy, count, &frontend))
+		count++;
+	assert_int_equal(count, 100 * 21);
+	loaded_fini(&l);
+}
+
+static void modules_are_files_beside_the_policy(void **state)
+{
+	static const struct {
+		const char *text, *error;
+	} bad[] = {
+		{ NODE "require 'nothere'", "p.lua:2: /tmp/lunette-test-" },
+		{ NODE "require '../etc/passwd'", "p.lua:2: module '../etc/passwd': expected the name of a file beside" },
+		{ NODE "require '/etc/passwd'", "p.lua:2: module '/etc/passwd': expected the name of a file beside" },
+		{ NODE "require ''", "p.lua:2: expected the name of a module" },
+		{ NODE "require 'lunette.kubernetes'", "p.lua:2: module 'lunette.kubernetes' is not supported yet" },
+		{ NODE "require 'broken'", "broken.lua:1: syntax error near" },
+		{ NODE "require 'failing'", "failing.lua:3: attempt to index a nil value" },
+		{ NODE "require 'typo'", "typo.lua:3: unknown key endpont in service \"a/b\"" },
+		{ NODE "require 'round'", "round.lua:1: module 'round' requires itself" },
+	};
+	static const char *const files[] = { "broken.lua", "failing.lua", "typo.lua", "round.lua" };
+	static const char *const texts[] = { "x y", "\n\nx.y = 1", "\nservice 'a/b' {\n endpont = 1, ports = {} }",
+					     "require 'round'" };
+	struct loaded l;
+	char path[64];
+
+	(void)state;
+	loaded_init(&l);
+	for (size_t i = 0; i < 4; i++)
+		loaded_write(&l, files[i], texts[i]);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		assert_int_equal(loaded_text(&l, bad[i].text), LUN_BAD_POLICY);
+		if (strncmp(loaded_error(&l), bad[i].error, strlen(bad[i].error)) != 0)
+			fail_msg("expected %s\n  got %s", bad[i].error, loaded_error(&l));
+	}
+	for (size_t i = 0; i < 4; i++) {
+		snprintf(path, sizeof(path), "%s/%s", l.folder, files[i]);
+		unlink(path);
+	}
+	loaded_fini(&l);
+}
+
+/* ---- What on_flow decides --------------------------------------------------------------------------------------------- */
+
+static const char decisions[] = //
+	NODE WEB "service 'default/other' { cluster_ips = { '10.96.0.2' }, endpoints = { '10.244.0.9' },\n"
+		 " ports = { { port = 8000 } } }\n"
+		 "local by_port = {\n"
+		 " [1] = function() return accept() end,\n"
+		 " [2] = function() return drop('not you') end,\n"
+		 " [3] = function() return reject() end,\n"
+		 " [4] = function() return forward('default/other') end,\n"
+		 " [5] = function() return dnat('10.1.1.1:99', { masquerade = true }) end,\n"
+		 " [6] = function() return dnat('10.1.1.1', { masquerade = false }) end,\n"
+		 " [7] = function() return dnat('10.1.1.1:7') end,\n"
+		 " [8] = function() return forward('default/none') end,\n"
+		 " [9] = function() return 'drop' end,\n"
+		 " [10] = function() error('oh') end,\n"
+		 " [11] = function() return drop end,\n"
+		 "}\n"
+		 "function on_flow(flow)\n"
+		 " local decide = by_port[flow.source_port]\n"
+		 " if decide then return decide() end\n"
+		 "end\n";
+
+static void decisions_are_obeyed(void **state)
+{
+	struct loaded l;
+
+	(void)state;
+	loaded_init(&l);
+	loaded_start(&l, decisions);
+	EXPECT(&l.notation, { "tcp 10.244.0.7:1 10.96.0.1:80 S", "accept new SYN_SENT" },
+	       { "tcp 10.244.0.7:2 10.96.0.1:80 S", "drop new NONE (policy_drop)" },
+	       { "tcp 10.244.0.7:3 10.96.0.1:80 S", "reject new NONE (policy_reject)" },
+	       { "tcp 10.244.0.7:4 10.96.0.1:80 S", "accept new SYN_SENT -> tcp 10.244.0.7:4 10.244.0.9:8000" },
+	       { "tcp 10.244.0.7:5 10.96.0.1:80 S", "accept new SYN_SENT -> tcp 10.244.0.1:5 10.1.1.1:99" },
+	       { "tcp 10.244.0.7:6 10.96.0.1:80 S", "accept new SYN_SENT -> tcp 10.244.0.7:6 10.1.1.1:80" },
+	       { "tcp 10.244.0.7:7 10.96.0.1:80 S", "accept new SYN_SENT -> tcp 10.244.0.7:7 10.1.1.1:7" },
+	       { "tcp 10.244.0.7:12 10.96.0.1:80 S", "accept new SYN_SENT -> tcp 10.244.0.7:12 10.244.0.5:80" });
+	assert_string_equal(l.log, "");
+	loaded_fini(&l);
+}
+
+/* The engine lets the map decide, and counts. */
+static void a_failing_hook_is_said_and_survived(void **state)
+{
+	struct loaded l;
+	struct lun_stats stats;
+
+	(void)state;
+	loaded_init(&l);
+	loaded_start(&l, decisions);
+	notation_run(&l.notation, "tcp 10.244.0.7:9 10.96.0.1:80 S");
+	assert_string_equal(l.log,
+			    "p.lua:18: on_flow returned a string, expected nothing (the service map decides) or one of "
+			    "accept(), drop(why), reject(why), forward(name), dnat(endpoint)\n");
+	assert_string_equal(lun_tuple_format(&l.notation.packet.is, (char[LUN_TUPLE_TEXT]) { 0 }),
+			    "tcp 10.244.0.7:9 10.244.0.5:80");
+	l.log[0] = '\0';
+	for (int i = 0; i < 100; i++) {
+		notation_run(&l.notation, "tcp 10.244.0.7:10 10.96.0.1:80 S");
+		notation_run(&l.notation, "tcp 10.244.0.7:10 10.96.0.1:80 R");
+	}
+	assert_string_equal(l.log, "p.lua:15: oh\n"); /* once a second */
+	l.log[0] = '\0';
+	notation_run(&l.notation, "tcp 10.244.0.7:11 10.96.0.1:80 S");
+	assert_string_equal(l.log, ""); /* the same place as the first one */
+	lun_engine_stats(l.notation.engine, &stats);
+	assert_true(stats.reasons[LUN_REASON_policy_error] >= 3);
+	notation_run(&l.notation, "tcp 10.244.0.7:2 10.96.0.1:80 S");
+	assert_int_equal(l.notation.packet.verdict, LUN_DROP);
+	loaded_fini(&l);
+}
+
+static bool trace_says(const struct lun_trace *trace, const char *text, const char *at)
+{
+	for (uint32_t i = 0; i < trace->step_count; i++) {
+		if (strstr(trace->steps[i].text, text) != NULL && strcmp(trace->steps[i].at, at) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void traces_quote_the_line_of_the_decision(void **state)
+{
+	struct loaded l;
+
+	(void)state;
+	loaded_init(&l);
+	loaded_start(&l, decisions);
+	notation_run(&l.notation, "tcp 10.244.0.7:2 10.96.0.1:80 S");
+	assert_true(trace_says(&l.notation.trace, "not you", "p.lua:7"));
+	assert_non_null(strstr(l.notation.trace.reason, "not you"));
+	notation_run(&l.notation, "tcp 10.244.0.7:4 10.96.0.1:80 S");
+	assert_true(trace_says(&l.notation.trace, "default/other", "p.lua:9"));
+	loaded_fini(&l);
+}
+
+static void flows_show_what_the_engine_knows(void **state)
+{
+	static const char text[] = //
+		"node { name = 'n', pods = { '10.244.0.0/16' }, addresses = { '172.18.0.2' }, intercept = 'all' }\n"
+		"service 'a/b' { cluster_ips = { '10.96.0.1' }, ports = { { name = 'web', port = 80, node_port = 30000 } "
+		"},\n"
+		" endpoints = { '10.244.0.5' } }\n"
+		"local seen = {}\n"
+		"function on_flow(f)\n"
+		" seen[#seen + 1] = f.source\n"
+		" return drop(table.concat({ tostring(f.source), f.source_port, tostring(f.destination), "
+		"f.destination_port,\n"
+		"  f.protocol, tostring(f.service), tostring(f.port), tostring(f.via), f.tenant, \n"
+		"  tostring(f.source == address '10.244.0.7'), tostring(f.source == seen[1]), tostring(seen[1]),\n"
+		"  tostring(f.source:within '10.244.0.0/16'), tostring(f.source:within('fd00::/8')) }, ' '))\n"
+		"end\n";
+	static const struct {
+		const char *packet, *why;
+	} flows[] = {
+		{ "tcp 10.244.0.7:1 10.96.0.1:80 S",
+		  "10.244.0.7 1 10.96.0.1 80 tcp a/b web cluster_ip 0 true true 10.244.0.7 true false" },
+		{ "tcp 10.244.0.8:1 172.18.0.2:30000 S",
+		  "10.244.0.8 1 172.18.0.2 30000 tcp a/b web node_port 0 false false 10.244.0.7 true false" },
+		{ "tenant 7 udp 192.0.2.1:5 198.51.100.1:53 len 4",
+		  "192.0.2.1 5 198.51.100.1 53 udp nil nil nil 7 false false 10.244.0.7 false false" },
+		{ "tcp [fd00::1]:1 [fd00::2]:2 S",
+		  "fd00::1 1 fd00::2 2 tcp nil nil nil 0 false false 10.244.0.7 false true" },
+	};
+	struct loaded l;
+
+	(void)state;
+	loaded_init(&l);
+	loaded_start(&l, text);
+	for (size_t i = 0; i < sizeof(flows) / sizeof(flows[0]); i++) {
+		notation_run(&l.notation, flows[i].packet);
+		if (strstr(l.notation.trace.reason, flows[i].why) == NULL)
+			fail_msg("expected %s\n  got %s\n%s", flows[i].why, l.notation.trace.reason, l.log);
+	}
+	loaded_fini(&l);
+}
+
+static void intercept_says_which_flows_are_seen(void **state)
+{
+	static const char text[] = "node { name = 'n', pods = { '10.244.0.0/16' }, intercept = { '198.51.100.0/24' } }\n" WEB
+				   "function on_flow() return drop() end\n";
+	struct loaded l;
+
+	(void)state;
+	loaded_init(&l);
+	loaded_start(&l, text);
+	EXPECT(&l.notation, { "tcp 10.244.0.7:1 10.96.0.1:80 S", "drop new NONE (policy_drop)" },
+	       { "tcp 10.244.0.7:1 198.51.100.7:80 S", "drop new NONE (policy_drop)" },
+	       { "tcp 10.244.0.7:1 198.51.101.7:80 S", "accept new SYN_SENT" });
+	loaded_fini(&l);
+}
+
+static void a_flow_that_was_kept_is_over(void **state)
+{
+	struct loaded l;
+
+	(void)state;
+	loaded_init(&l);
+	loaded_start(&l, NODE WEB "function on_flow(flow)\n"
+				  " if kept then return drop(tostring(kept.source)) end\n"
+				  " kept = flow\n"
+				  "end\n");
+	notation_run(&l.notation, "tcp 10.244.0.7:1 10.96.0.1:80 S");
+	assert_string_equal(l.log, "");
+	notation_run(&l.notation, "tcp 10.244.0.7:2 10.96.0.1:80 S");
+	assert_string_equal(l.log, "p.lua:4: this flow is over: it can be used only during the call of on_flow that it was "
+				   "given to\n");
+	loaded_fini(&l);
+}
+
+/* Each of these as the body of on_flow, with its complaint. */
+static void mistakes_in_a_hook_have_their_line(void **state)
+{
+	static const struct {
+		const char *body, *log;
+	} mistakes[] = {
+		{ "return flow.sorce", "p.lua:3: a flow has no field sorce, did you mean source?\n" },
+		{ "return flow[{}].x", "p.lua:3: a flow has no field table: " },
+		{ "flow.source = 1", "p.lua:3: a flow can not be changed, on_flow answers with a decision\n" },
+		{ "flow.source:within('10.0.0.0/99')",
+		  "p.lua:3: expected a prefix such as \"10.0.0.0/8\", got \"10.0.0.0/99\"\n" },
+		{ "flow.source.within(1, '10.0.0.0/9')",
+		  "p.lua:3: bad argument #1 to 'within' (address expected, got number)\n" },
+		{ "node { name = 'x' }", "p.lua:3: a node can be declared only while the policy is loaded\n" },
+		{ "service 'a/b'", "p.lua:3: a service can be declared only while the policy is loaded\n" },
+		{ "require 'x'", "p.lua:3: require works only while the policy is loaded\n" },
+		{ "return drop(), 5", "" },
+		{ "return getmetatable(flow)", "p.lua:3: on_flow returned a string, expected nothing" },
+		{ "return setmetatable(flow, {})",
+		  "p.lua:3: bad argument #1 to 'setmetatable' (table expected, got flow)\n" },
+	};
+	char text[1000];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(mistakes) / sizeof(mistakes[0]); i++) {
+		struct loaded l;
+
+		loaded_init(&l);
+		snprintf(text, sizeof(text), NODE WEB "function on_flow(flow) %s end\n", mistakes[i].body);
+		loaded_start(&l, text);
+		notation_run(&l.notation, "tcp 10.244.0.7:1 10.96.0.1:80 S");
+		if (strncmp(l.log, mistakes[i].log, strlen(mistakes[i].log)) != 0 ||
+		    (*mistakes[i].log == '\0' && *l.log != '\0'))
+			fail_msg("%s\n  expected %s\n  got %s", mistakes[i].body, mistakes[i].log, l.log);
+		loaded_fini(&l);
+	}
+}
+
+/* An embedder that was built against a smaller struct. */
+static void options_may_be_missing_or_short(void **state)
+{
+	struct loaded l;
+
+	(void)state;
+	loaded_init(&l);
+	l.options.size = offsetof(struct lun_lua_options, load_instructions);
+	l.options.load_instructions = 1;
+	assert_int_equal(loaded_text(&l, NODE), 0);
+	lun_policy_unref(l.policy);
+	assert_int_equal(lun_lua_policy_load(&l.policy, l.path, NULL, NULL), 0);
+	lun_policy_unref(l.policy);
+	assert_int_equal(lun_lua_policy_load(&l.policy, "/nowhere", NULL, NULL), LUN_BAD_FILE);
+	l.policy = NULL;
+	loaded_fini(&l);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_mistake_has_its_line),
+		cmocka_unit_test(a_file_that_cannot_be_read),
+		cmocka_unit_test(what_is_odd_is_said),
+		cmocka_unit_test(the_example_declares_what_it_says),
+		cmocka_unit_test(every_key_is_taken),
+		cmocka_unit_test(services_may_be_declared_while_one_is_read),
+		cmocka_unit_test(modules_are_files_beside_the_policy),
+		cmocka_unit_test(decisions_are_obeyed),
+		cmocka_unit_test(a_failing_hook_is_said_and_survived),
+		cmocka_unit_test(traces_quote_the_line_of_the_decision),
+		cmocka_unit_test(flows_show_what_the_engine_knows),
+		cmocka_unit_test(intercept_says_which_flows_are_seen),
+		cmocka_unit_test(a_flow_that_was_kept_is_over),
+		cmocka_unit_test(mistakes_in_a_hook_have_their_line),
+		cmocka_unit_test(options_may_be_missing_or_short),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
