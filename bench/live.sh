@@ -1,0 +1,122 @@
+#!/usr/bin/env bash
+# What carrying connections costs: wrk against nginx, client - node - endpoint in namespaces of its own.
+#
+#	bench/live.sh [--json] [--rounds N] [--seconds N] [--setups direct,nft,commit]
+#
+#	direct   routed, no translation, no connection tracking
+#	nft      the same DNAT as a plain nft rule with a map
+#	commit   lunette run
+#
+# Rounds go over all set-ups in turn, so that a drift of the machine hits all alike; figures are medians.  With keep-alive, 32
+# connections: requests/s, latency, CPU seconds of the whole machine per million requests; without, new connections/s; and one
+# download.  The program is that of the environment variable LUNETTE, or build/release/bin/lunette.
+set -euo pipefail
+
+json=false rounds=7 seconds=3 setups=direct,nft,commit
+while [[ $# -gt 0 ]]; do
+	case $1 in
+	--json) json=true ;;
+	--rounds | --seconds | --setups) [[ $# -gt 1 ]] || { echo "$1 needs a value" >&2; exit 2; }; declare "${1#--}=$2"; shift ;;
+	--help | -h) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//p}' "$0"; exit 0 ;;
+	*) echo "unknown argument $1, see $0 --help" >&2; exit 2 ;;
+	esac
+	shift
+done
+for setup in ${setups//,/ }; do
+	[[ $setup =~ ^(direct|nft|commit)$ ]] || { echo "unknown set-up $setup, expected direct, nft, commit" >&2; exit 2; }
+done
+[[ $rounds =~ ^[1-9][0-9]*$ && $seconds =~ ^[1-9][0-9]*$ ]] || { echo "--rounds and --seconds expect numbers" >&2; exit 2; }
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+export LUNETTE=${LUNETTE:-$here/build/release/bin/lunette}
+command -v wrk >/dev/null || { echo "skipped: wrk is not installed"; exit 77; }
+source "$here/tests/live/lib.sh"
+
+# Ports are used again at once: no entry shall wait for two minutes, in this namespace.
+node sysctl -qw net.netfilter.nf_conntrack_tcp_timeout_time_wait=1 net.netfilter.nf_conntrack_tcp_timeout_close=1 2>/dev/null || true
+sysctl_of client net.ipv4.ip_local_port_range="1024 65000"
+rm "$work/big"; truncate -s 300000000 "$work/big"
+
+cat >"$work/policy.lua" <<-EOT
+	node { name = "node", addresses = { "192.168.77.1" }, pods = { "10.244.0.0/16", "192.168.77.0/24" } }
+	service "default/web" {
+		cluster_ips = { "10.96.0.10" }, endpoints = { "10.244.0.5" }, ports = { { port = 80, target_port = 8080 } },
+	}
+EOT
+cat >"$work/wrk.lua" <<-'EOT'
+	done = function(summary, latency)
+		local errors = summary.errors
+		io.write(string.format("RESULT %d %d %d %d %d\n", summary.requests, summary.duration, latency:percentile(50),
+			latency:percentile(99), errors.connect + errors.read + errors.status + errors.timeout))
+	end
+EOT
+
+direct_up() { url=http://10.244.0.5:8080; }
+direct_down() { :; }
+nft_up() {
+	url=http://10.96.0.10
+	node nft 'table ip plain {
+		map services { type ipv4_addr . inet_service : ipv4_addr . inet_service; elements = { 10.96.0.10 . 80 : 10.244.0.5 . 8080 } }
+		chain prerouting { type nat hook prerouting priority dstnat; dnat to ip daddr . tcp dport map @services; }
+		chain output { type nat hook output priority -100; dnat to ip daddr . tcp dport map @services; }
+		chain postrouting { type nat hook postrouting priority srcnat; }
+	}'
+}
+nft_down() { node nft delete table ip plain; }
+commit_up() { url=http://10.96.0.10; agent_start --flush --flow-limit 262144; }
+commit_down() { agent_stop TERM; }
+
+# Seconds of CPU that the machine spent so far, whatever for.
+cpu() { awk -v hz="$(getconf CLK_TCK)" '/^cpu / { print ($2 + $3 + $4 + $7 + $8) / hz }' /proc/stat; }
+
+# load OPTION...: "requests microseconds p50 p99 errors"
+load() { client wrk -t1 -c32 -d "${seconds}s" -s "$work/wrk.lua" "$@" "$url/" | awk '/^RESULT/ { print $2, $3, $4, $5, $6 }'; }
+
+# One round of one set-up: "keepalive_rps p50 p99 cps gbps cpu"
+measure() {
+	local before after requests time p50 p99 errors new new_time bytes
+	client wrk -t1 -c32 -d 1s "$url/" >/dev/null
+	before=$(cpu)
+	read -r requests time p50 p99 errors < <(load)
+	after=$(cpu)
+	[[ $errors -eq 0 ]] || echo "$1: $errors errors with keep-alive" >&2
+	read -r new new_time _ _ errors < <(load -H "Connection: close")
+	[[ $errors -eq 0 ]] || echo "$1: $errors errors without keep-alive" >&2
+	bytes=$(client curl -s -o /dev/null -w '%{speed_download}' "$url/big")
+	awk -v r="$requests" -v t="$time" -v p50="$p50" -v p99="$p99" -v n="$new" -v nt="$new_time" -v b="$bytes" \
+		-v cpu="$(awk "BEGIN { print $after - $before }")" \
+		'BEGIN { print r / t * 1e6, p50, p99, n / nt * 1e6, b * 8 / 1e9, cpu / r * 1e6 }'
+}
+
+for ((round = 1; round <= rounds; round++)); do
+	for setup in ${setups//,/ }; do
+		"${setup}_up"
+		measure "$setup" >>"$work/$setup.rounds"
+		"${setup}_down"
+		node conntrack -F >/dev/null 2>&1
+		$json || echo "round $round, $setup: $(tail -1 "$work/$setup.rounds")" >&2
+	done
+done
+
+median() { cut -d' ' -f"$2" "$work/$1.rounds" | sort -g | awk '{ v[NR] = $1 } END { print (v[int((NR + 1) / 2)] + v[int(NR / 2) + 1]) / 2 }'; }
+
+# Median over the rounds of one set-up's figure as a part of nft's in the same round.
+ratio() {
+	paste -d' ' "$work/$1.rounds" "$work/nft.rounds" | awk -v f="$2" '{ print $f / $(f + 6) }' | sort -g |
+		awk '{ v[NR] = $1 } END { printf "%.3f", (v[int((NR + 1) / 2)] + v[int(NR / 2) + 1]) / 2 }'
+}
+
+$json || printf '%-8s %14s %8s %8s %10s %8s %14s\n' setup keepalive_rps p50_us p99_us cps gbps cpu_s_per_mreq
+for setup in ${setups//,/ }; do
+	read -r rps p50 p99 cps gbps cpu <<<"$(for f in 1 2 3 4 5 6; do median "$setup" $f; done | xargs)"
+	if $json; then
+		jq -cn --arg setup "$setup" --argjson rps "$rps" --argjson p50 "$p50" --argjson p99 "$p99" --argjson cps "$cps" \
+			--argjson gbps "$gbps" --argjson cpu "$cpu" '{ setup: $setup, keepalive_rps: ($rps | round), p50_us: $p50,
+			p99_us: $p99, cps: ($cps | round), down_gbps: $gbps, up_gbps: null, cpu_s_per_mreq: $cpu }'
+	else
+		printf '%-8s %14.0f %8.0f %8.0f %10.0f %8.2f %14.2f\n' "$setup" "$rps" "$p50" "$p99" "$cps" "$gbps" "$cpu"
+	fi
+done
+if ! $json && [[ -e $work/nft.rounds && -e $work/commit.rounds ]]; then
+	echo "commit : nft  keep-alive $(ratio commit 1) (at least 0.95 is wanted), new connections $(ratio commit 4), download $(ratio commit 5)"
+fi

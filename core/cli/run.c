@@ -1,0 +1,237 @@
+/* run.c - `lunette run`: the live agent, on a libuv loop.
+ *
+ * SIGHUP loads the policy again, SIGTERM and SIGINT stop.  Standard error gets one line per thing that happened, the first
+ * of them when the agent serves: "ready". */
+#include "cli/command.h"
+#include "cli/json.h"
+#include "cli/options.h"
+
+#include <lunette/live.h>
+#include <lunette/lua.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+static const char help[] =
+	"usage: lunette run -p POLICY\n\n"
+	"The live agent: intercepts the packets that open connections to the policy's services, decides, and hands the\n"
+	"connections to the kernel, which carries them from then on.  Runs until SIGTERM or SIGINT; SIGHUP loads the "
+	"policy\n"
+	"again (a wrong one is refused, the old one stays).  Works on the network namespace that it is started in, and "
+	"needs\n"
+	"CAP_NET_ADMIN there.  At the end connections live on and new ones wait for the next agent.\n\n"
+	"  -p, --policy FILE      the policy, a Lua script\n"
+	"      --queue N          number of the packet queue (4242)\n"
+	"      --flow-limit N     most connections at once (65536)\n"
+	"      --flush            at the end all rules go, and the connections with them\n"
+	"      --json             one object a line on standard error\n"
+	"  -h, --help\n\n"
+	"  lunette run -p kind.lua\n";
+
+enum { OPTION_QUEUE = 256, OPTION_FLOWS, OPTION_FLUSH, OPTION_JSON };
+
+struct arguments {
+	const char *policy;
+	uint64_t queue, flows;
+	bool flush, json, help;
+};
+
+struct agent {
+	struct arguments arguments;
+	uv_loop_t loop;
+	uv_signal_t signals[3];
+	struct lun_live *live;
+};
+
+static int parse_arguments(struct arguments *arguments, int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "policy", required_argument, NULL, 'p' },
+		{ "queue", required_argument, NULL, OPTION_QUEUE },
+		{ "flow-limit", required_argument, NULL, OPTION_FLOWS },
+		{ "flush", no_argument, NULL, OPTION_FLUSH },
+		{ "json", no_argument, NULL, OPTION_JSON },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
+	};
+	int option;
+
+	*arguments = (struct arguments) { 0 };
+	opterr = 0;
+	while ((option = getopt_long(argc, argv, ":p:h", options, NULL)) != -1) {
+		if (option == '?' || option == ':')
+			return report_option(option, argv, options);
+		if (option == OPTION_QUEUE && !option_number(argv[0], "--queue", UINT16_MAX, &arguments->queue))
+			return EXIT_BAD_INPUT;
+		if (option == OPTION_FLOWS && !option_number(argv[0], "--flow-limit", UINT32_C(1) << 27, &arguments->flows))
+			return EXIT_BAD_INPUT;
+		if (option == OPTION_QUEUE && arguments->queue == 0)
+			return report_usage(argv[0], "--queue 0: expected a number from 1");
+		if (option == 'p')
+			arguments->policy = optarg;
+		arguments->flush = arguments->flush || option == OPTION_FLUSH;
+		arguments->json = arguments->json || option == OPTION_JSON;
+		arguments->help = arguments->help || option == 'h';
+	}
+	if (!arguments->help && optind < argc)
+		return report_usage(argv[0], "unexpected argument %s", argv[optind]);
+	if (!arguments->help && !arguments->policy)
+		return report_usage(argv[0], "no policy, expected -p POLICY");
+	return EXIT_DONE;
+}
+
+/* ---- Lines on standard error ---- */
+
+static const char *const level_names[] = { "error", "warning", "info", "debug" };
+
+static void on_log(void *user, enum lun_log_level level, const char *line)
+{
+	const struct agent *agent = user;
+	cJSON *object;
+
+	if (!agent->arguments.json) {
+		fprintf(stderr, "lunette: %s%s%s\n", level == LUN_LOG_WARNING ? level_names[level] : "",
+			level == LUN_LOG_WARNING ? ": " : "", line);
+		return;
+	}
+	object = cJSON_CreateObject();
+	json_text(object, "event", "log");
+	json_text(object, "level", level_names[level]);
+	json_text(object, "text", line);
+	json_line(stderr, object);
+}
+
+static void on_policy_log(void *user, const char *line)
+{
+	on_log(user, LUN_LOG_WARNING, line);
+}
+
+/* What the agent does now: "ready", "reloaded". */
+static void say_serving(struct agent *agent, const char *event, struct lun_policy *policy)
+{
+	struct lun_frontend frontend;
+	struct lun_stats stats;
+	size_t count = 0;
+	cJSON *object;
+
+	while (lun_policy_frontend(policy, count, &frontend))
+		count++;
+	lun_engine_stats(lun_live_engine(agent->live), &stats);
+	if (!agent->arguments.json) {
+		fprintf(stderr, "lunette: %s, %zu service addresses, %llu connections\n", event, count,
+			(unsigned long long)stats.flows);
+		return;
+	}
+	object = cJSON_CreateObject();
+	json_text(object, "event", event);
+	cJSON_AddNumberToObject(object, "addresses", (double)count);
+	cJSON_AddNumberToObject(object, "flows", (double)stats.flows);
+	json_line(stderr, object);
+}
+
+/* ---- Signals ---- */
+
+static int load_policy(struct agent *agent, struct lun_policy **policy, struct lun_error *error)
+{
+	const struct lun_lua_options options = { .size = sizeof(options), .log = on_policy_log, .user = agent };
+
+	return lun_lua_policy_load(policy, agent->arguments.policy, &options, error);
+}
+
+static void on_reload(uv_signal_t *signal, int number)
+{
+	struct agent *agent = signal->data;
+	struct lun_policy *policy;
+	struct lun_error error;
+	int code = load_policy(agent, &policy, &error);
+
+	(void)number;
+	if (code == 0) {
+		code = lun_live_set_policy(agent->live, policy, &error);
+		if (code == 0)
+			say_serving(agent, "reloaded", policy);
+		lun_policy_unref(policy);
+	}
+	if (code < 0) {
+		on_log(agent, LUN_LOG_ERROR, error.text);
+		on_log(agent, LUN_LOG_WARNING, "the old policy stays");
+	}
+}
+
+static void close_signals(struct agent *agent)
+{
+	for (int i = 0; i < 3; i++)
+		uv_close((uv_handle_t *)&agent->signals[i], NULL);
+}
+
+static void on_stop(uv_signal_t *signal, int number)
+{
+	struct agent *agent = signal->data;
+
+	(void)number;
+	lun_live_stop(agent->live, agent->arguments.flush);
+	close_signals(agent);
+}
+
+static void open_signals(struct agent *agent)
+{
+	static const struct {
+		int number;
+		uv_signal_cb callback;
+	} signals[3] = { { SIGHUP, on_reload }, { SIGTERM, on_stop }, { SIGINT, on_stop } };
+
+	for (int i = 0; i < 3; i++) {
+		uv_signal_init(&agent->loop, &agent->signals[i]);
+		agent->signals[i].data = agent;
+		uv_signal_start(&agent->signals[i], signals[i].callback, signals[i].number);
+	}
+}
+
+/* ---- The agent ---- */
+
+static int start(struct agent *agent, struct lun_error *error)
+{
+	struct lun_live_config config = {
+		.size = sizeof(config),
+		.loop = &agent->loop,
+		.queue = (uint16_t)agent->arguments.queue,
+		.engine = { .size = sizeof(config.engine), .flows = (uint32_t)agent->arguments.flows },
+		.log = on_log,
+		.user = agent,
+	};
+	int code = load_policy(agent, &config.policy, error);
+
+	if (code < 0)
+		return code;
+	code = lun_live_start(&agent->live, &config, error);
+	if (code == 0)
+		say_serving(agent, "ready", config.policy);
+	lun_policy_unref(config.policy);
+	return code;
+}
+
+int command_run(int argc, char **argv)
+{
+	struct agent agent;
+	struct lun_error error;
+	int code = parse_arguments(&agent.arguments, argc, argv), result = EXIT_DONE;
+
+	if (code != EXIT_DONE)
+		return code;
+	if (agent.arguments.help) {
+		fputs(help, stdout);
+		return EXIT_DONE;
+	}
+	code = uv_loop_init(&agent.loop);
+	if (code < 0) {
+		fprintf(stderr, "lunette: the event loop: %s\n", uv_strerror(code));
+		return EXIT_SYSTEM_REFUSED;
+	}
+	open_signals(&agent); /* before the rules: who stops us early stops us properly */
+	if (start(&agent, &error) < 0) {
+		result = report_error(&error);
+		close_signals(&agent);
+	}
+	uv_run(&agent.loop, UV_RUN_DEFAULT);
+	uv_loop_close(&agent.loop);
+	return result;
+}

@@ -1,0 +1,76 @@
+/* conntrack.h - the kernel's connection table: entries of ours made, looked up, deleted and listed.
+ *
+ * What is ours carries our mark.  An entry that is not translated (the policy left the flow alone, or the endpoint is the
+ * very address that was asked for) says so by one more bit, by which the fail-safe rule lets it pass.  Such an entry is made by
+ * the kernel, and marked by a rule: in one that we make no other rule could translate any more. */
+#ifndef LUNETTE_LIVE_CONNTRACK_H
+#define LUNETTE_LIVE_CONNTRACK_H
+
+#include "live/netlink.h"
+
+enum {
+	CONNTRACK_MARK = 0x4c000000, /* 'L' */
+	CONNTRACK_MASK = 0xfe000000,
+	CONNTRACK_PLAIN = 0x01000000, /* not translated */
+};
+
+/* An entry as the kernel tells it. */
+struct conntrack_entry {
+	struct lun_tuple orig, reply;
+	enum lun_state state; /* LUN_STATE_NONE where it is not TCP */
+	uint64_t timeout;     /* ns */
+	uint32_t mark;
+	uint32_t id; /* distinguishes it from an earlier one with the same tuple */
+	bool assured;
+};
+
+/* Ours, whoever of us made it. */
+static inline bool conntrack_is_ours(const struct conntrack_entry *entry)
+{
+	return (entry->mark & (uint32_t)CONNTRACK_MASK & ~(uint32_t)CONNTRACK_PLAIN) == CONNTRACK_MARK;
+}
+
+/* A connection is going on: an opening that comes now must not disturb it. */
+static inline bool conntrack_is_alive(const struct conntrack_entry *entry)
+{
+	return entry->state != LUN_STATE_TIME_WAIT && entry->state != LUN_STATE_CLOSE;
+}
+
+/* An entry to be made; `problem` is what became of it: 0 or a negative errno. */
+struct conntrack_commit {
+	struct lun_tuple orig;
+	struct lun_address endpoint; /* the new destination, if `translate` */
+	uint16_t endpoint_port;
+	struct lun_address masquerade; /* the new source, the port being the kernel's to choose; zero: the source stays */
+	bool translate;
+	int problem;
+};
+
+/* Is there anything to translate?  If not, the kernel makes the entry by itself when the packet comes. */
+bool conntrack_changes(const struct conntrack_commit *commit);
+
+enum { CONNTRACK_BATCH = 64 };
+
+/* Makes the entries, CONNTRACK_BATCH at most, in one write, and leaves in each what became of it. */
+void conntrack_create(struct netlink *netlink, struct conntrack_commit *commits, size_t count);
+
+/* The entry that is seen with this tuple, in either direction.  Returns 0 or a negative errno: -ENOENT. */
+int conntrack_get(struct netlink *netlink, const struct lun_tuple *tuple, struct conntrack_entry *entry);
+
+/* Deletes this very entry.  Returns 0 or a negative errno: -ENOENT. */
+int conntrack_delete(struct netlink *netlink, const struct conntrack_entry *entry);
+
+/* Deletes all entries of ours.  Returns 0 or a negative errno. */
+int conntrack_flush(struct netlink *netlink);
+
+/* Begins a message that changes the entry with this tuple; the caller puts the attributes that are to change. */
+struct nlmsghdr *conntrack_put_update(void *buffer, const struct lun_tuple *tuple);
+
+/* Asks for all entries of ours; they come as messages for conntrack_parse, after them one of type NLMSG_DONE.  Returns 0
+ * or a negative errno. */
+int conntrack_dump(struct netlink *netlink);
+
+/* False if the message is no entry with ports, or not whole. */
+bool conntrack_parse(const struct nlmsghdr *message, struct conntrack_entry *entry);
+
+#endif

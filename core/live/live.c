@@ -1,0 +1,335 @@
+/* live.c - the conductor: starts and stops the parts, and lets the loop call them.
+ *
+ * Order of a start: what can fail without a trace comes first (privileges, sockets, memory), the rules come last.  From
+ * then on every callback does a bounded piece of work and returns to the loop. */
+#include "live/live.h"
+#include "live/fail.h"
+#include "live/privilege.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+enum {
+	DEFAULT_QUEUE = 4242,
+	DEFAULT_MARK_QUEUE = 0x00100000,
+	DEFAULT_MARK_COMMITTED = 0x00200000,
+	DEFAULT_MARK_REJECT = 0x00400000,
+	DEFAULT_FLOWS = 65536,
+	LAST_BATCHES = 256, /* of a queue that is being left: all that it can hold */
+};
+
+void live_log(struct lun_live *live, enum lun_log_level level, const char *format, ...)
+{
+	va_list arguments;
+	char line[512];
+
+	if (!live->log)
+		return;
+	va_start(arguments, format);
+	vsnprintf(line, sizeof(line), format, arguments);
+	va_end(arguments);
+	live->log(live->user, level, line);
+}
+
+/* ---- Callbacks of the loop ---- */
+
+static void on_engine_due(uv_timer_t *timer);
+
+/* Sees to it that the engine is called when it wants to be. */
+static void arm_engine(struct lun_live *live, uint64_t now)
+{
+	uint64_t deadline = lun_engine_deadline(live->engine);
+
+	if (deadline == live->armed_for)
+		return;
+	live->armed_for = deadline;
+	if (deadline == UINT64_MAX)
+		uv_timer_stop(&live->engine_due);
+	else
+		uv_timer_start(&live->engine_due, on_engine_due, deadline > now ? (deadline - now) / 1000000 + 1 : 0, 0);
+}
+
+/* The engine's events outside of a batch: nothing that concerns the kernel is among them. */
+static void drain_events(struct lun_live *live)
+{
+	struct lun_event event;
+
+	while (lun_engine_next_event(live->engine, &event))
+		;
+}
+
+static void on_engine_due(uv_timer_t *timer)
+{
+	struct lun_live *live = timer->data;
+	uint64_t now = uv_hrtime();
+
+	live->armed_for = 0;
+	lun_engine_tick(live->engine, now);
+	drain_events(live);
+	arm_engine(live, now);
+}
+
+static void on_queue_readable(uv_poll_t *poll, int status, int events)
+{
+	struct lun_live *live = poll->data;
+	uint64_t now = uv_hrtime();
+
+	(void)status;
+	(void)events;
+	opening_serve(live, now);
+	arm_engine(live, now);
+}
+
+static void on_dump_due(uv_timer_t *timer)
+{
+	struct lun_live *live = timer->data;
+	uint64_t now = uv_hrtime();
+
+	uv_timer_start(timer, on_dump_due, carried_proceed(live, now), 0);
+	drain_events(live);
+	arm_engine(live, now);
+}
+
+static void on_dump_readable(uv_poll_t *poll, int status, int events)
+{
+	struct lun_live *live = poll->data;
+	uint64_t now = uv_hrtime();
+
+	(void)status;
+	(void)events;
+	carried_read(live, now);
+	if (live->carried.state == CARRIED_SWEEPING)
+		uv_timer_start(&live->dump_due, on_dump_due, 0, 0);
+	drain_events(live);
+	arm_engine(live, now);
+}
+
+/* ---- Parts ---- */
+
+static void parts_free(struct lun_live *live)
+{
+	queue_close(&live->queue);
+	netlink_close(&live->conntrack);
+	route_close(&live->routes);
+	carried_close(&live->carried);
+	lun_engine_free(live->engine);
+	lun_policy_unref(live->policy);
+	free(live);
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+	struct lun_live *live = handle->data;
+
+	if (--live->open_handles == 0)
+		parts_free(live);
+}
+
+/* The struct goes when the loop has closed the last handle; at once if there is none. */
+static void live_close(struct lun_live *live)
+{
+	uv_handle_t *handles[] = {
+		(uv_handle_t *)&live->engine_due,
+		(uv_handle_t *)&live->dump_due,
+		(uv_handle_t *)&live->queue_readable,
+		(uv_handle_t *)&live->dump_readable,
+	};
+	unsigned count = live->open_handles;
+
+	for (unsigned i = 0; i < count; i++)
+		uv_close(handles[i], on_closed);
+	if (count == 0)
+		parts_free(live);
+}
+
+/* Handles are made in the order in which live_close counts them. */
+static int handles_open(struct lun_live *live, uv_loop_t *loop, struct lun_error *error)
+{
+	int problem;
+
+	uv_timer_init(loop, &live->engine_due);
+	uv_timer_init(loop, &live->dump_due);
+	live->engine_due.data = live->dump_due.data = live;
+	live->queue_readable.data = live->dump_readable.data = live;
+	live->open_handles = 2;
+	problem = uv_poll_init(loop, &live->queue_readable, live->queue.netlink.fd);
+	if (problem == 0) {
+		live->open_handles++;
+		problem = uv_poll_init(loop, &live->dump_readable, live->carried.netlink.fd);
+	}
+	if (problem == 0)
+		live->open_handles++;
+	return problem ? live_fail(error, LUN_SYSTEM, "the event loop: %s", uv_strerror(problem)) : 0;
+}
+
+static void handles_start(struct lun_live *live)
+{
+	uv_poll_start(&live->queue_readable, UV_READABLE, on_queue_readable);
+	uv_poll_start(&live->dump_readable, UV_READABLE, on_dump_readable);
+	uv_timer_start(&live->dump_due, on_dump_due, 0, 0);
+	arm_engine(live, uv_hrtime());
+}
+
+static int engine_open(struct lun_live *live, const struct lun_live_config *config, struct lun_error *error)
+{
+	struct lun_config engine = config->engine;
+
+	engine.size = sizeof(engine);
+	engine.commit = true;
+	if (!engine.flows)
+		engine.flows = DEFAULT_FLOWS;
+	if (!engine.seed[0] && !engine.seed[1] && getrandom(engine.seed, sizeof(engine.seed), 0) != sizeof(engine.seed))
+		return live_fail(error, LUN_SYSTEM, "no random seed: %s", strerror(errno));
+	if (lun_engine_new(&live->engine, &engine, config->policy, error) < 0)
+		return error ? error->code : LUN_NO_MEMORY;
+	return carried_open(&live->carried, engine.flows, error);
+}
+
+static int rules_init(struct rules *rules, const struct lun_live_config *config, struct lun_error *error)
+{
+	rules->queueing = RULES_NFT;
+	rules->queue = config->queue ? config->queue : DEFAULT_QUEUE;
+	rules->marks = config->marks;
+	if (!rules->marks.queue)
+		rules->marks.queue = DEFAULT_MARK_QUEUE;
+	if (!rules->marks.committed)
+		rules->marks.committed = DEFAULT_MARK_COMMITTED;
+	if (!rules->marks.reject)
+		rules->marks.reject = DEFAULT_MARK_REJECT;
+	if (__builtin_popcount(rules->marks.queue) != 1 || __builtin_popcount(rules->marks.committed) != 1 ||
+	    __builtin_popcount(rules->marks.reject) != 1 ||
+	    __builtin_popcount(rules->marks.queue | rules->marks.committed | rules->marks.reject) != 3)
+		return live_fail(error, LUN_BAD_ARGUMENT, "marks: expected three different bits");
+	return 0;
+}
+
+/* Everything but the rules.  What was opened before a failure is closed by live_close. */
+static int parts_open(struct lun_live *live, const struct lun_live_config *config, struct lun_error *error)
+{
+	int code = privilege_check(error);
+
+	if (code == 0)
+		code = rules_init(&live->rules, config, error);
+	if (code == 0)
+		code = rules_detect(&live->rules.queueing, error);
+	if (code == 0)
+		code = queue_open(&live->queue, live->rules.queue, error);
+	if (code == 0)
+		code = netlink_open(&live->conntrack, NETLINK_NETFILTER, error);
+	if (code == 0)
+		code = route_open(&live->routes, error);
+	if (code == 0)
+		code = engine_open(live, config, error);
+	if (code == 0)
+		code = carried_adopt(live, uv_hrtime(), error);
+	if (code == 0)
+		code = handles_open(live, config->loop, error);
+	return code;
+}
+
+/* Tells what this version leaves to others. */
+static void warn_unserved(struct lun_live *live)
+{
+	struct lun_frontend frontend;
+	char address[LUN_ADDRESS_TEXT];
+
+	for (size_t i = 0; lun_policy_frontend(live->policy, i, &frontend); i++) {
+		lun_endpoint_format(&frontend.address, frontend.port, address);
+		if (!rules_serve(&frontend))
+			live_log(live, LUN_LOG_WARNING, "%s: %s %s is not served live in this version, it is left alone",
+				 frontend.service, lun_protocol_name(frontend.protocol), address);
+		else if (frontend.http)
+			live_log(live, LUN_LOG_WARNING, "%s: heads of requests to %s are not edited live in this version",
+				 frontend.service, address);
+	}
+}
+
+/* ---- The public functions ---- */
+
+int lun_live_start(struct lun_live **result, const struct lun_live_config *config, struct lun_error *error)
+{
+	struct lun_live *live;
+	int code;
+
+	if (!config->loop || !config->policy)
+		return live_fail(error, LUN_BAD_ARGUMENT, "a live agent needs a loop and a policy");
+	live = calloc(1, sizeof(*live));
+	if (!live)
+		return live_fail(error, LUN_NO_MEMORY, "no memory for a live agent");
+	live->log = config->log;
+	live->user = config->user;
+	live->policy = config->policy;
+	lun_policy_ref(live->policy);
+	code = parts_open(live, config, error);
+	if (code == 0)
+		code = rules_install(&live->rules, live->policy, error);
+	if (code < 0) {
+		live_close(live);
+		return code;
+	}
+	warn_unserved(live);
+	handles_start(live);
+	*result = live;
+	return 0;
+}
+
+/* The engine goes first: until the sets follow, nothing of a new service is queued. */
+int lun_live_set_policy(struct lun_live *live, struct lun_policy *policy, struct lun_error *error)
+{
+	int code = lun_engine_set_policy(live->engine, policy);
+
+	if (code < 0)
+		return live_fail(error, code, "%s", lun_strerror(code));
+	code = rules_update(policy, error);
+	if (code < 0) {
+		lun_engine_set_policy(live->engine, live->policy);
+		return code;
+	}
+	lun_policy_ref(policy);
+	lun_policy_unref(live->policy);
+	live->policy = policy;
+	route_clear(&live->routes);
+	warn_unserved(live);
+	return 0;
+}
+
+struct lun_engine *lun_live_engine(struct lun_live *live)
+{
+	return live->engine;
+}
+
+void lun_live_stop(struct lun_live *live, bool flush)
+{
+	struct lun_error error;
+	int problem;
+
+	if (!live)
+		return;
+	if (rules_stop_queueing(&live->rules, &error) < 0)
+		live_log(live, LUN_LOG_ERROR, "%s", error.text);
+	for (int i = 0; i < LAST_BATCHES && opening_serve(live, uv_hrtime()) > 0; i++)
+		;
+	if (flush) {
+		problem = conntrack_flush(&live->conntrack);
+		if (problem)
+			live_log(live, LUN_LOG_ERROR, "deleting the committed connections: %s", strerror(-problem));
+		if (rules_remove(&live->rules, &error) < 0)
+			live_log(live, LUN_LOG_ERROR, "%s", error.text);
+	}
+	live_close(live);
+}
+
+int lun_live_rules(char **text, const struct lun_live_config *config, struct lun_error *error)
+{
+	struct rules rules;
+	int code = rules_init(&rules, config, error);
+
+	if (code < 0)
+		return code;
+	*text = rules_text(&rules, config->policy);
+	return *text ? 0 : live_fail(error, LUN_NO_MEMORY, "no memory for the rules");
+}

@@ -1,0 +1,252 @@
+/* rules.c - how the firewall rules come and go.
+ *
+ * Removing a hook drops every packet that is queued in the namespace at that moment, so nothing here removes one but
+ * rules_remove: chains are filled and emptied, in one transaction each.  The chain of iptables comes first and the table
+ * of nft last, for without the latter no packet has the bit that the former looks for: the last step is the one that
+ * counts. */
+#include "live/rules.h"
+#include "live/fail.h"
+#include "live/program.h"
+#include "live/queue.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* iptables for both families; the second is left out where the kernel has no IPv6. */
+static const char *const xtables_programs[][2] = {
+	[RULES_IPTABLES_NFT] = { "iptables-nft", "ip6tables-nft" },
+	[RULES_IPTABLES_LEGACY] = { "iptables-legacy", "ip6tables-legacy" },
+};
+
+static const char *const restore_programs[][2] = {
+	[RULES_IPTABLES_NFT] = { "iptables-nft-restore", "ip6tables-nft-restore" },
+	[RULES_IPTABLES_LEGACY] = { "iptables-legacy-restore", "ip6tables-legacy-restore" },
+};
+
+static int family_count(void)
+{
+	return access("/proc/net/if_inet6", F_OK) == 0 ? 2 : 1;
+}
+
+/* Feeds `text`, which it frees, to nft. */
+static int nft(char *text, struct lun_error *error)
+{
+	const char *const argv[] = { "nft", "-f", "-", NULL };
+	int code;
+
+	if (!text)
+		return live_fail(error, LUN_NO_MEMORY, "no memory for the rules");
+	code = program_run(argv, text, NULL, error);
+	free(text);
+	return code;
+}
+
+/* Has the kernel this, in a table that is only tried (-c) and never there? */
+static int nft_try(const char *rule, struct lun_error *error)
+{
+	const char *const argv[] = { "nft", "-c", "-f", "-", NULL };
+	char text[256];
+
+	snprintf(text, sizeof(text), "table inet lunette_probe { chain probe { %s; }; }\n", rule);
+	return program_run(argv, text, NULL, error);
+}
+
+/* The rules of a raw table as text, which the caller frees. */
+static int xtables_list(const char *program, char **listing, struct lun_error *error)
+{
+	const char *const argv[] = { program, "-w", "5", "-t", "raw", "-S", NULL };
+
+	return program_run(argv, NULL, listing, error);
+}
+
+static int xtables_restore(const char *program, const char *text, bool try, struct lun_error *error)
+{
+	const char *const argv[] = { program, "-w", "5", "--noflush", try ? "--test" : NULL, NULL };
+
+	return program_run(argv, text, NULL, error);
+}
+
+int rules_try_nft(struct lun_error *error)
+{
+	return nft_try("meta mark 0", error);
+}
+
+int rules_try(enum rules_queueing queueing, struct lun_error *error)
+{
+	static const char text[] = "*raw\n-A PREROUTING -m mark --mark 0x1/0x1 -j NFQUEUE --queue-num 0\nCOMMIT\n";
+
+	if (queueing == RULES_NFT)
+		return nft_try("queue num 0", error);
+	return xtables_restore(restore_programs[queueing][0], text, true, error);
+}
+
+int rules_detect(enum rules_queueing *queueing, struct lun_error *error)
+{
+	struct lun_error why = { 0 };
+	int code = rules_try_nft(error);
+
+	if (code < 0)
+		return code;
+	for (*queueing = RULES_NFT; *queueing <= RULES_IPTABLES_LEGACY; ++*queueing)
+		if (rules_try(*queueing, &why) == 0)
+			return 0;
+	*queueing = RULES_NFT;
+	return live_fail(error, LUN_UNSUPPORTED,
+			 "this kernel can queue neither with nft (CONFIG_NFT_QUEUE) nor with iptables "
+			 "(CONFIG_NETFILTER_XT_TARGET_NFQUEUE): %s",
+			 why.text);
+}
+
+/* Refuses where the rules in place feed another queue that a living process has. */
+static int refuse_other_agent(const char *listing, uint16_t queue, struct lun_error *error)
+{
+	static const char *const before[] = { "--queue-num ", "queue num ", "queue to " };
+	char owner[64];
+
+	for (size_t i = 0; i < sizeof(before) / sizeof(before[0]); i++) {
+		const char *number = strstr(listing, before[i]);
+		uint16_t other = number ? (uint16_t)strtoul(number + strlen(before[i]), NULL, 10) : queue;
+
+		if (other != queue && queue_owner(other, owner, sizeof(owner)))
+			return live_fail(error, LUN_EXISTS, "this network namespace is served by %s already (queue %u)",
+					 owner, other);
+	}
+	return 0;
+}
+
+static int find_other_agent(uint16_t queue, struct lun_error *error)
+{
+	const char *const argv[] = { "nft", "list", "chain", "inet", "lunette", "to_queue", NULL };
+	struct lun_error ignored;
+	char *listing = NULL;
+	int code = 0;
+
+	if (program_run(argv, NULL, &listing, &ignored) == 0)
+		code = refuse_other_agent(listing, queue, error);
+	free(listing);
+	return code;
+}
+
+/* Only our part of the listing: another tool may queue, too. */
+static const char *chain_in(const char *listing)
+{
+	const char *rule = strstr(listing, "-A " RULES_CHAIN " ");
+
+	return rule ? rule : "";
+}
+
+/* Feeds `text`, which it frees, to iptables-restore. */
+static int xtables_restore_text(enum rules_queueing queueing, int family, char *text, struct lun_error *error)
+{
+	int code = text ? 0 : live_fail(error, LUN_NO_MEMORY, "no memory for the rules");
+
+	if (text && *text)
+		code = xtables_restore(restore_programs[queueing][family], text, false, error);
+	free(text);
+	return code;
+}
+
+static int xtables_install_family(const struct rules *rules, int family, struct lun_error *error)
+{
+	char *listing = NULL;
+	int code = xtables_list(xtables_programs[rules->queueing][family], &listing, error);
+
+	if (code == 0)
+		code = refuse_other_agent(chain_in(listing), rules->queue, error);
+	if (code == 0)
+		code = xtables_restore_text(rules->queueing, family, rules_chain_text(rules, listing), error);
+	free(listing);
+	return code;
+}
+
+/* iptables-nft leaves a raw table of empty chains, which was not there before us; gone, it comes back when it is needed. */
+static int xtables_remove_empty_table(enum rules_queueing queueing, int family, struct lun_error *error)
+{
+	char *listing = NULL;
+	int code = xtables_list(xtables_programs[queueing][family], &listing, error);
+	bool empty = code == 0 && !strstr(listing, "-A ") && !strstr(listing, "-N ") && !strstr(listing, " DROP\n");
+
+	free(listing);
+	if (!empty || queueing != RULES_IPTABLES_NFT)
+		return code;
+	return nft(strdup(family == 0 ? "table ip raw\ndelete table ip raw\n" : "table ip6 raw\ndelete table ip6 raw\n"),
+		   error);
+}
+
+static int xtables_remove_family(enum rules_queueing queueing, int family, struct lun_error *error)
+{
+	char *listing = NULL;
+	int code = xtables_list(xtables_programs[queueing][family], &listing, error);
+
+	if (code == 0)
+		code = xtables_restore_text(queueing, family, rules_no_chain_text(listing), error);
+	free(listing);
+	return code ? code : xtables_remove_empty_table(queueing, family, error);
+}
+
+/* Is there a table of an earlier agent, whose connections it carries? */
+static bool table_exists(void)
+{
+	const char *const argv[] = { "nft", "list", "set", "inet", "lunette", "services4", NULL };
+	struct lun_error ignored;
+
+	return program_run(argv, NULL, NULL, &ignored) == 0;
+}
+
+int rules_install(const struct rules *rules, const struct lun_policy *policy, struct lun_error *error)
+{
+	bool before = table_exists();
+	struct lun_error ignored;
+	int code = rules->queueing == RULES_NFT ? find_other_agent(rules->queue, error) : 0;
+
+	if (rules->queueing != RULES_NFT)
+		for (int family = 0; code == 0 && family < family_count(); family++)
+			code = xtables_install_family(rules, family, error);
+	if (code == 0)
+		code = nft(rules_table_text(rules, policy), error);
+	if (code < 0 && code != LUN_EXISTS) {
+		if (before)
+			rules_stop_queueing(rules, &ignored);
+		else
+			rules_remove(rules, &ignored);
+	}
+	return code;
+}
+
+int rules_update(const struct lun_policy *policy, struct lun_error *error)
+{
+	return nft(rules_sets_text(policy), error);
+}
+
+int rules_stop_queueing(const struct rules *rules, struct lun_error *error)
+{
+	int code = 0;
+
+	if (rules->queueing == RULES_NFT)
+		return nft(strdup("flush chain " RULES_TABLE " to_queue\n"), error);
+	for (int family = 0; family < family_count(); family++) {
+		const char *const argv[] = {
+			xtables_programs[rules->queueing][family], "-w", "5", "-t", "raw", "-F", RULES_CHAIN, NULL
+		};
+		int problem = program_run(argv, NULL, NULL, error);
+
+		code = code ? code : problem;
+	}
+	return code;
+}
+
+int rules_remove(const struct rules *rules, struct lun_error *error)
+{
+	int code = nft(strdup("table " RULES_TABLE "\ndelete table " RULES_TABLE "\n"), error);
+
+	if (rules->queueing == RULES_NFT)
+		return code;
+	for (int family = 0; family < family_count(); family++) {
+		int problem = xtables_remove_family(rules->queueing, family, error);
+
+		code = code ? code : problem;
+	}
+	return code;
+}

@@ -1,0 +1,65 @@
+/* rules.h - the firewall rules: what they say (rules_text.c) and how they come and go (rules.c). */
+#ifndef LUNETTE_LIVE_RULES_H
+#define LUNETTE_LIVE_RULES_H
+
+#include <lunette/live.h>
+
+#define RULES_TABLE "inet lunette"
+#define RULES_CHAIN "LUNETTE" /* in the raw tables of iptables, where nft cannot queue */
+
+/* Which program can make this kernel queue a packet. */
+enum rules_queueing { RULES_NFT, RULES_IPTABLES_NFT, RULES_IPTABLES_LEGACY };
+
+struct rules {
+	enum rules_queueing queueing;
+	struct lun_live_marks marks;
+	uint16_t queue;
+};
+
+/* ---- Text; malloc'ed, NULL without memory ---- */
+
+/* The whole table of ours for nft, which replaces what is there in one transaction, and no hook of it. */
+char *rules_table_text(const struct rules *rules, const struct lun_policy *policy);
+
+/* Only the sets of service addresses, likewise. */
+char *rules_sets_text(const struct lun_policy *policy);
+
+/* The chain that queues and the jumps to it, for iptables-restore --noflush.  `listing` is what the raw table holds, by
+ * iptables -S: what of ours is among it is replaced. */
+char *rules_chain_text(const struct rules *rules, const char *listing);
+
+/* Takes the chain away again, likewise.  "" if it is not there. */
+char *rules_no_chain_text(const char *listing);
+
+/* All of it for a person, each part headed by the program it is for. */
+char *rules_text(const struct rules *rules, const struct lun_policy *policy);
+
+/* ---- Installing.  All take bounded time and fail with LUN_SYSTEM, LUN_UNSUPPORTED, LUN_NO_MEMORY ---- */
+
+/* Does the kernel have tables of nft at all; can this program queue?  Nothing is left behind. */
+int rules_try_nft(struct lun_error *error);
+int rules_try(enum rules_queueing queueing, struct lun_error *error);
+
+/* Finds out which program can queue here. */
+int rules_detect(enum rules_queueing *queueing, struct lun_error *error);
+
+/* Puts the rules in place, taking over what an earlier agent left.  Undoes what it did if a later step fails.  Also fails
+ * with LUN_EXISTS: another agent serves this network namespace. */
+int rules_install(const struct rules *rules, const struct lun_policy *policy, struct lun_error *error);
+
+/* The service addresses of another policy, in one transaction. */
+int rules_update(const struct lun_policy *policy, struct lun_error *error);
+
+/* No packet is queued any more; chains and everything else stay, and carry what was committed. */
+int rules_stop_queueing(const struct rules *rules, struct lun_error *error);
+
+/* Everything goes. */
+int rules_remove(const struct rules *rules, struct lun_error *error);
+
+/* Is this frontend of a protocol that is served live? */
+static inline bool rules_serve(const struct lun_frontend *frontend)
+{
+	return frontend->protocol == LUN_TCP;
+}
+
+#endif

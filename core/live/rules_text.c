@@ -1,0 +1,246 @@
+/* rules_text.c - what the firewall rules say.
+ *	-305  an opening to a service address gets the mark bit "queue"
+ *	-300  what has it is queued; it comes back with the bit "committed" or "reject", or both: left alone
+ *	-200  (the kernel's conntrack finds the entry that was committed)
+ *	-190  fail-safe: what was to be translated and is not, is dropped, whatever the cause; what is to be left alone gets
+ *	      our connection mark, which says so for all packets to come
+ *	-100  (the kernel translates)
+ *
+ * Kept when the agent stops: all but the rule that queues.  The nat chains and the match on conntrack look idle, but the
+ * kernel has its hooks for conntrack and NAT only where some rule uses them.
+ *
+ * Our bits are worth something only if nobody else can set them: they are cleared on what arrives and on what is made
+ * here. Not on "lo": a connection of this host to itself passes twice, as output and as input, and was decided the first
+ * time. */
+#define _GNU_SOURCE
+#include "live/conntrack.h"
+#include "live/rules.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char table_head[] = "table " RULES_TABLE " {\n"
+				 "	set services4 { type ipv4_addr . inet_proto . inet_service; }\n"
+				 "	set services6 { type ipv6_addr . inet_proto . inet_service; }\n"
+				 "	set ranges4 { type ipv4_addr; flags interval; auto-merge; }\n"
+				 "	set ranges6 { type ipv6_addr; flags interval; auto-merge; }\n"
+				 "}\n";
+
+/* Elements of one family.  No text at all if there are none: nft wants none then. */
+static void put_elements(FILE *out, const struct lun_policy *policy, const char *set, bool v4)
+{
+	struct lun_frontend frontend;
+	char address[LUN_ADDRESS_TEXT];
+	bool first = true;
+
+	for (size_t i = 0; lun_policy_frontend(policy, i, &frontend); i++) {
+		if (!rules_serve(&frontend) || lun_address_is_v4(&frontend.address) != v4)
+			continue;
+		if (first)
+			fprintf(out, "add element " RULES_TABLE " %s {\n", set);
+		fprintf(out, "\t%s . %s . %u,\n", lun_address_format(&frontend.address, address),
+			lun_protocol_name(frontend.protocol), frontend.port);
+		first = false;
+	}
+	if (!first)
+		fputs("}\n", out);
+}
+
+/* A prefix of the policy's counts in IPv6, where IPv4 is ::ffff:0:0/96: one that is shorter may hold both families. */
+static void put_range(FILE *out, const struct lun_prefix *prefix)
+{
+	static const struct lun_address v4 = { { [10] = 0xff, [11] = 0xff } };
+	char address[LUN_ADDRESS_TEXT];
+
+	lun_address_format(&prefix->address, address);
+	if (prefix->length >= 96 && lun_address_is_v4(&prefix->address)) {
+		fprintf(out, "add element " RULES_TABLE " ranges4 { %s/%d }\n", address, prefix->length - 96);
+		return;
+	}
+	fprintf(out, "add element " RULES_TABLE " ranges6 { %s/%d }\n", address, prefix->length);
+	if (lun_prefix_holds(prefix, &v4))
+		fputs("add element " RULES_TABLE " ranges4 { 0.0.0.0/0 }\n", out);
+}
+
+static void put_sets(FILE *out, const struct lun_policy *policy)
+{
+	static const char *const sets[] = { "services4", "services6", "ranges4", "ranges6" };
+	struct lun_prefix range;
+
+	for (size_t i = 0; i < sizeof(sets) / sizeof(sets[0]); i++)
+		fprintf(out, "flush set " RULES_TABLE " %s\n", sets[i]);
+	put_elements(out, policy, "services4", true);
+	put_elements(out, policy, "services6", false);
+	for (size_t i = 0; lun_policy_range(policy, i, &range); i++)
+		put_range(out, &range);
+}
+
+static void put_opening(FILE *out, const struct lun_live_marks *marks)
+{
+	uint32_t bits = marks->queue | marks->committed | marks->reject;
+
+	for (int output = 0; output < 2; output++)
+		fprintf(out,
+			"	chain opening_%s {\n"
+			"		type filter hook %s priority -305; policy accept;\n"
+			"		meta mark & 0x%08x != 0 %smeta mark set meta mark & 0x%08x\n"
+			"		tcp flags & (fin | syn | rst | ack) == syn jump opening\n"
+			"	}\n",
+			output ? "output" : "prerouting", output ? "output" : "prerouting", bits, output ? "" : "iif != lo ",
+			~bits);
+	fprintf(out,
+		"	chain opening {\n"
+		"		meta mark & 0x%08x != 0 return\n"
+		"		ip daddr . ip protocol . tcp dport @services4 meta mark set meta mark | 0x%08x\n"
+		"		ip6 daddr . meta l4proto . tcp dport @services6 meta mark set meta mark | 0x%08x\n"
+		"		ip daddr @ranges4 meta mark set meta mark | 0x%08x\n"
+		"		ip6 daddr @ranges6 meta mark set meta mark | 0x%08x\n"
+		"	}\n",
+		marks->committed, marks->queue, marks->queue, marks->queue, marks->queue);
+}
+
+static void put_queue(FILE *out, const struct rules *rules)
+{
+	if (rules->queueing != RULES_NFT)
+		return;
+	fprintf(out,
+		"	chain queue_prerouting { type filter hook prerouting priority -300; policy accept; jump to_queue; "
+		"}\n"
+		"	chain queue_output { type filter hook output priority -300; policy accept; jump to_queue; }\n"
+		"	chain to_queue {\n"
+		"		meta mark & 0x%08x != 0 queue num %u\n"
+		"	}\n",
+		rules->marks.queue, rules->queue);
+}
+
+static void put_carry(FILE *out, const struct lun_live_marks *marks)
+{
+	uint32_t both = marks->committed | marks->reject;
+
+	fputs("	chain nat_prerouting { type nat hook prerouting priority -100; policy accept; }\n"
+	      "	chain nat_input { type nat hook input priority 100; policy accept; }\n"
+	      "	chain nat_output { type nat hook output priority -100; policy accept; }\n"
+	      "	chain nat_postrouting { type nat hook postrouting priority 100; policy accept; }\n"
+	      "	chain failsafe_prerouting { type filter hook prerouting priority -190; policy accept; jump failsafe; }\n"
+	      "	chain failsafe_output { type filter hook output priority -190; policy accept; jump failsafe; }\n",
+	      out);
+	fprintf(out,
+		"	chain failsafe {\n"
+		"		ct status dnat return\n"
+		"		meta mark & 0x%08x == 0x%08x goto left_alone\n"
+		"		meta mark & 0x%08x != 0 goto refuse\n"
+		"		ct direction reply return\n"
+		"		ct mark & 0x%08x == 0x%08x return\n"
+		"		meta mark & 0x%08x != 0 drop\n"
+		"		ip daddr . ip protocol . th dport @services4 drop\n"
+		"		ip6 daddr . meta l4proto . th dport @services6 drop\n"
+		"	}\n"
+		"	chain left_alone {\n"
+		"		ct mark set ct mark & 0x%08x | 0x%08x\n"
+		"	}\n"
+		"	chain refuse {\n"
+		"		meta l4proto tcp reject with tcp reset\n"
+		"		reject with icmpx type port-unreachable\n"
+		"	}\n",
+		both, both, marks->reject, CONNTRACK_MASK, CONNTRACK_MARK | CONNTRACK_PLAIN, marks->committed,
+		(uint32_t)~CONNTRACK_MASK, CONNTRACK_MARK | CONNTRACK_PLAIN);
+}
+
+char *rules_table_text(const struct rules *rules, const struct lun_policy *policy)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	if (!out)
+		return NULL;
+	fputs(table_head, out);
+	fputs("flush table " RULES_TABLE "\n", out);
+	put_sets(out, policy);
+	fputs("table " RULES_TABLE " {\n", out);
+	put_opening(out, &rules->marks);
+	put_queue(out, rules);
+	put_carry(out, &rules->marks);
+	fputs("}\n", out);
+	return fclose(out) == 0 ? text : NULL;
+}
+
+char *rules_sets_text(const struct lun_policy *policy)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	if (!out)
+		return NULL;
+	put_sets(out, policy);
+	return fclose(out) == 0 ? text : NULL;
+}
+
+/* Deletes every jump to our chain that a listing holds, whatever mark it looks for. */
+static void put_deletions(FILE *out, const char *listing)
+{
+	static const char target[] = " -j " RULES_CHAIN;
+
+	for (const char *line = listing; *line; line += strcspn(line, "\n"), line += *line == '\n') {
+		size_t length = strcspn(line, "\n");
+
+		if (length > sizeof(target) && strncmp(line, "-A ", 3) == 0 &&
+		    strncmp(line + length - strlen(target), target, strlen(target)) == 0)
+			fprintf(out, "-D %.*s\n", (int)length - 3, line + 3);
+	}
+}
+
+char *rules_chain_text(const struct rules *rules, const char *listing)
+{
+	static const char *const hooks[] = { "PREROUTING", "OUTPUT" };
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	if (!out)
+		return NULL;
+	fputs("*raw\n:" RULES_CHAIN " - [0:0]\n", out);
+	put_deletions(out, listing);
+	fprintf(out, "-A " RULES_CHAIN " -j NFQUEUE --queue-num %u\n", rules->queue);
+	for (int i = 0; i < 2; i++)
+		fprintf(out, "-A %s -m mark --mark 0x%x/0x%x -j " RULES_CHAIN "\n", hooks[i], rules->marks.queue,
+			rules->marks.queue);
+	fputs("COMMIT\n", out);
+	return fclose(out) == 0 ? text : NULL;
+}
+
+char *rules_no_chain_text(const char *listing)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	if (!out)
+		return NULL;
+	if (strstr(listing, "-N " RULES_CHAIN "\n")) {
+		fputs("*raw\n", out);
+		put_deletions(out, listing);
+		fputs("-F " RULES_CHAIN "\n-X " RULES_CHAIN "\nCOMMIT\n", out);
+	}
+	return fclose(out) == 0 ? text : NULL;
+}
+
+char *rules_text(const struct rules *rules, const struct lun_policy *policy)
+{
+	static const char format[] =
+		"# nft -f -\n%s\n"
+		"# Where the kernel lacks nft's queue expression, instead of the chains queue_prerouting, queue_output and\n"
+		"# to_queue: iptables-nft-restore --noflush and ip6tables-nft-restore --noflush, or the same of "
+		"iptables-legacy\n"
+		"%s";
+	char *table = rules_table_text(rules, policy), *chain = rules_chain_text(rules, "");
+	char *text = NULL;
+
+	if (table && chain && asprintf(&text, format, table, chain) < 0)
+		text = NULL;
+	free(table);
+	free(chain);
+	return text;
+}

@@ -1,0 +1,77 @@
+/* live.h - the engine on this machine's packets (library lunette-live; Linux, NFQUEUE and conntrack over netlink).
+ *
+ * Only the packet that opens a flow comes to user space; what is decided is committed to the kernel's conntrack, which
+ * carries the flow from then on, in both directions, also after this process is gone.  The library runs on your libuv loop
+ * and needs CAP_NET_ADMIN in the network namespace it works on (and CAP_NET_RAW where only iptables-legacy can queue). */
+#ifndef LUNETTE_LIVE_H
+#define LUNETTE_LIVE_H
+
+#include <lunette/lunette.h>
+#include <uv.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum lun_log_level { LUN_LOG_ERROR, LUN_LOG_WARNING, LUN_LOG_INFO, LUN_LOG_DEBUG };
+
+/* Mark bits that the rules use in the packet mark; each must be one free bit.  Zero: the default in parentheses. */
+struct lun_live_marks {
+	uint32_t queue;     /* this packet opens a flow: to the queue (0x00100000) */
+	uint32_t committed; /* came back from the queue: translated or dropped (0x00200000) */
+	uint32_t reject;    /* came back, to be answered with RST or ICMP (0x00400000); with `committed`: to be left alone */
+};
+
+struct lun_live_config {
+	size_t size;
+	uv_loop_t *loop;           /* required */
+	struct lun_policy *policy; /* required; a reference is taken */
+	uint16_t queue;            /* NFQUEUE number; 0: 4242 */
+	struct lun_live_marks marks;
+	struct lun_config engine; /* `commit` is set for you; seed zero: from the system */
+	void (*log)(void *user, enum lun_log_level level, const char *line);
+	void *user;
+};
+
+struct lun_live;
+
+/* Binds the queue, adopts what the kernel carries already, installs the rules, and serves on the loop.  Fails, leaving
+ * nothing behind: LUN_NO_PRIVILEGE, LUN_EXISTS (the queue belongs to another process), LUN_UNSUPPORTED (what the kernel
+ * lacks, by name), LUN_SYSTEM, LUN_NO_MEMORY. */
+LUN_API int lun_live_start(struct lun_live **live, const struct lun_live_config *config, struct lun_error *error);
+
+/* Swaps the policy: new flows see it, the addresses that are intercepted follow in one transaction.  Fails, and keeps the
+ * old policy: LUN_SYSTEM, LUN_NO_MEMORY. */
+LUN_API int lun_live_set_policy(struct lun_live *live, struct lun_policy *policy, struct lun_error *error);
+
+/* The engine inside, for flows and counters; do not feed it packets. */
+LUN_API struct lun_engine *lun_live_engine(struct lun_live *live);
+
+/* Stops.  The rules that queue go; with `flush` those that carry committed flows go too, and the flows with them.  The
+ * memory is freed by the loop, which must run once more.  NULL is fine. */
+LUN_API void lun_live_stop(struct lun_live *live, bool flush);
+
+/* The rules that lun_live_start would install, as text for a person, each part headed by the program it is for; malloc'ed
+ * into `text`.  Needs no privilege. */
+LUN_API int lun_live_rules(char **text, const struct lun_live_config *config, struct lun_error *error);
+
+/* One thing that live operation can use. */
+struct lun_live_finding {
+	const char *name; /* "nft", "commit", ...: static */
+	bool ok;
+	bool needed;    /* without it lun_live_start fails */
+	char text[300]; /* what was found */
+	char cure[200]; /* what to do about it, or "" */
+};
+
+/* Tries out what this kernel and these privileges allow, in a network namespace of its own, and reports each thing.
+ * Returns 0 if lun_live_start would work, or LUN_UNSUPPORTED, LUN_NO_PRIVILEGE, LUN_SYSTEM: the first thing that is needed
+ * and missing. */
+LUN_API int lun_live_doctor(void (*report)(void *user, const struct lun_live_finding *finding), void *user,
+			    struct lun_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

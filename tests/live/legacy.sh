@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# Where neither nft nor iptables-nft can queue, iptables-legacy does.
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+# finds NAME: does doctor say that it is there?
+finds() { "$LUNETTE" doctor --json | jq -se --arg name "$1" 'any(.[]; .name == $name and .ok)' >/dev/null; }
+finds iptables_legacy || skip "no iptables-legacy here"
+! finds nft_queue || skip "nft can queue here, nobody asks iptables"
+
+printf '#!/bin/sh\nexit 1\n' >"$work/broken"
+chmod +x "$work/broken"
+cat >"$work/without" <<-EOT
+	mount --bind "$work/broken" "$(readlink -f "$(command -v iptables-nft)")"
+	exec "\$@"
+EOT
+ip netns exec "$lab-node" unshare -m sh "$work/without" "$LUNETTE" run -p "$work/policy.lua" --json --flush 2>"$work/agent.log" &
+agent=$! agent_log=$work/agent.log
+started+=("$agent")
+wait_for grep -q '"event":"ready"' "$agent_log"
+
+is "$(node iptables-legacy -t raw -S LUNETTE | tail -1)" "-A LUNETTE -j NFQUEUE --queue-num 4242" "the rule"
+client curl -s --max-time 2 http://10.96.0.10/ | grep -q ^pod || fail "no answer over IPv4"
+client curl -sg --max-time 2 http://[fd96::10]/ | grep -q ^pod || fail "no answer over IPv6"
+echo "ok: it serves"
+
+agent_stop TERM
+is "$agent_status" 0 "SIGTERM, exit status"
+is "$(node iptables-legacy -t raw -S; node ip6tables-legacy -t raw -S)" "$(printf -- '-P PREROUTING ACCEPT\n-P OUTPUT ACCEPT\n%.0s' 1 2)" \
+	"rules after --flush"

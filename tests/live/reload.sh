@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# SIGHUP: a new service works, one that went is left alone, a wrong policy is refused and the old one goes on; connections in
+# progress notice nothing of it.
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+reload() { # EVENT: the line that must appear
+	local before
+	before=$(grep -c "$1" "$agent_log" || true)
+	kill -HUP "$agent"
+	wait_for eval "[[ \$(grep -c '$1' '$agent_log') -gt $before ]]"
+}
+answers() { client curl -s --max-time 2 "$1" | grep -q '^pod'; }
+
+agent_start
+client curl -s -o "$work/got" http://10.96.0.10/slow &
+download=$!
+answers http://10.96.0.10/ || fail "no answer before the reload"
+! answers http://10.96.0.20/ || fail "10.96.0.20 answers before it exists"
+
+cp "$work/policy.lua" "$work/first.lua"
+cat >>"$work/policy.lua" <<-EOT
+	service "default/second" {
+		cluster_ips = { "10.96.0.20" }, endpoints = { "10.244.0.6" }, ports = { { port = 80, target_port = 8080 } },
+	}
+EOT
+reload '"event":"reloaded"'
+is "$(jq -r 'select(.event == "reloaded") | .addresses' "$agent_log")" 6 "service addresses after the reload"
+answers http://10.96.0.20/ || fail "no answer from the new service"
+answers http://10.96.0.10/ || fail "no answer from the old service"
+echo "ok: a new service"
+
+for wrong in 'service "x" { endpont = {} }' 'service "x" {' 'error("no")'; do
+	cp "$work/first.lua" "$work/policy.lua"
+	echo "$wrong" >>"$work/policy.lua"
+	reload 'the old policy stays'
+	grep -q '"level":"error","text":"[^"]*policy.lua:[0-9]*:' "$agent_log" || fail "no error with file and line"
+	answers http://10.96.0.20/ || fail "the old policy does not go on after: $wrong"
+	echo "ok: refused: $wrong"
+done
+
+cp "$work/first.lua" "$work/policy.lua"
+reload '"event":"reloaded"'
+! answers http://10.96.0.20/ || fail "10.96.0.20 answers after it went"
+answers http://10.96.0.10/ || fail "no answer from the service that stayed"
+echo "ok: a service that went"
+
+wait $download || fail "the download broke: curl status $?"
+cmp "$work/big" "$work/got"
+echo "ok: the download in progress"

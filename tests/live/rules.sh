@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# The rules that `lunette rules` prints can be loaded, in both of their forms; loaded again they change nothing and take no
+# hook away.
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+"$LUNETTE" rules -p "$work/policy.lua" --queue 77 >"$work/rules"
+sed -n '/^# nft/,/^# Where/{/^#/!p}' "$work/rules" >"$work/nft"
+sed -n '/^\*raw/,$p' "$work/rules" >"$work/xtables"
+grep -q 'queue num 77' "$work/nft" && grep -q 'queue-num 77' "$work/xtables" || fail "the queue is not there: $(cat "$work/rules")"
+is "$("$LUNETTE" rules -p "$work/policy.lua" --queue 77 --json | jq -r .rules)" "$(cat "$work/rules")" "as JSON" >/dev/null
+
+# Not every kernel has nft's queue expression; everything else of the text must be right on any.
+sed -i 's/queue num 77/counter/' "$work/nft"
+node nft -f "$work/nft"
+chains() { node nft -a list table inet lunette | grep -E 'chain .* # handle'; }
+chains >"$work/first"
+is "$(node nft list table inet lunette | grep -c 'type .* hook')" 10 "base chains"
+node nft -f "$work/nft"
+chains | cmp - "$work/first" || fail "a chain was replaced"
+echo "ok: loaded twice, the chains are the same"
+for program in iptables-nft ip6tables-nft; do
+	node $program-restore --noflush <"$work/xtables"
+	is "$(node $program -t raw -S | grep -c LUNETTE)" 4 "$program rules"
+done
