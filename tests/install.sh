@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# Installs what building, testing and the demo need on Debian 12, if something is missing; silent when nothing is.  The only
+# list of packages in the tree.
+set -euo pipefail
+
+packages=(
+	gcc clang cmake ninja-build pkg-config binutils libc6-dev
+	liblua5.4-dev libuv1-dev libnetfilter-queue-dev libnetfilter-conntrack-dev libmnl-dev libpcap-dev libxxhash-dev
+	libcjson-dev
+	libcmocka-dev clang-format clang-tidy libclang-rt-14-dev valgrind jq procps
+	iproute2 ethtool iptables nftables conntrack tcpdump nginx-light curl wrk
+)
+
+if ! command -v dpkg-query >/dev/null; then
+	echo "tests/install.sh: this is not a Debian; needed are the likes of: ${packages[*]}" >&2
+	exit 0
+fi
+
+# dpkg-query fails for a package that it has never heard of, and still lists the others.
+installed=$(dpkg-query -W -f '${Package} ${db:Status-Status}\n' "${packages[@]}" 2>/dev/null || true)
+missing=()
+for package in "${packages[@]}"; do
+	grep -qx "$package installed" <<<"$installed" || missing+=("$package")
+done
+[[ ${#missing[@]} -gt 0 ]] || exit 0
+
+if [[ $(id -u) -eq 0 ]]; then
+	as_root=(env DEBIAN_FRONTEND=noninteractive)
+elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
+	as_root=(sudo -n env DEBIAN_FRONTEND=noninteractive)
+else
+	echo "packages are missing; please run:  sudo apt-get install ${missing[*]}" >&2
+	exit 1
+fi
+
+echo "installing ${missing[*]}" >&2
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+if ! { "${as_root[@]}" apt-get update -qq &&
+	"${as_root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}"; } </dev/null >"$log" 2>&1; then
+	cat "$log" >&2
+	exit 1
+fi
+
+# The package starts a web server on port 80, which nobody asked for: tests start their own in namespaces.
+if [[ " ${missing[*]} " == *" nginx-light "* ]]; then
+	if [[ -d /run/systemd/system ]]; then
+		"${as_root[@]}" systemctl disable --quiet --now nginx
+	else
+		"${as_root[@]}" service nginx stop >/dev/null || true
+	fi
+fi
