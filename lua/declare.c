@@ -4,6 +4,7 @@
  * checks anyway (headers, an address and port that two services share) is left to it. */
 #include "read.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,6 +35,53 @@ static const struct lun_address *read_address_or_list(struct reader *reader, str
 	return address;
 }
 
+/* ---- timeouts, of the node or of a service --------------------------------------------------------------------------- */
+
+#define STATE(name) (UINT32_C(1) << LUN_STATE_##name)
+
+static_assert(LUN_STATE_COUNT <= 32, "a state is a bit of 32");
+
+/* One key is the time of all of `states`.  => how many timeouts it made */
+static size_t read_timeout(struct reader *reader, struct keys *keys, const char *key, uint32_t states,
+			   struct lun_timeout *timeouts)
+{
+	uint64_t time = read_duration(reader, keys, key);
+	size_t count = 0;
+
+	for (int state = 0; time != 0 && state < LUN_STATE_COUNT; state++) {
+		if (states >> state & 1)
+			timeouts[count++] = (struct lun_timeout) { .state = (enum lun_state)state, .time = time };
+	}
+	return count;
+}
+
+static const struct lun_timeout *read_timeouts(struct reader *reader, struct keys *owner_keys, size_t *count)
+{
+	const uint32_t opening = STATE(SYN_SENT) | STATE(SYN_SENT2) | STATE(SYN_RECV);
+	const uint32_t closing = STATE(FIN_WAIT) | STATE(CLOSE_WAIT) | STATE(LAST_ACK) | STATE(TIME_WAIT) | STATE(CLOSE);
+	const uint32_t udp = STATE(UDP_UNREPLIED) | STATE(UDP_REPLIED) | STATE(UDP_STREAM);
+	const uint32_t icmp = STATE(ICMP_UNREPLIED) | STATE(ICMP_REPLIED);
+	const uint32_t other = STATE(OTHER_UNREPLIED) | STATE(OTHER_REPLIED);
+	struct keys keys = { .count = 0 };
+	struct lun_timeout *timeouts, *end;
+
+	if (!read_enter(reader, owner_keys, "timeouts"))
+		return NULL;
+	read_table(reader, "timeouts, { tcp_established = \"2h4m\" }");
+	timeouts = end = read_memory(reader, LUN_STATE_COUNT, sizeof(*timeouts));
+	end += read_timeout(reader, &keys, "tcp_established", STATE(ESTABLISHED), end);
+	end += read_timeout(reader, &keys, "tcp_opening", opening, end);
+	end += read_timeout(reader, &keys, "tcp_closing", closing, end);
+	end += read_timeout(reader, &keys, "udp", udp, end);
+	end += read_timeout(reader, &keys, "icmp", icmp, end);
+	end += read_timeout(reader, &keys, "sctp_established", STATE(SCTP_ESTABLISHED), end);
+	end += read_timeout(reader, &keys, "other", other, end);
+	read_end(reader, &keys);
+	read_leave(reader);
+	*count = (size_t)(end - timeouts);
+	return timeouts;
+}
+
 /* ---- node ------------------------------------------------------------------------------------------------------------ */
 
 /* intercept = "services" | "all" | list of prefixes */
@@ -55,6 +103,21 @@ static void read_intercept(struct reader *reader, struct keys *keys, struct decl
 	}
 }
 
+static void read_limits(struct reader *reader, struct keys *node_keys, struct declared *declared)
+{
+	static const char *const answers[] = { "reject", "drop", NULL };
+	struct keys keys = { .count = 0 };
+
+	if (!read_enter(reader, node_keys, "limits"))
+		return;
+	read_table(reader, "limits, { per_source = 1000 }");
+	declared->source_limit = read_limit(reader, &keys, "per_source");
+	declared->half_open_limit = read_limit(reader, &keys, "half_open");
+	declared->limits_drop = read_choice(reader, &keys, "answer", answers, NULL) == 1;
+	read_end(reader, &keys);
+	read_leave(reader);
+}
+
 static void read_node(struct reader *reader, struct declared *declared)
 {
 	struct keys keys = { .count = 0 };
@@ -70,6 +133,8 @@ static void read_node(struct reader *reader, struct declared *declared)
 	node->masquerade_all = read_switch(reader, &keys, "masquerade_all") == LUN_ON;
 	node->localhost_node_ports = read_switch(reader, &keys, "localhost_node_ports");
 	read_intercept(reader, &keys, declared);
+	declared->timeouts = read_timeouts(reader, &keys, &declared->timeout_count);
+	read_limits(reader, &keys, declared);
 	read_unsupported(reader, &keys, "zone");
 	read_unsupported(reader, &keys, "invalid");
 	read_unsupported(reader, &keys, "inline");
@@ -353,7 +418,7 @@ static void read_choices(struct reader *reader, struct keys *keys, struct lun_se
 
 static void read_service(struct reader *reader, struct lun_service *service)
 {
-	static const char *const later[] = { "affinity", "health_check_node_port", "proxy_protocol", "timeouts" };
+	static const char *const later[] = { "affinity", "health_check_node_port", "proxy_protocol" };
 	struct keys keys = { .count = 0 };
 
 	service->cluster_ips = read_addresses(reader, &keys, "cluster_ips", &service->cluster_ip_count);
@@ -365,6 +430,8 @@ static void read_service(struct reader *reader, struct lun_service *service)
 	read_endpoints(reader, &keys, service);
 	read_choices(reader, &keys, service);
 	read_http(reader, &keys, service);
+	service->timeouts = read_timeouts(reader, &keys, &service->timeout_count);
+	service->flow_limit = read_limit(reader, &keys, "flow_limit");
 	for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++)
 		read_unsupported(reader, &keys, later[i]);
 	read_end(reader, &keys);

@@ -374,6 +374,11 @@ static int script_compile(struct script *script, struct lun_policy **policy, str
 		.services = declared->services,
 		.service_count = declared->service_count,
 		.hooks = { .size = sizeof(config.hooks), .free = script_free, .user = script },
+		.timeouts = declared->timeouts,
+		.timeout_count = declared->timeout_count,
+		.source_limit = declared->source_limit,
+		.half_open_limit = declared->half_open_limit,
+		.limits_drop = declared->limits_drop,
 		.intercept = declared->intercept,
 		.intercept_count = declared->intercept_count,
 	};

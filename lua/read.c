@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <ctype.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Registry key of the table that keeps memory and strings while loading. */
@@ -400,6 +401,58 @@ uint16_t read_port(struct reader *reader, struct keys *keys, const char *key)
 		read_unexpected(reader, "a port number from 1 to 65535");
 	read_leave(reader);
 	return (uint16_t)port;
+}
+
+uint32_t read_limit(struct reader *reader, struct keys *keys, const char *key)
+{
+	lua_Integer limit;
+	int exact;
+
+	if (!read_enter(reader, keys, key))
+		return 0;
+	limit = lua_tointegerx(reader->state, -1, &exact);
+	if (lua_type(reader->state, -1) != LUA_TNUMBER || !exact || limit < 1 || limit > UINT32_MAX)
+		read_unexpected(reader, "a whole number from 1 to 4294967295");
+	read_leave(reader);
+	return (uint32_t)limit;
+}
+
+/* "2h4m" in seconds, 0 if it is no duration: each unit at most once, the largest first. */
+static double duration_parse(const char *text)
+{
+	static const char units[] = "dhms";
+	static const double seconds[] = { 86400, 3600, 60, 1 };
+	const char *unit = units;
+	double sum = 0;
+
+	while (*text != '\0') {
+		size_t digits = strspn(text, "0123456789");
+
+		unit = text[digits] != '\0' ? strchr(unit, text[digits]) : NULL;
+		if (unit == NULL || digits == 0 || digits > 9)
+			return 0;
+		sum += (double)strtoul(text, NULL, 10) * seconds[unit++ - units];
+		text += digits + 1;
+	}
+	return sum;
+}
+
+uint64_t read_duration(struct reader *reader, struct keys *keys, const char *key)
+{
+	static const char expected[] =
+		"1 second to 24 days, as a number of seconds or as in \"90s\", \"5m\", \"2h4m\", \"1d\"";
+	double seconds;
+
+	if (!read_enter(reader, keys, key))
+		return 0;
+	if (lua_type(reader->state, -1) == LUA_TNUMBER)
+		seconds = lua_tonumber(reader->state, -1);
+	else
+		seconds = duration_parse(read_string(reader, expected));
+	if (!(seconds >= 1 && seconds <= 24 * 86400)) /* so that NaN is none */
+		read_unexpected(reader, expected);
+	read_leave(reader);
+	return (uint64_t)(seconds * 1e9);
 }
 
 const struct lun_address *read_addresses(struct reader *reader, struct keys *keys, const char *key, size_t *count)

@@ -80,6 +80,8 @@ struct lun_prefix read_prefix(struct reader *reader);
 const char *read_text(struct reader *reader, struct keys *keys, const char *key, const char *expected);
 enum lun_switch read_switch(struct reader *reader, struct keys *keys, const char *key);
 uint16_t read_port(struct reader *reader, struct keys *keys, const char *key);
+uint32_t read_limit(struct reader *reader, struct keys *keys, const char *key);
+uint64_t read_duration(struct reader *reader, struct keys *keys, const char *key); /* ns */
 const struct lun_address *read_addresses(struct reader *reader, struct keys *keys, const char *key, size_t *count);
 const struct lun_prefix *read_prefixes(struct reader *reader, struct keys *keys, const char *key, size_t *count);
 

@@ -34,6 +34,10 @@ struct declared {
 	char node_place[SCRIPT_PLACE]; /* "": not declared yet */
 	const struct lun_prefix *intercept;
 	size_t intercept_count;
+	const struct lun_timeout *timeouts;
+	size_t timeout_count;
+	uint32_t source_limit, half_open_limit;
+	bool limits_drop;
 	struct lun_service *services;
 	size_t service_count, service_capacity;
 	const char *pending; /* `service "x"` was called, its table has not come yet */

@@ -49,6 +49,7 @@ int lun_engine_new(struct lun_engine **made, const struct lun_config *config, st
 		   struct lun_error *error)
 {
 	struct lun_engine *engine;
+	int result;
 
 	if (config->flows > FLOWS_MOST)
 		return fail(error, LUN_BAD_ARGUMENT, "%u flows, expected at most %d", config->flows, FLOWS_MOST);
@@ -65,11 +66,13 @@ int lun_engine_new(struct lun_engine **made, const struct lun_config *config, st
 	if (flow_table_init(&engine->flows, engine->config.flows, engine->config.edits, config->seed) < 0 ||
 	    http_init(&engine->http, engine->config.edits, &engine->flows.key) < 0 ||
 	    fragments_init(&engine->fragments, engine->config.fragment_size) < 0 ||
-	    events_init(&engine->events, engine->config.events, engine->config.emit_size) < 0 ||
-	    lun_engine_set_policy(engine, policy) < 0) {
+	    events_init(&engine->events, engine->config.events, engine->config.emit_size) < 0)
+		result = fail(error, LUN_NO_MEMORY, "out of memory for %u flows", engine->config.flows);
+	else if ((result = lun_engine_set_policy(engine, policy)) < 0)
+		fail(error, result, "the policy cannot be used: %s", lun_strerror(result));
+	if (result < 0) {
 		lun_engine_free(engine);
-		return fail(error, LUN_NO_MEMORY, "out of memory for %u flows",
-			    config->flows ? config->flows : FLOWS_DEFAULT);
+		return result;
 	}
 	engine->flows.liberal = config->liberal;
 	count_memory(engine);

@@ -88,9 +88,10 @@ int lun_flow_import(struct lun_engine *engine, const struct lun_flow *import, ui
 	flow_set_owner(flow, LUN_OWNER_KERNEL);
 	flow->flags |= (uint16_t)((import->translated ? FLOW_TRANSLATED : 0) | (import->masquerade ? FLOW_MASQUERADE : 0));
 	if (set_state(engine, flow, import->state, import->expires) < 0) {
-		engine_forget_flow(engine, flow);
+		flow_end(&engine->flows, flow);
 		return LUN_BAD_ARGUMENT;
 	}
+	sources_add(&engine->sources, &flow->tuple[LUN_ORIG]);
 	flow_schedule(&engine->flows, flow);
 	return 0;
 }

@@ -99,15 +99,21 @@ static inline struct lun_tuple tuple_inverted(const struct lun_tuple *tuple)
 	return inverted;
 }
 
-/* As bytes, without branches: tuples are compared once per packet, and nearly always equal. */
+static inline uint64_t load_word(const void *bytes, size_t index)
+{
+	uint64_t word;
+
+	memcpy(&word, (const uint8_t *)bytes + index * sizeof(word), sizeof(word));
+	return word;
+}
+
+/* As words, without branches: tuples are compared once per packet, and nearly always equal. */
 static inline bool tuple_equal(const struct lun_tuple *a, const struct lun_tuple *b)
 {
-	uint64_t x[5], y[5];
-
-	_Static_assert(sizeof(*a) == sizeof(x), "a tuple is five words, without padding");
-	memcpy(x, a, sizeof(x));
-	memcpy(y, b, sizeof(y));
-	return ((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]) | (x[3] ^ y[3]) | (x[4] ^ y[4])) == 0;
+	_Static_assert(sizeof(*a) == 5 * sizeof(uint64_t), "a tuple is five words, without padding");
+	return ((load_word(a, 0) ^ load_word(b, 0)) | (load_word(a, 1) ^ load_word(b, 1)) |
+		(load_word(a, 2) ^ load_word(b, 2)) | (load_word(a, 3) ^ load_word(b, 3)) |
+		(load_word(a, 4) ^ load_word(b, 4))) == 0;
 }
 
 /* A tuple in which ports mean something that can be translated. */

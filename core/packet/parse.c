@@ -169,15 +169,17 @@ static enum lun_reason parse_quote(struct packet *p)
 	struct lun_tuple tuple;
 	enum lun_reason reason = parse_ip(p, p->transport + ICMP_HEADER, &inner, &tuple);
 	const uint8_t *transport = p->io->data + inner.transport;
+	uint32_t least;
 	uint8_t kind;
 
 	if (reason != LUN_REASON_none)
 		return reason;
 	if (inner.version != p->version || !inner.first || inner.transport > UINT16_MAX)
 		return LUN_REASON_icmp_unrelated;
-	if (protocol_has_ports(inner.protocol)) {
-		if (!packet_has(p, inner.transport, QUOTE_LEAST) || inner.transport + QUOTE_LEAST > p->end)
-			return LUN_REASON_truncated;
+	least = protocol_has_ports(inner.protocol) ? QUOTE_LEAST : 0;
+	if (!packet_has(p, inner.transport, least) || inner.transport + least > p->end)
+		return LUN_REASON_truncated;
+	if (least) {
 		tuple.source_port = load16(transport);
 		tuple.destination_port = load16(transport + 2);
 	}
@@ -186,6 +188,7 @@ static enum lun_reason parse_quote(struct packet *p)
 			return LUN_REASON_icmp_unrelated; /* an error about an error must not be (RFC 1122, 3.2.2) */
 		set_query_ports(&tuple, role, kind, load16(transport + 4));
 	}
+	p->io->was = p->tuple; /* the key becomes another one; this is what the packet carries */
 	p->role = PACKET_ICMP_ERROR;
 	p->inner_role = (uint8_t)role;
 	p->inner = (uint16_t)inner.at;
@@ -312,24 +315,24 @@ static inline enum lun_reason parse_whole(struct packet *p)
 	}
 	if (p->datagram_length)
 		p->datagram_length -= ip.transport - ip.piece; /* extension headers in the fragmentable part */
-	p->io->was = p->tuple; /* an ICMP error's key becomes another one; this is what it carries */
 	return parse_transport(p);
 }
 
 bool packet_parse(struct packet *p)
 {
+	struct lun_packet *io = p->io;
 	enum lun_reason reason;
 
-	p->io->ct = LUN_CT_INVALID;
-	p->tuple = (struct lun_tuple) { 0 };
-	p->io->was = p->tuple;
+	io->ct = LUN_CT_INVALID;
 	reason = parse_whole(p);
-	if (p->role != PACKET_ICMP_ERROR && reason == LUN_REASON_none)
-		p->io->was = p->tuple;
-	p->io->is = p->io->was;
-	if (reason != LUN_REASON_none)
-		return packet_stop(p, LUN_ACCEPT, p->io->ct == LUN_CT_UNTRACKED ? LUN_REASON_none : reason);
-	p->io->ct = LUN_CT_UNTRACKED;
+	if (reason != LUN_REASON_none) {
+		io->was = io->is = (struct lun_tuple) { 0 };
+		return packet_stop(p, LUN_ACCEPT, io->ct == LUN_CT_UNTRACKED ? LUN_REASON_none : reason);
+	}
+	if (p->role != PACKET_ICMP_ERROR)
+		io->was = p->tuple;
+	io->is = io->was;
+	io->ct = LUN_CT_UNTRACKED;
 	p->readable = true;
 	return true;
 }

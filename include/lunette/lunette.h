@@ -415,14 +415,15 @@ struct lun_config {
 };
 
 /* Takes all memory that the engine will ever use for packets: about 200 bytes a flow.  `policy` may be NULL (track only); the
- * engine takes a reference of its own.  Fails: LUN_NO_MEMORY, LUN_BAD_ARGUMENT (more than 2^27 flows). */
+ * engine takes a reference of its own.  Fails: LUN_NO_MEMORY, LUN_BAD_ARGUMENT (more than 2^27 flows),
+ * and as lun_engine_set_policy. */
 LUN_API int lun_engine_new(struct lun_engine **engine, const struct lun_config *config, struct lun_policy *policy,
 			   struct lun_error *error);
 LUN_API void lun_engine_free(struct lun_engine *engine);
 
 /* New flows see the new policy from the next packet on; old flows keep what was decided for them.  What changes over time
  * (round robin positions, connection counts) is kept under the names of service and port.  Fails, and keeps the old policy:
- * LUN_NO_MEMORY. */
+ * LUN_NO_MEMORY; LUN_FULL, if its services have more than 255 different sets of timeouts, together with those set before. */
 LUN_API int lun_engine_set_policy(struct lun_engine *engine, struct lun_policy *policy);
 
 /* ---- Packets --------------------------------------------------------------------------------------------------------- */

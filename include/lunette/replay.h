@@ -11,7 +11,8 @@
 extern "C" {
 #endif
 
-/* One frame of the capture, after the engine saw it.  Valid during the call. */
+/* One frame of the capture, after the engine saw it; by then the engine may have seen more of the same batch.  Valid during the
+ * call. */
 struct lun_replay_frame {
 	uint64_t number;                 /* from 1, as other tools count */
 	const struct lun_packet *packet; /* NULL if the frame held no IP packet */
@@ -22,11 +23,22 @@ struct lun_replay_frame {
 
 typedef void lun_replay_frame_fn(void *user, const struct lun_replay_frame *frame);
 
+/* How far a replay is. */
+struct lun_replay_progress {
+	uint64_t read, size; /* bytes of the file; 0 and 0 if it is no regular file */
+	uint64_t frames;
+	uint64_t elapsed; /* ns, real time */
+};
+
+typedef void lun_replay_progress_fn(void *user, const struct lun_replay_progress *progress);
+
 struct lun_replay_options {
 	size_t size;
-	const char *out;               /* capture to write, as the packets left; "-": standard output; NULL: none */
-	lun_replay_frame_fn *on_frame; /* called in order; NULL: none */
-	void *user;
+	const char *out;                     /* capture to write, as the packets left; "-": standard output; NULL: none */
+	lun_replay_frame_fn *on_frame;       /* called in order; NULL: none */
+	void *user;                          /* of both functions */
+	lun_replay_progress_fn *on_progress; /* called at most ten times a second; NULL: none */
+	uint32_t batch; /* most packets of one call of the engine, at most 32, which 0 stands for, too */
 };
 
 struct lun_replay_summary {
@@ -35,15 +47,17 @@ struct lun_replay_summary {
 	uint64_t emitted;    /* packets of the engine's own */
 	uint64_t written;    /* frames in the output */
 	uint64_t capture_ns; /* first to last timestamp */
-	uint64_t engine_ns;  /* time inside the engine, one packet at a time with cold caches: no benchmark */
+	uint64_t engine_ns;  /* real time inside the engine, with the caches as reading left them: no benchmark */
 	bool cut;            /* the file ends in the middle of a packet, or goes on with nonsense; what came before counts */
 	char cut_text[300];  /* "after frame 12: ..." */
 };
 
-/* Replays the file `in` ("-": standard input) through `engine`, which must not be one that commits.  Packets run one by one,
- * each at its own time; where timestamps go back, time stands still.  Frames keep their link header, timestamp and padding;
- * what was dropped, rejected or stolen is not written, what is not IP is copied.  Events are drained: EMIT goes to the output
- * with the link header of the packet that caused it, turned round if it goes the other way.
+/* Replays the file `in` ("-": standard input) through `engine`, which must be fresh and not one that commits.  Where timestamps
+ * go back, time stands still.  Packets of one millisecond of the engine's clock run in one call, which gives each what it would
+ * get in a call of its own, if the engine's ring has room for an event per packet of a batch.  Frames keep their link header,
+ * timestamp and padding; what was dropped, rejected or stolen is not written, what is not IP is copied.  Events are drained:
+ * EMIT goes to the output behind the packet that caused it, with its link header, turned round if it goes the other way.
+ * Memory does not grow with the capture.
  *
  * `options` and `summary` may be NULL.  Fails: LUN_BAD_FILE (not a capture, or a link type that is not supported; the text
  * names the file), LUN_BAD_ARGUMENT (the output is the input), LUN_SYSTEM (the output cannot be written), LUN_NO_MEMORY. */

@@ -11,6 +11,16 @@ node {
 	masquerade_all       = false,
 	masquerade_address   = "10.244.0.1",
 	intercept            = { "198.51.100.0/24" },
+	timeouts             = {
+		tcp_established  = "2h4m",
+		tcp_opening      = "4m",
+		tcp_closing      = 240,
+		udp              = "5m",
+		icmp             = "60s",
+		sctp_established = "1d2h3m4s",
+		other            = 600.5,
+	},
+	limits               = { per_source = 1000, half_open = 50000, answer = "drop" },
 }
 
 service "a/all" {
@@ -32,6 +42,8 @@ service "a/all" {
 	masquerade              = "always",
 	external_traffic_policy = "Local",
 	internal_traffic_policy = "Cluster",
+	timeouts                = { tcp_established = "8h", udp = "30s" },
+	flow_limit              = 10000,
 	http                    = { set = { { "X-Real-IP", "$remote_addr" }, { "X-A", "" } } },
 }
 

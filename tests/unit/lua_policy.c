@@ -5,6 +5,7 @@
 
 #define SERVICE(lines)                                                                                                      \
 	NODE "service 'default/nginx' {\n\tcluster_ips = { '10.96.0.1' },\n\tports = { { port = 80 } },\n" lines "}\n"
+#define DURATION "expected 1 second to 24 days, as a number of seconds or as in \"90s\", \"5m\", \"2h4m\", \"1d\", got "
 #define PORTS(lines) NODE "service 'default/nginx' {\n\tports = {\n" lines "\t},\n}\n"
 
 static const struct {
@@ -29,7 +30,7 @@ static const struct {
 	  "p.lua:2: unknown key adresses in node, did you mean addresses?" },
 	{ "node { name = 'n',\n\tb = 1, a = 1 }",
 	  "p.lua:2: unknown key a in node, expected one of name, addresses, pods, service_ranges, node_port_addresses, "
-	  "masquerade_address, masquerade_all, localhost_node_ports, intercept" },
+	  "masquerade_address, masquerade_all, localhost_node_ports, intercept, timeouts, limits" },
 	{ "node { name = 'n', 'x' }", "p.lua:1: node: a value without a key, expected only \"key = value\"" },
 	{ "node { name = 'n', zone = 'a' }", "p.lua:1: zone is not supported yet by this version (node)" },
 	{ "node {\n\tname = 'n', addresses = { '10.0.0.1',\n\t'10.0.0.300' } }",
@@ -50,6 +51,42 @@ static const struct {
 	  "p.lua:1: intercept of node: expected \"services\" or \"all\", got \"al\", did you mean \"all\"?" },
 	{ "node { name = 'n', intercept = 5 }",
 	  "p.lua:1: intercept of node: expected \"services\", \"all\" or a list of prefixes, got 5" },
+	{ "node { name = 'n', timeouts = 60 }",
+	  "p.lua:1: timeouts of node: expected timeouts, { tcp_established = \"2h4m\" }, got 60" },
+	{ "node { name = 'n',\n\ttimeouts = {\n\tudpp = 60 } }",
+	  "p.lua:3: unknown key udpp in timeouts of node, did you mean udp?" },
+	{ "node { name = 'n', timeouts = { minutes = 60 } }", "p.lua:1: unknown key minutes in timeouts of node, expected "
+							      "one of tcp_established, tcp_opening, tcp_closing, udp, "
+							      "icmp, sctp_established, other" },
+	{ "node { name = 'n',\n\ttimeouts = {\n\tudp = 60,\n\ticmp = 0 } }",
+	  "p.lua:4: timeouts.icmp of node: " DURATION "0" },
+	{ "node { name = 'n', timeouts = { udp = 0.9 } }", "p.lua:1: timeouts.udp of node: " DURATION "0.9" },
+	{ "node { name = 'n', timeouts = { udp = -5 } }", "p.lua:1: timeouts.udp of node: " DURATION "-5" },
+	{ "node { name = 'n', timeouts = { udp = 2073601 } }", "p.lua:1: timeouts.udp of node: " DURATION "2073601" },
+	{ "node { name = 'n', timeouts = { udp = '24d1s' } }", "p.lua:1: timeouts.udp of node: " DURATION "\"24d1s\"" },
+	{ "node { name = 'n', timeouts = { udp = math.huge } }", "p.lua:1: timeouts.udp of node: " DURATION "inf" },
+	{ "node { name = 'n', timeouts = { udp = true } }", "p.lua:1: timeouts.udp of node: " DURATION "true" },
+	{ "node { name = 'n', timeouts = { udp = '' } }", "p.lua:1: timeouts.udp of node: " DURATION "\"\"" },
+	{ "node { name = 'n', timeouts = { udp = '90' } }", "p.lua:1: timeouts.udp of node: " DURATION "\"90\"" },
+	{ "node { name = 'n', timeouts = { udp = 'm' } }", "p.lua:1: timeouts.udp of node: " DURATION "\"m\"" },
+	{ "node { name = 'n', timeouts = { udp = '4m2h' } }", "p.lua:1: timeouts.udp of node: " DURATION "\"4m2h\"" },
+	{ "node { name = 'n', timeouts = { udp = '1m1m' } }", "p.lua:1: timeouts.udp of node: " DURATION "\"1m1m\"" },
+	{ "node { name = 'n', timeouts = { udp = '1s1' } }", "p.lua:1: timeouts.udp of node: " DURATION "\"1s1\"" },
+	{ "node { name = 'n', timeouts = { udp = ' 5m' } }", "p.lua:1: timeouts.udp of node: " DURATION "\" 5m\"" },
+	{ "node { name = 'n', timeouts = { udp = '1.5h' } }", "p.lua:1: timeouts.udp of node: " DURATION "\"1.5h\"" },
+	{ "node { name = 'n', timeouts = { udp = '18446744073709551676s' } }",
+	  "p.lua:1: timeouts.udp of node: " DURATION "\"18446744073709551676s\"" },
+	{ "node { name = 'n', limits = 5 }", "p.lua:1: limits of node: expected limits, { per_source = 1000 }, got 5" },
+	{ "node { name = 'n',\n\tlimits = { per_sorce = 5 } }",
+	  "p.lua:2: unknown key per_sorce in limits of node, did you mean per_source?" },
+	{ "node { name = 'n',\n\tlimits = {\n\tper_source = 4294967296 } }",
+	  "p.lua:3: limits.per_source of node: expected a whole number from 1 to 4294967295, got 4294967296" },
+	{ "node { name = 'n', limits = { half_open = 1.5 } }",
+	  "p.lua:1: limits.half_open of node: expected a whole number from 1 to 4294967295, got 1.5" },
+	{ "node { name = 'n', limits = { half_open = '9' } }",
+	  "p.lua:1: limits.half_open of node: expected a whole number from 1 to 4294967295, got \"9\"" },
+	{ "node { name = 'n', limits = { answer = 'rejct' } }",
+	  "p.lua:1: limits.answer of node: expected \"reject\" or \"drop\", got \"rejct\", did you mean \"reject\"?" },
 
 	/* service */
 	{ SERVICE("\tendpont = {},\n"),
@@ -70,6 +107,12 @@ static const struct {
 	  "\"10.244.0.5:80\" or \"[fd00::5]:80\", got nothing" },
 	{ SERVICE("\tendpoints = { { '10.244.0.6', weight = 2 } },\n"),
 	  "p.lua:5: weight is not supported yet by this version (endpoints[1] of service \"default/nginx\")" },
+	{ SERVICE("\ttimeouts = {\n\t\tudp = '5m',\n\t\ttcp_opening = '1h70x',\n\t},\n"),
+	  "p.lua:7: timeouts.tcp_opening of service \"default/nginx\": " DURATION "\"1h70x\"" },
+	{ SERVICE("\ttimeouts = {\n\t\ttcp_establishd = 5 },\n"),
+	  "p.lua:6: unknown key tcp_establishd in timeouts of service \"default/nginx\", did you mean tcp_established?" },
+	{ SERVICE("\tflow_limit = 0,\n"),
+	  "p.lua:5: flow_limit of service \"default/nginx\": expected a whole number from 1 to 4294967295, got 0" },
 	{ SERVICE("\taffinity = { client_ip = 1 },\n"),
 	  "p.lua:5: affinity is not supported yet by this version (service \"default/nginx\")" },
 	{ SERVICE("\tbalance = 'maglev',\n"),
@@ -262,14 +305,14 @@ static void the_example_declares_what_it_says(void **state)
 static void every_key_is_taken(void **state)
 {
 	static const char *const expected[] = {
-		"a/all:web cluster_ip tcp 10.96.0.1:80 2 all.lua:16",
-		"a/all:web load_balancer_ip tcp 192.0.2.1:80 2 all.lua:16",
-		"a/all:web external_ip tcp 198.51.100.1:80 2 all.lua:16",
-		"a/all:web node_port tcp 172.18.0.2:30080 2 all.lua:16",
-		"a/all:web node_port tcp 127.0.0.1:30080 2 all.lua:16",
-		"a/all:dns cluster_ip udp 10.96.0.1:53 2 all.lua:16",
-		"a/all:dns load_balancer_ip udp 192.0.2.1:53 2 all.lua:16",
-		"a/all:dns external_ip udp 198.51.100.1:53 2 all.lua:16",
+		"a/all:web cluster_ip tcp 10.96.0.1:80 2 all.lua:26",
+		"a/all:web load_balancer_ip tcp 192.0.2.1:80 2 all.lua:26",
+		"a/all:web external_ip tcp 198.51.100.1:80 2 all.lua:26",
+		"a/all:web node_port tcp 172.18.0.2:30080 2 all.lua:26",
+		"a/all:web node_port tcp 127.0.0.1:30080 2 all.lua:26",
+		"a/all:dns cluster_ip udp 10.96.0.1:53 2 all.lua:26",
+		"a/all:dns load_balancer_ip udp 192.0.2.1:53 2 all.lua:26",
+		"a/all:dns external_ip udp 198.51.100.1:53 2 all.lua:26",
 		"a/made:80 cluster_ip tcp 10.96.1.1:80 1 services.lua:4",
 		"a/made2:80 cluster_ip tcp 10.96.1.2:80 1 services.lua:4",
 		NULL,
@@ -347,6 +390,131 @@ static void modules_are_files_beside_the_policy(void **state)
 		unlink(path);
 	}
 	loaded_fini(&l);
+}
+
+/* ---- Timeouts and limits ----------------------------------------------------------------------------------------------- */
+
+static const char times[] = //
+	"node { name = 'n1', pods = { '10.244.0.0/16' }, timeouts = { tcp_established = '1d2h3m4s', tcp_opening = 11,\n"
+	" tcp_closing = '12s', udp = '24d', icmp = 1.5, sctp_established = '1h30m', other = '20m' } }\n"
+	"service 'default/own' { cluster_ips = { '10.96.0.1' }, endpoints = { '10.244.0.5' }, ports = { { port = 80 } },\n"
+	" timeouts = { tcp_opening = '21s', tcp_closing = 22 } }\n" //
+	"service 'default/plain' { cluster_ips = { '10.96.0.2' }, endpoints = { '10.244.0.5' },\n"
+	" ports = { { port = 80 } }, timeouts = {} }\n";
+
+/* What the engine made of them: a packet of each kind, and the time that its flow has left behind it. */
+static void timeouts_are_those_of_the_node_and_the_service(void **state)
+{
+	static const struct {
+		const char *packet;
+		uint64_t ms;
+	} steps[] = {
+		{ "tcp 10.244.0.7:1 192.0.2.1:80 S seq 10", 11000 }, /* SYN_SENT */
+		{ "tcp 192.0.2.1:80 10.244.0.7:1 S. seq 20 ack 11", 11000 },
+		{ "tcp 10.244.0.7:1 192.0.2.1:80 . seq 11 ack 21", 93784000 },
+		{ "tcp 10.244.0.7:1 192.0.2.1:80 F. seq 11 ack 21", 12000 }, /* FIN_WAIT */
+		{ "tcp 192.0.2.1:80 10.244.0.7:1 . seq 21 ack 12", 12000 },  /* CLOSE_WAIT */
+		{ "tcp 192.0.2.1:80 10.244.0.7:1 F. seq 21 ack 12", 12000 }, /* LAST_ACK */
+		{ "tcp 10.244.0.7:1 192.0.2.1:80 . seq 12 ack 22", 12000 },  /* TIME_WAIT */
+		{ "tcp 10.244.0.7:2 192.0.2.1:80 S seq 10", 11000 },
+		{ "tcp 192.0.2.1:80 10.244.0.7:2 S seq 20", 11000 }, /* SYN_SENT2 */
+		{ "tcp 10.244.0.7:3 192.0.2.1:80 S seq 10", 11000 },
+		{ "tcp 192.0.2.1:80 10.244.0.7:3 S. seq 20 ack 11", 11000 },
+		{ "tcp 10.244.0.7:3 192.0.2.1:80 . seq 11 ack 21", 93784000 },
+		{ "tcp 10.244.0.7:3 192.0.2.1:80 R seq 11", 12000 }, /* CLOSE */
+		{ "tcp 10.244.0.7:1 10.96.0.1:80 S seq 10", 21000 },
+		{ "tcp 10.244.0.5:80 10.244.0.7:1 S. seq 20 ack 11", 21000 },
+		{ "tcp 10.244.0.7:1 10.96.0.1:80 . seq 11 ack 21", 93784000 }, /* not named by the service */
+		{ "tcp 10.244.0.7:1 10.96.0.1:80 F. seq 11 ack 21", 22000 },
+		{ "tcp 10.244.0.7:2 10.96.0.2:80 S seq 10", 11000 },
+		{ "udp 10.244.0.7:1 192.0.2.1:53 len 4", 2073600000 },
+		{ "udp 192.0.2.1:53 10.244.0.7:1 len 4", 2073600000 },
+		{ "+3s udp 10.244.0.7:1 192.0.2.1:53 len 4", 2073600000 }, /* STREAM */
+		{ "icmp 10.244.0.7:7 192.0.2.1:8 len 56", 1500 },
+		{ "icmp 192.0.2.1:8 10.244.0.7:7 len 56", 1500 },
+		{ "sctp 10.244.0.7:1 192.0.2.1:90 tag 0 chunk init:7", 10000 }, /* the default */
+		{ "sctp 192.0.2.1:90 10.244.0.7:1 tag 7 chunk init_ack:9", 10000 },
+		{ "sctp 10.244.0.7:1 192.0.2.1:90 tag 9 chunk cookie_echo", 10000 },
+		{ "sctp 192.0.2.1:90 10.244.0.7:1 tag 7 chunk cookie_ack", 5400000 },
+	};
+	struct lun_flow flow;
+	struct loaded l;
+
+	(void)state;
+	loaded_init(&l);
+	loaded_start(&l, times);
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		const char *result = notation_run(&l.notation, steps[i].packet);
+
+		if (lun_flow_find(l.notation.engine, &l.notation.packet.was, &flow) < 0)
+			fail_msg("%s: no flow, %s", steps[i].packet, result);
+		if (flow.expires / 1000000 != steps[i].ms)
+			fail_msg("%s: %s, expected %llu ms, got %llu", steps[i].packet, result,
+				 (unsigned long long)steps[i].ms, (unsigned long long)(flow.expires / 1000000));
+	}
+	loaded_fini(&l);
+}
+
+/* GRE, both ways: the notation has no packet of it, so a UDP one is given its number. */
+static void other_protocols_have_a_timeout_too(void **state)
+{
+	static const char *const packets[] = { "udp 10.244.0.7:1 192.0.2.1:2 len 4", "udp 192.0.2.1:2 10.244.0.7:1 len 4" };
+	struct lun_flow flow;
+	struct loaded l;
+
+	(void)state;
+	loaded_init(&l);
+	loaded_start(&l, times);
+	for (int i = 0; i < 2; i++) {
+		notation_build(&l.notation, packets[i]);
+		l.notation.data[9] = 47;
+		lun_engine_packets(l.notation.engine, &l.notation.packet, 1, l.notation.now);
+		assert_int_equal(l.notation.packet.state, i == 0 ? LUN_STATE_OTHER_UNREPLIED : LUN_STATE_OTHER_REPLIED);
+		assert_int_equal(lun_flow_find(l.notation.engine, &l.notation.packet.was, &flow), 0);
+		assert_int_equal(flow.expires / 1000000, 1200000);
+	}
+	loaded_fini(&l);
+}
+
+static void limits_are_kept(void **state)
+{
+	static const char text[] = //
+		"node { name = 'n1', pods = { '10.244.0.0/16' }, limits = { per_source = 2, half_open = 5%s } }\n"
+		"service 'default/web' { cluster_ips = { '10.96.0.1' }, ports = { { port = 80 } },\n"
+		" endpoints = { '10.244.0.5' }, flow_limit = 3 }\n";
+	static const char *const answers[] = { "", ", answer = 'reject'", ", answer = 'drop'" };
+	static const char *const verdicts[] = { "reject", "reject", "drop" };
+	static const struct {
+		const char *packet, *reason;
+	} steps[] = {
+		{ "tcp 10.244.0.7:1 10.96.0.1:80 S", NULL },
+		{ "tcp 10.244.0.7:2 10.96.0.1:80 S", NULL },
+		{ "tcp 10.244.0.7:3 10.96.0.1:80 S", "source_limit" },
+		{ "tcp 10.244.0.8:1 10.96.0.1:80 S", NULL },
+		{ "tcp 10.244.0.8:2 10.96.0.1:80 S", "service_limit" },
+		{ "tcp 10.244.0.8:2 192.0.2.1:80 S", NULL },
+		{ "tcp 10.244.0.9:1 192.0.2.1:80 S", NULL },
+		{ "tcp 10.244.0.9:2 192.0.2.1:80 S", "half_open_limit" },
+		{ "udp 10.244.0.9:2 192.0.2.1:53 len 4", NULL },
+	};
+	char expected[64], policy[400];
+	struct loaded l;
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		loaded_init(&l);
+		snprintf(policy, sizeof(policy), text, answers[i]);
+		loaded_start(&l, policy);
+		for (size_t k = 0; k < sizeof(steps) / sizeof(steps[0]); k++) {
+			const char *result = notation_run(&l.notation, steps[k].packet);
+
+			snprintf(expected, sizeof(expected), "%s new NONE (%s)", verdicts[i], steps[k].reason);
+			if (steps[k].reason == NULL ? strncmp(result, "accept", 6) != 0 : strcmp(result, expected) != 0)
+				fail_msg("%s: expected %s\n  got %s", steps[k].packet,
+					 steps[k].reason == NULL ? "accept" : expected, result);
+		}
+		loaded_fini(&l);
+	}
 }
 
 /* ---- What on_flow decides --------------------------------------------------------------------------------------------- */
@@ -586,6 +754,9 @@ int main(void)
 		cmocka_unit_test(every_key_is_taken),
 		cmocka_unit_test(services_may_be_declared_while_one_is_read),
 		cmocka_unit_test(modules_are_files_beside_the_policy),
+		cmocka_unit_test(timeouts_are_those_of_the_node_and_the_service),
+		cmocka_unit_test(other_protocols_have_a_timeout_too),
+		cmocka_unit_test(limits_are_kept),
 		cmocka_unit_test(decisions_are_obeyed),
 		cmocka_unit_test(a_failing_hook_is_said_and_survived),
 		cmocka_unit_test(traces_quote_the_line_of_the_decision),

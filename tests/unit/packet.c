@@ -13,7 +13,6 @@ enum { ROOM = 4096, ICMP = 1, ICMPV6 = 58 };
 
 /* ---- packets, exactly as long as they are ---- */
 
-/* A packet of its own piece of the heap; freed by exact_free. */
 static bool is_piece(const struct packet *p)
 {
 	return p->role == PACKET_FRAGMENT;
@@ -27,6 +26,7 @@ static void carry(struct packet *p, const struct lun_tuple *tuple)
 	packet_set_inverse(p, &other);
 }
 
+/* A packet of its own piece of the heap; freed by exact_free. */
 static struct lun_packet exact(const uint8_t *bytes, uint32_t length)
 {
 	struct lun_packet packet = { .data = malloc(length ? length : 1), .length = length, .capacity = length };
@@ -426,7 +426,59 @@ static const char *const seeds[] = {
 	"tcp [fd00::1]:4000 [fd00:96::1]:80 S seq 7 len 3",
 	"udp [fd00::1]:4000 [fd00:96::1]:80 len 9",
 	"udp [fd00:244::5]:9090 [fd00::1]:4000 len 3",
+	"tcp 10.1.1.1:4000 10.244.0.5:8080 . seq 1000 ack 5000", /* as it left: errors quote it */
+	"udp [fd00::1]:4000 [fd00:244::5]:9090 len 9",
+	"icmp 10.1.1.1:7 10.96.0.1:8 len 9",
+	"icmp 10.244.0.5:8 10.1.1.1:7 len 9",
+	"icmpv6 [fd00::1]:7 [fd00:244::5]:128 len 9",
+	"sctp 10.1.1.1:4000 10.96.0.1:80 chunk init:7",
+	"sctp 10.244.0.5:7070 10.1.1.1:4000 tag 7 chunk init_ack:9",
+	"sctp 10.1.1.1:4000 10.96.0.1:80 tag 9 chunk cookie_echo chunk data",
 };
+
+/* Puts the packet into an ICMP error that quotes it, from a router to its source. */
+static uint32_t quote_in_error(struct random *random, uint8_t bytes[ROOM], uint32_t length)
+{
+	bool v4 = bytes[0] >> 4 == 4;
+	uint8_t error[IP6_HEADER + ICMP_HEADER] = { v4 ? 0x45 : 0x60 };
+	uint32_t header = v4 ? IP4_HEADER : IP6_HEADER, size = header + ICMP_HEADER;
+	static const uint8_t types[2][3] = { { 1, 2, 3 }, { 3, 11, 12 } };
+
+	error[v4 ? 8 : 7] = 64;
+	error[v4 ? 9 : 6] = v4 ? ICMP : ICMPV6;
+	store16(error + (v4 ? 2 : 4), (uint16_t)(v4 ? size + length : ICMP_HEADER + length));
+	memcpy(error + (v4 ? 12 : 8), bytes + (v4 ? 16 : 24), v4 ? 4 : 16);
+	memcpy(error + (v4 ? 16 : 24), bytes + (v4 ? 12 : 8), v4 ? 4 : 16);
+	error[v4 ? 15 : 23] = 99; /* any router */
+	error[header] = types[v4][random_below(random, 3)];
+	memmove(bytes + size, bytes, length);
+	memcpy(bytes, error, size);
+	return size + length;
+}
+
+/* Makes the packet one half of itself: a fragment whose other half may come as well. */
+static uint32_t halve(struct random *random, uint8_t bytes[ROOM], uint32_t length)
+{
+	bool v4 = bytes[0] >> 4 == 4, last = random_below(random, 2);
+	uint32_t header = v4 ? IP4_HEADER : IP6_HEADER, first = header + (length - header) / 16 * 8;
+	uint8_t extension[8] = { bytes[6], 0, 0, !last, 0, 0, 0, 7 };
+
+	if (last) {
+		memmove(bytes + header, bytes + first, length - first);
+		length -= first - header;
+	} else {
+		length = first;
+	}
+	store16(bytes + (v4 ? 2 : 4), (uint16_t)(v4 ? length : length - IP6_HEADER));
+	if (v4) {
+		store16(bytes + 4, 7);
+		store16(bytes + 6, (uint16_t)(last ? (first - header) / 8 : 0x2000));
+		return length;
+	}
+	store16(extension + 2, (uint16_t)((last ? first - header : 0) | !last));
+	bytes[6] = 44;
+	return insert(bytes, length, IP6_HEADER, extension, sizeof(extension));
+}
 
 /* Changes a few bytes, mostly of the headers; now and then cuts or extends. */
 static uint32_t mutate(struct random *random, uint8_t bytes[ROOM], uint32_t length)
@@ -474,12 +526,19 @@ static void mend(struct random *random, struct lun_packet *io)
 static struct lun_packet mutant(struct random *random)
 {
 	uint8_t bytes[ROOM];
-	uint32_t length = mutate(random, bytes, bytes_of(seeds[random_below(random, COUNT(seeds))], bytes));
-	struct lun_packet io = exact(bytes, length);
+	uint32_t length = bytes_of(seeds[random_below(random, COUNT(seeds))], bytes), kind = random_below(random, 16);
+	struct lun_packet io;
 
+	if (kind == 0)
+		bytes[bytes[0] >> 4 == 4 ? 9 : 6] = 47; /* a protocol that is known by its addresses only */
+	if (kind < 3)
+		length = quote_in_error(random, bytes, length);
+	else if (kind == 3)
+		length = halve(random, bytes, length);
+	io = exact(bytes, mutate(random, bytes, length));
 	mend(random, &io);
 	if (random_below(random, 8) == 0)
-		io.wire_length = length + random_below(random, 2000);
+		io.wire_length = io.length + random_below(random, 2000);
 	return io;
 }
 
@@ -513,7 +572,7 @@ static void parse_survives_mutations(void **state)
 			read++;
 			check_parsed(&p);
 		} else {
-			assert_int_not_equal(io.reason, LUN_REASON_none);
+			assert_true(io.reason != LUN_REASON_none || io.ct == LUN_CT_UNTRACKED); /* or the link's own */
 		}
 		assert_memory_equal(io.data, before, io.length); /* nothing is changed */
 		exact_free(&io);
@@ -521,12 +580,26 @@ static void parse_survives_mutations(void **state)
 	assert_true(read > MUTATIONS / 4 && read < MUTATIONS); /* the mutations are neither harmless nor hopeless */
 }
 
+/* Sends what no service knows, ICMP and others, to the endpoints too. */
+static int send_to_endpoint(void *user, const struct lun_new_flow *flow, struct lun_decision *decision)
+{
+	(void)user;
+	if (flow->service || flow->tuple.protocol == LUN_TCP || flow->tuple.protocol == LUN_UDP)
+		return 0;
+	decision->action = LUN_ACTION_DNAT;
+	decision->address = notation_address(lun_address_is_v4(&flow->tuple.destination) ? "10.244.0.5" : "fd00:244::5");
+	return 0;
+}
+
 static struct lun_policy *mutation_policy(void)
 {
 	struct lun_address ips[2] = { notation_address("10.96.0.1"), notation_address("fd00:96::1") };
 	struct lun_address node[2] = { notation_address("172.18.0.2"), notation_address("fd00:172::2") };
 	struct lun_prefix ranges[2] = { notation_prefix("10.96.0.0/12"), notation_prefix("fd00:96::/64") };
-	struct lun_port ports[2] = { { "web", LUN_TCP, 80, 0, 8080 }, { "quic", LUN_UDP, 80, 0, 9090 } };
+	struct lun_prefix all = notation_prefix("::/0");
+	struct lun_port ports[3] = { { "web", LUN_TCP, 80, 0, 8080 },
+				     { "quic", LUN_UDP, 80, 0, 9090 },
+				     { "sctp", LUN_SCTP, 80, 0, 7070 } };
 	struct lun_endpoint endpoints[2] = { { .address = notation_address("10.244.0.5") },
 					     { .address = notation_address("fd00:244::5") } };
 	struct lun_header header = { "X-Real-IP", "$remote_addr" };
@@ -537,8 +610,11 @@ static struct lun_policy *mutation_policy(void)
 	config.node = (struct lun_node) { .addresses = node, .address_count = 2 };
 	config.node.service_ranges = ranges;
 	config.node.service_range_count = 2;
+	config.intercept = &all;
+	config.intercept_count = 1;
+	config.hooks.flow = send_to_endpoint;
 	service.ports = ports;
-	service.port_count = 2;
+	service.port_count = 3;
 	service.endpoints = endpoints;
 	service.endpoint_count = 2;
 	service.headers = &header;
@@ -566,13 +642,34 @@ static void make_room(struct random *random, struct lun_packet *io)
 	assert_non_null(io->data);
 }
 
+/* How far mutants got. */
+struct reach {
+	uint32_t accepted, related, translated_related, emitted_fragments;
+};
+
+/* Looks at what the engine sends by itself. */
+static void drain(struct lun_engine *engine, struct reach *reach)
+{
+	struct lun_event event;
+
+	while (lun_engine_next_event(engine, &event)) {
+		struct lun_packet io;
+		struct packet p = { .io = &io };
+
+		if (event.kind != LUN_EVENT_EMIT)
+			continue;
+		io = exact(event.data, event.length);
+		assert_true(packet_parse(&p)); /* RST, ICMP, or fragments that were held */
+		reach->emitted_fragments += is_piece(&p);
+		exact_free(&io);
+	}
+}
+
 /* Runs a batch; every packet gets a verdict, and what was right before and goes on is right after. */
-static uint32_t run_mutants(struct lun_engine *engine, struct random *random, uint64_t now)
+static void run_mutants(struct lun_engine *engine, struct random *random, uint64_t now, struct reach *reach)
 {
 	struct lun_packet packets[BATCH_OF_FEW];
-	struct lun_event event;
 	bool right[BATCH_OF_FEW];
-	uint32_t accepted = 0;
 
 	for (int i = 0; i < BATCH_OF_FEW; i++) {
 		packets[i] = mutant(random);
@@ -592,18 +689,13 @@ static uint32_t run_mutants(struct lun_engine *engine, struct random *random, ui
 		assert_true(packet->length <= packet->capacity && packet->state < LUN_STATE_COUNT);
 		if (packet->verdict == LUN_ACCEPT && right[i])
 			assert_true(is_right(packet));
-		accepted += packet->verdict == LUN_ACCEPT && packet->flow;
+		reach->accepted += packet->verdict == LUN_ACCEPT && packet->flow;
+		reach->related += packet->ct == LUN_CT_RELATED;
+		reach->translated_related +=
+			packet->ct == LUN_CT_RELATED && memcmp(&packet->is, &packet->was, sizeof(packet->is)) != 0;
 		exact_free(&packets[i]);
 	}
-	while (lun_engine_next_event(engine, &event))
-		if (event.kind == LUN_EVENT_EMIT) {
-			struct lun_packet io = exact(event.data, event.length);
-			struct packet p = { .io = &io };
-
-			assert_true(packet_parse(&p)); /* RST, ICMP, or fragments that were held */
-			exact_free(&io);
-		}
-	return accepted;
+	drain(engine, reach);
 }
 
 static void the_engine_survives_mutations(void **state)
@@ -613,16 +705,18 @@ static void the_engine_survives_mutations(void **state)
 	struct random random = { 20240602 };
 	struct lun_engine *engine;
 	struct lun_stats stats;
-	uint32_t accepted = 0;
+	struct reach reach = { 0 };
 
 	(void)state;
 	assert_int_equal(lun_engine_new(&engine, &config, policy, NULL), 0);
 	lun_policy_unref(policy);
 	for (int i = 0; i < MUTATIONS / BATCH_OF_FEW; i++)
-		accepted += run_mutants(engine, &random, (uint64_t)i * 200000000);
+		run_mutants(engine, &random, (uint64_t)i * 200000000, &reach);
 	lun_engine_stats(engine, &stats);
 	assert_int_equal(stats.packets, MUTATIONS);
-	assert_true(accepted > MUTATIONS / 8 && stats.edits > 100); /* they got as far as that */
+	/* They got as far as that. */
+	assert_true(reach.accepted > MUTATIONS / 8 && stats.edits > 100);
+	assert_true(reach.related > 1000 && reach.translated_related > 100 && reach.emitted_fragments > 100);
 	assert_int_equal(stats.flows_opened - stats.flows_ended, stats.flows);
 	lun_engine_free(engine);
 }
@@ -840,6 +934,141 @@ static void nothing_set_is_nothing_sealed(void **state)
 	packet_seal(&p);
 	assert_memory_equal(io.data, bytes, io.length);
 	exact_free(&io);
+}
+
+/* ---- SCTP ---- */
+
+/* CRC-32C by its definition (RFC 9260, appendix A), bit by bit, with the checksum field as zero. */
+static uint32_t plain_crc(const struct packet *p)
+{
+	uint32_t crc = UINT32_MAX;
+
+	for (uint32_t i = p->transport; i < p->end; i++) {
+		crc ^= i - p->transport >= 8 && i - p->transport < 12 ? 0 : p->io->data[i];
+		for (int bit = 0; bit < 8; bit++)
+			crc = crc & 1 ? crc >> 1 ^ 0x82f63b78 : crc >> 1;
+	}
+	return ~crc;
+}
+
+/* The checksum field, low byte first. */
+static uint32_t crc_field(const struct packet *p)
+{
+	const uint8_t *field = packet_transport(p) + 8;
+
+	return (uint32_t)field[0] | (uint32_t)field[1] << 8 | (uint32_t)field[2] << 16 | (uint32_t)field[3] << 24;
+}
+
+static const char *const associations[] = {
+	"sctp 10.0.0.1:1 10.0.0.2:2 tag 7 chunk init:9",
+	"sctp 10.0.0.1:1 10.0.0.2:2 tag 7 len 77",
+	"sctp [fd00::1]:1 [fd00::2]:2 tag 7 len 0",
+	"sctp [fd00::1]:1 [fd00::2]:2 tag 7 len 333",
+};
+
+static void an_sctp_checksum_follows_by_difference_right_or_wrong(void **state)
+{
+	struct random random = { 14 };
+
+	(void)state;
+	for (int i = 0; i < 4000; i++) {
+		uint8_t bytes[ROOM];
+		struct lun_packet io = exact(bytes, bytes_of(associations[i % COUNT(associations)], bytes));
+		struct packet p = { .io = &io };
+		struct lun_tuple tuple;
+		uint32_t wrong = i % 2 ? (uint32_t)random_next(&random) : 0;
+
+		assert_true(packet_parse(&p));
+		assert_true(packet_checksums_right(&p) && crc_field(&p) == plain_crc(&p));
+		for (int k = 0; k < 4; k++)
+			packet_transport(&p)[8 + k] ^= (uint8_t)(wrong >> 8 * k);
+		tuple = other_tuple(&random, &p.tuple);
+		carry(&p, &tuple);
+		packet_seal(&p);
+		assert_int_equal(crc_field(&p) ^ plain_crc(&p), wrong);
+		exact_free(&io);
+	}
+}
+
+/* ---- ICMP errors ---- */
+
+/* The quoted packet, as a packet of its own. */
+static void read_quote(const struct packet *error, struct lun_packet *io, struct packet *quoted)
+{
+	*io = (struct lun_packet) { .data = error->io->data + error->inner, .length = error->io->length - error->inner };
+	*quoted = (struct packet) { .io = io };
+	assert_true(packet_parse(quoted));
+}
+
+/* The sum of an ICMP message, which for ICMPv6 covers a pseudo header. */
+static uint16_t plain_icmp(const struct packet *p)
+{
+	uint32_t length = p->end - p->transport, sum = p->version == 4 ? 0 : ICMPV6 + length;
+
+	if (p->version == 6)
+		sum = plain_add(sum, p->io->data + 8, 32);
+	return plain_fold(plain_add(sum, p->io->data + p->transport, length));
+}
+
+/* An error about a translated packet is put back inside and outside; every sum in it stays as right as it was. */
+static void errors_and_their_quotes_keep_their_sums(void **state)
+{
+	struct random random = { 15 };
+
+	(void)state;
+	for (int i = 0; i < SEALS / 5; i++) {
+		uint8_t bytes[ROOM];
+		struct lun_packet io, quoted_io;
+		struct packet p, quoted;
+		struct lun_tuple inner, outer;
+
+		random_packet(&random, &io, &p);
+		memcpy(bytes, io.data, io.length);
+		quoted_io = exact(bytes, quote_in_error(&random, bytes, io.length));
+		exact_free(&io);
+		io = quoted_io;
+		p = (struct packet) { .io = &io };
+		assert_true(packet_parse(&p));
+		assert_int_equal(p.role, PACKET_ICMP_ERROR);
+		p.rebuilt = true;
+		packet_seal(&p);
+		p = (struct packet) { .io = &io };
+		assert_true(packet_parse(&p));
+		read_quote(&p, &quoted_io, &quoted);
+		inner = other_tuple(&random, &quoted.tuple);
+		outer = other_tuple(&random, &io.was);
+		packet_set_related(&p, &outer, &inner);
+		packet_seal(&p);
+		read_quote(&p, &quoted_io, &quoted);
+		assert_true(tuple_equal(&quoted.tuple, &inner));
+		assert_int_equal(plain_transport(&quoted), 0xffff);
+		assert_int_equal(plain_icmp(&p), 0xffff);
+		if (p.version == 4)
+			assert_true(plain_header(&p) == 0xffff && plain_header(&quoted) == 0xffff);
+		exact_free(&io);
+	}
+}
+
+/* A quoted header may say that its transport begins far behind the end of everything. */
+static void a_quote_that_ends_before_its_transport_is_not_read(void **state)
+{
+	for (int size = 8; size <= 2048; size += 680) {
+		uint8_t bytes[ROOM], extension[8] = { 47, (uint8_t)(size / 8 - 1) };
+		struct random random = { 16 };
+		struct lun_packet io;
+		struct packet p = { .io = &io };
+		uint32_t length = bytes_of("udp [fd00::1]:1 [fd00::2]:2 len 0", bytes);
+
+		(void)state;
+		bytes[6] = 60; /* destination options, behind which comes a protocol without ports */
+		memcpy(bytes + IP6_HEADER, extension, sizeof(extension));
+		store16(bytes + 4, 4000);
+		io = exact(bytes, quote_in_error(&random, bytes, length));
+		if (packet_parse(&p))
+			assert_true(p.inner_transport <= io.length);
+		assert_int_equal(p.readable, size == 8);
+		exact_free(&io);
+	}
 }
 
 /* ---- SACK ---- */
@@ -1120,6 +1349,9 @@ int main(void)
 		cmocka_unit_test(a_udp_checksum_of_zero_stays_zero),
 		cmocka_unit_test(a_udp_sum_of_zero_is_sent_as_ones),
 		cmocka_unit_test(nothing_set_is_nothing_sealed),
+		cmocka_unit_test(an_sctp_checksum_follows_by_difference_right_or_wrong),
+		cmocka_unit_test(errors_and_their_quotes_keep_their_sums),
+		cmocka_unit_test(a_quote_that_ends_before_its_transport_is_not_read),
 		cmocka_unit_test(sack_is_mapped_at_any_offset),
 		cmocka_unit_test(sack_edges_become_what_the_map_says),
 		cmocka_unit_test(a_packet_is_built_or_not_at_all),
