@@ -59,6 +59,7 @@ static enum refusal refusal_of(enum lun_reason reason)
 	case LUN_REASON_source_limit:
 	case LUN_REASON_service_limit:
 	case LUN_REASON_half_open_limit:
+	case LUN_REASON_no_free_port:
 	case LUN_REASON_edits_full:
 		return REFUSAL_HOST;
 	default:
@@ -163,6 +164,7 @@ static bool engine_open(struct lun_engine *engine, struct packet *p, const struc
 						? NULL
 						: &engine->ports.slots[engine->ports.slot[decision->service_port]];
 	struct lun_tuple tuple[2] = { [LUN_ORIG] = p->tuple };
+	enum lun_verdict verdict = engine->policy && engine->policy->limits_drop ? LUN_DROP : LUN_REJECT;
 	enum lun_reason reason = over_limit(engine, p, port);
 
 	if (reason != LUN_REASON_none) { /* flows whose time is over do not count: see whether some are left */
@@ -170,12 +172,12 @@ static bool engine_open(struct lun_engine *engine, struct packet *p, const struc
 		reason = over_limit(engine, p, port);
 	}
 	if (reason != LUN_REASON_none)
-		return refuse(engine, p, engine->policy && engine->policy->limits_drop ? LUN_DROP : LUN_REJECT, reason);
+		return refuse(engine, p, verdict, reason);
 	if (decision->masquerade && lun_address_is_zero(&decision->source) && !engine->config.commit)
 		return refuse(engine, p, LUN_DROP, LUN_REASON_no_masquerade_address);
 	reason = nat_bind(&engine->flows, &engine->random, decision, tuple);
 	if (reason != LUN_REASON_none)
-		return refuse(engine, p, LUN_DROP, reason);
+		return refuse(engine, p, verdict, reason);
 	if (engine->config.commit && events_full(&engine->events))
 		return refuse(engine, p, LUN_DROP, LUN_REASON_events_full);
 	p->flow = flow_open(&engine->flows, tuple);

@@ -180,9 +180,11 @@ static bool names_one_host(const struct lun_address *address)
 
 uint32_t packet_build_refusal(uint8_t *data, uint32_t capacity, const struct packet *p, enum refusal refusal)
 {
-	if (!names_one_host(&p->tuple.source) || !names_one_host(&p->tuple.destination) || p->role != PACKET_DATA)
+	if (!names_one_host(&p->tuple.source) || !names_one_host(&p->tuple.destination) ||
+	    (p->role != PACKET_DATA && p->role != PACKET_ICMP_QUERY))
 		return 0;
 	if (p->tuple.protocol == LUN_TCP && (refusal == REFUSAL_PORT || p->tcp_flags & TCP_RST))
 		return build_reset(data, capacity, p);
-	return build_unreachable(data, capacity, p, refusal);
+	/* A query has no port to be unreachable. */
+	return build_unreachable(data, capacity, p, p->role == PACKET_ICMP_QUERY ? REFUSAL_HOST : refusal);
 }

@@ -28,8 +28,8 @@ enum refusal {
 };
 
 /* Builds the answer that refuses `p`, from the address it was sent to; ICMP quotes it (RFC 792; RFC 4443, 3.1).  Returns its
- * length, or 0 if there must be none: to a RST (RFC 9293), to ICMP or a fragment that is not the first, to an address that names
- * no single host (RFC 1122, 3.2.2), if `capacity` is too small. */
+ * length, or 0 if there must be none: to a RST (RFC 9293), to an ICMP error or reply, to a fragment that is not the first, to an
+ * address that names no single host (RFC 1122, 3.2.2), if `capacity` is too small. */
 uint32_t packet_build_refusal(uint8_t *data, uint32_t capacity, const struct packet *p, enum refusal refusal);
 
 #endif

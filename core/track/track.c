@@ -145,7 +145,8 @@ static bool update_tcp(struct flow_table *table, struct packet *p, bool *counts)
 	after = p->flow->state;
 	p->flow->state = before;
 	set_state(table, p->flow, after);
-	*counts = outcome == TCP_PASS;
+	/* A reset that moves nothing may be a forgery, which the other end challenges: no time for it (RFC 7857, 7.1). */
+	*counts = outcome == TCP_PASS && !(p->tcp_flags & TCP_RST && after == before);
 	if (outcome != TCP_REFUSE)
 		return true;
 	p->io->ct = LUN_CT_INVALID;

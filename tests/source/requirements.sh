@@ -50,7 +50,7 @@ list='
 5508 REQ-5  | errors from inside likewise, and hide who sent them | partly: as REQ-4
 5508 REQ-6  | errors about queries neither end nor refresh them
 5508 REQ-7  | errors about hairpinned packets find their way
-5508 REQ-8  | who is refused gets an ICMP error | partly: with code 1 (RFC 6888, REQ-11) instead of 13; none for a query, nor for want of a free port
+5508 REQ-8  | who is refused gets an ICMP error | partly: with code 1 (RFC 6888, REQ-11) instead of 13
 5508 REQ-9  | such errors may be switched off | does not apply: optional, by interface, of which the engine knows none (limits_drop is for all)
 5508 REQ-10 | unreachable, time exceeded and echo work; source quench and information queries do not | partly: the latter work as well, as on Linux; errors of our own have no rate limit
 5508 REQ-11 | other ICMP may be dropped
@@ -63,7 +63,7 @@ list='
 7857 section 5   | a mapping is of one protocol
 7857 section 6   | an open port is of one protocol | does not apply: no port is open to all peers
 7857 section 7   | strangers do not refresh a mapping | does not apply: strangers have no way to one
-7857 section 7.1 | errors and resets that leave refresh nothing | partly: a reset near the expected number, which may be challenged, does, as on Linux
+7857 section 7.1 | errors and resets that leave refresh nothing
 7857 section 8   | parity of ports on request | not met: nobody can ask for it
 7857 section 9   | a port that must change is random, else it is kept
 7857 section 10  | identifications of fragments stay unique | not met: those of the senders are left, as on Linux
@@ -80,7 +80,7 @@ list='
 6888 REQ-8  | a port rests 120 s, unless it is open to known peers only
 6888 REQ-9  | clients can ask for mappings (PCP) | not met: the policy says what is mapped
 6888 REQ-10 | it can be managed | partly: flows and counters are data of the C interface, no MIB
-6888 REQ-11 | the newcomer over a limit is refused with an ICMP error, nobody evicted | partly: for want of a free port it is dropped silently
+6888 REQ-11 | the newcomer over a limit is refused with an ICMP error, nobody evicted
 6888 REQ-12 | destinations are not logged | does not apply: the engine logs nothing
 6888 REQ-13 | ports are used up as far as can be
 6888 REQ-14 | ports are handed out so that logs stay short | does not apply: the engine logs nothing

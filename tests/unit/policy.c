@@ -484,6 +484,21 @@ static void r15_an_address_that_is_listed_twice_is_the_first_of_its_kinds(void *
 	stop(&n);
 }
 
+static void r28_a_loopback_address_of_the_node_serves_no_node_ports(void **state)
+{
+	struct world w;
+	struct notation n;
+
+	(void)state;
+	world_init(&w, LOCALHOST_OFF);
+	w.node[2] = notation_address("127.0.0.1");
+	w.node[3] = notation_address("::1");
+	start(&n, &w);
+	EXPECT(&n, { "tcp 127.0.0.1:40000 127.0.0.1:30080 S", "accept new SYN_SENT" },
+	       { "tcp [::1]:40000 [::1]:30080 S", "accept new SYN_SENT" });
+	stop(&n);
+}
+
 static void r35_new_flows_see_only_the_new_policy(void **state)
 {
 	static const char old[] = "tcp 10.244.0.7:40000 10.96.0.1:80 S", new[] = "tcp 10.244.0.7:40001 10.96.0.1:80 S";
@@ -878,6 +893,7 @@ static void start_scripted(struct notation *n, struct world *w, struct script *s
 
 #define WEB "tcp 192.0.2.9:40000 10.96.0.1:80 S"
 #define POD "tcp 10.244.0.7:40000 10.96.0.1:80 S"
+#define EXTERNAL "tcp 10.244.0.7:40000 203.0.113.1:80 S"
 #define QUIC "udp 192.0.2.9:40000 10.96.0.1:80 len 4"
 #define WEB6 "tcp [2001:db8::9]:40000 [fd00:10:96::1]:80 S"
 
@@ -900,6 +916,8 @@ static const struct {
 	{ "forward default/canary never", WEB, "accept new SYN_SENT -> tcp 192.0.2.9:40000 10.244.9.9:8888", false },
 	{ "forward default/canary", POD, "accept new SYN_SENT -> tcp 10.244.0.7:40000 10.244.9.9:8888", false },
 	{ "forward default/canary always", POD, "accept new SYN_SENT -> tcp 172.18.0.2:40000 10.244.9.9:8888", false },
+	/* over an external IP: masqueraded as that is, R9 */
+	{ "forward default/canary", EXTERNAL, "accept new SYN_SENT -> tcp 172.18.0.2:40000 10.244.9.9:8888", false },
 	{ "forward default/canary", WEB6, "reject new NONE (no_endpoint)", false },
 	{ "forward default/canari", WEB, "accept new SYN_SENT -> tcp 172.18.0.2:40000 10.244.0.5:8080", true },
 	{ "forward", WEB, "accept new SYN_SENT -> tcp 172.18.0.2:40000 10.244.0.5:8080", true },
@@ -1363,6 +1381,7 @@ int main(void)
 		cmocka_unit_test(r2_an_endpoint_may_have_its_own_port),
 		cmocka_unit_test(r19_families_have_endpoints_of_their_own),
 		cmocka_unit_test(r15_an_address_that_is_listed_twice_is_the_first_of_its_kinds),
+		cmocka_unit_test(r28_a_loopback_address_of_the_node_serves_no_node_ports),
 		cmocka_unit_test(r35_new_flows_see_only_the_new_policy),
 		cmocka_unit_test(a_wrong_policy_says_where_and_what),
 		cmocka_unit_test(round_robin_takes_turns),

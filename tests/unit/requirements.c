@@ -513,6 +513,8 @@ static void rfc5508_req_8_who_is_refused_for_want_of_room_is_told(void **state)
 	expect_host_unreachable(n, 2);
 	EXPECT(n, { "tcp 10.1.1.3:4000 192.0.2.1:80 S", "reject new NONE (table_full)" });
 	expect_host_unreachable(n, 3);
+	EXPECT(n, { "icmp 10.1.1.4:77 192.0.2.1:8 len 56", "reject new NONE (table_full)" });
+	expect_host_unreachable(n, 4);
 }
 
 static void rfc5508_req_10_unreachable_time_exceeded_and_echo_are_supported(void **state)
@@ -649,6 +651,12 @@ static void rfc7857_section_7_1_errors_that_leave_refresh_nothing(void **state)
 	leave(n, "udp 192.0.2.1:53 203.0.113.1:4000 len 9");
 	EXPECT(n, { "+299s error 3/3 10.1.1.1", "accept related REPLIED -> icmp 203.0.113.1:0 192.0.2.1:0" },
 	       { "+1s udp 192.0.2.1:53 203.0.113.1:4000 len 9", "accept new UNREPLIED" });
+	/* a reset that may be challenged, since it is not exact */
+	open_tcp(n);
+	leave(n, "tcp 192.0.2.1:80 203.0.113.1:4000 . seq 501 ack 101 win 1000");
+	leave(n, "+7000s tcp 10.1.1.1:4000 192.0.2.1:80 R seq 150");
+	assert_int_equal(n->packet.state, LUN_STATE_ESTABLISHED);
+	assert_int_equal(left_s(n), 440);
 }
 
 static void rfc7857_section_9_ports_that_must_change_are_random(void **state)
@@ -822,6 +830,19 @@ static void rfc6888_req_11_over_a_limit_the_newcomer_is_refused_and_nobody_evict
 	       { "udp 192.0.2.1:53 203.0.113.1:2 len 9", "accept established REPLIED -> udp 192.0.2.1:53 10.1.1.1:2" });
 }
 
+static void rfc6888_req_11_who_finds_no_free_port_is_told(void **state)
+{
+	struct notation *n = *state;
+	char line[128];
+
+	for (int i = 0; i < 424; i++) { /* takes the class of port 700 */
+		snprintf(line, sizeof(line), "udp 10.2.2.2:%d 192.0.2.1:53 len 9", 600 + i);
+		leave(n, line);
+	}
+	EXPECT(n, { "udp 10.1.1.1:700 192.0.2.1:53 len 9", "reject new NONE (no_free_port)" });
+	expect_host_unreachable(n, 1);
+}
+
 static void rfc6888_req_13_nine_ports_in_ten_can_be_used_toward_one_peer(void **state)
 {
 	struct notation *n = *state;
@@ -921,6 +942,7 @@ int main(void)
 		REQUIREMENT(rfc6888_req_8_a_port_may_be_reused_at_once_since_it_is_open_to_its_peer_only),
 		REQUIREMENT(rfc6888_req_10_flows_and_counters_can_be_read),
 		REQUIREMENT(rfc6888_req_11_over_a_limit_the_newcomer_is_refused_and_nobody_evicted),
+		REQUIREMENT(rfc6888_req_11_who_finds_no_free_port_is_told),
 		REQUIREMENT(rfc6888_req_13_nine_ports_in_ten_can_be_used_toward_one_peer),
 		REQUIREMENT(rfc6888_req_15_ports_are_hard_to_guess),
 	};
