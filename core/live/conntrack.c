@@ -232,7 +232,7 @@ struct nlmsghdr *conntrack_put_update(void *buffer, const struct lun_tuple *tupl
 static void put_our_mark(struct nlmsghdr *message)
 {
 	mnl_attr_put_u32(message, CTA_MARK, htonl(CONNTRACK_MARK));
-	mnl_attr_put_u32(message, CTA_MARK_MASK, htonl(CONNTRACK_MASK & ~CONNTRACK_PLAIN));
+	mnl_attr_put_u32(message, CTA_MARK_MASK, htonl(CONNTRACK_MASK));
 }
 
 int conntrack_flush(struct netlink *netlink)

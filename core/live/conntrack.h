@@ -8,11 +8,9 @@
 
 #include "live/netlink.h"
 
-enum {
-	CONNTRACK_MARK = 0x4c000000, /* 'L' */
-	CONNTRACK_MASK = 0xfe000000,
-	CONNTRACK_PLAIN = 0x01000000, /* not translated */
-};
+#define CONNTRACK_MARK UINT32_C(0x4c000000)  /* 'L' */
+#define CONNTRACK_MASK UINT32_C(0xfe000000)  /* the rest is others' */
+#define CONNTRACK_PLAIN UINT32_C(0x01000000) /* and it is not translated */
 
 /* An entry as the kernel tells it. */
 struct conntrack_entry {
@@ -27,7 +25,7 @@ struct conntrack_entry {
 /* Ours, whoever of us made it. */
 static inline bool conntrack_is_ours(const struct conntrack_entry *entry)
 {
-	return (entry->mark & (uint32_t)CONNTRACK_MASK & ~(uint32_t)CONNTRACK_PLAIN) == CONNTRACK_MARK;
+	return (entry->mark & CONNTRACK_MASK) == CONNTRACK_MARK;
 }
 
 /* A connection is going on: an opening that comes now must not disturb it. */

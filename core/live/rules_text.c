@@ -1,17 +1,19 @@
 /* rules_text.c - what the firewall rules say.
- *	-305  an opening to a service address gets the mark bit "queue"
- *	-300  what has it is queued; it comes back with the bit "committed" or "reject", or both: left alone
+ *
+ *	-305  an opening to a service address is queued; where nft cannot, it gets the mark bit "queue",
+ *	-300  by which iptables queues it.  It comes back with the bit "committed" or "reject", or both: left alone
  *	-200  (the kernel's conntrack finds the entry that was committed)
- *	-190  fail-safe: what was to be translated and is not, is dropped, whatever the cause; what is to be left alone gets
- *	      our connection mark, which says so for all packets to come
+ *	-190  fail-safe: what was to be translated and is not, is dropped, whatever the cause; what is to be left alone
+ *	      gets our connection mark, which says so for all packets to come
  *	-100  (the kernel translates)
  *
  * Kept when the agent stops: all but the rule that queues.  The nat chains and the match on conntrack look idle, but the
  * kernel has its hooks for conntrack and NAT only where some rule uses them.
  *
- * Our bits are worth something only if nobody else can set them: they are cleared on what arrives and on what is made
- * here. Not on "lo": a connection of this host to itself passes twice, as output and as input, and was decided the first
- * time. */
+ * What is carried passes one rule at each of these places: that is the price of a packet, keep it so.
+ *
+ * Our bits are worth something only if nobody else can set them: they are cleared on what arrives and on what is made here.
+ * Not on "lo": a connection of this host to itself passes twice, as output and as input, and was decided the first time. */
 #define _GNU_SOURCE
 #include "live/conntrack.h"
 #include "live/rules.h"
@@ -76,58 +78,54 @@ static void put_sets(FILE *out, const struct lun_policy *policy)
 		put_range(out, &range);
 }
 
-static void put_opening(FILE *out, const struct lun_live_marks *marks)
+/* Only openings carry our bits into prerouting, but a packet that is made here may have inherited them from one that it
+ * wraps (a tunnel). */
+static void put_opening(FILE *out, const struct rules *rules)
 {
+	const struct lun_live_marks *marks = &rules->marks;
 	uint32_t bits = marks->queue | marks->committed | marks->reject;
 
-	for (int output = 0; output < 2; output++)
-		fprintf(out,
-			"	chain opening_%s {\n"
-			"		type filter hook %s priority -305; policy accept;\n"
-			"		meta mark & 0x%08x != 0 %smeta mark set meta mark & 0x%08x\n"
-			"		tcp flags & (fin | syn | rst | ack) == syn jump opening\n"
-			"	}\n",
-			output ? "output" : "prerouting", output ? "output" : "prerouting", bits, output ? "" : "iif != lo ",
-			~bits);
 	fprintf(out,
+		"	chain opening_prerouting {\n"
+		"		type filter hook prerouting priority -305; policy accept;\n"
+		"		tcp flags & (fin | syn | rst | ack) == syn jump arriving\n"
+		"	}\n"
+		"	chain arriving {\n"
+		"		iif != lo meta mark set meta mark & 0x%08x\n"
+		"		meta mark & 0x%08x == 0 goto opening\n"
+		"	}\n"
+		"	chain opening_output {\n"
+		"		type filter hook output priority -305; policy accept;\n"
+		"		meta mark & 0x%08x != 0 meta mark set meta mark & 0x%08x\n"
+		"		tcp flags & (fin | syn | rst | ack) == syn jump opening\n"
+		"	}\n"
 		"	chain opening {\n"
-		"		meta mark & 0x%08x != 0 return\n"
-		"		ip daddr . ip protocol . tcp dport @services4 meta mark set meta mark | 0x%08x\n"
-		"		ip6 daddr . meta l4proto . tcp dport @services6 meta mark set meta mark | 0x%08x\n"
-		"		ip daddr @ranges4 meta mark set meta mark | 0x%08x\n"
-		"		ip6 daddr @ranges6 meta mark set meta mark | 0x%08x\n"
+		"		ip daddr . ip protocol . tcp dport @services4 goto to_queue\n"
+		"		ip6 daddr . meta l4proto . tcp dport @services6 goto to_queue\n"
+		"		ip daddr @ranges4 goto to_queue\n"
+		"		ip6 daddr @ranges6 goto to_queue\n"
 		"	}\n",
-		marks->committed, marks->queue, marks->queue, marks->queue, marks->queue);
-}
-
-static void put_queue(FILE *out, const struct rules *rules)
-{
-	if (rules->queueing != RULES_NFT)
-		return;
-	fprintf(out,
-		"	chain queue_prerouting { type filter hook prerouting priority -300; policy accept; jump to_queue; "
-		"}\n"
-		"	chain queue_output { type filter hook output priority -300; policy accept; jump to_queue; }\n"
-		"	chain to_queue {\n"
-		"		meta mark & 0x%08x != 0 queue num %u\n"
-		"	}\n",
-		rules->marks.queue, rules->queue);
+		~bits, marks->committed, bits, ~bits);
+	if (rules->queueing == RULES_NFT)
+		fprintf(out, "	chain to_queue {\n		queue num %u\n	}\n", rules->queue);
+	else
+		fprintf(out, "	chain to_queue {\n		meta mark set meta mark | 0x%08x\n	}\n", marks->queue);
 }
 
 static void put_carry(FILE *out, const struct lun_live_marks *marks)
 {
-	uint32_t both = marks->committed | marks->reject;
+	uint32_t both = marks->committed | marks->reject, plain = CONNTRACK_MARK | CONNTRACK_PLAIN;
 
 	fputs("	chain nat_prerouting { type nat hook prerouting priority -100; policy accept; }\n"
 	      "	chain nat_input { type nat hook input priority 100; policy accept; }\n"
 	      "	chain nat_output { type nat hook output priority -100; policy accept; }\n"
 	      "	chain nat_postrouting { type nat hook postrouting priority 100; policy accept; }\n"
-	      "	chain failsafe_prerouting { type filter hook prerouting priority -190; policy accept; jump failsafe; }\n"
-	      "	chain failsafe_output { type filter hook output priority -190; policy accept; jump failsafe; }\n",
+	      "	chain failsafe_prerouting { type filter hook prerouting priority -190; ct status dnat accept; jump "
+	      "failsafe; }\n"
+	      "	chain failsafe_output { type filter hook output priority -190; ct status dnat accept; jump failsafe; }\n",
 	      out);
 	fprintf(out,
 		"	chain failsafe {\n"
-		"		ct status dnat return\n"
 		"		meta mark & 0x%08x == 0x%08x goto left_alone\n"
 		"		meta mark & 0x%08x != 0 goto refuse\n"
 		"		ct direction reply return\n"
@@ -143,8 +141,8 @@ static void put_carry(FILE *out, const struct lun_live_marks *marks)
 		"		meta l4proto tcp reject with tcp reset\n"
 		"		reject with icmpx type port-unreachable\n"
 		"	}\n",
-		both, both, marks->reject, CONNTRACK_MASK, CONNTRACK_MARK | CONNTRACK_PLAIN, marks->committed,
-		(uint32_t)~CONNTRACK_MASK, CONNTRACK_MARK | CONNTRACK_PLAIN);
+		both, both, marks->reject, CONNTRACK_MASK | CONNTRACK_PLAIN, plain, marks->committed, ~CONNTRACK_MASK,
+		plain);
 }
 
 char *rules_table_text(const struct rules *rules, const struct lun_policy *policy)
@@ -159,8 +157,7 @@ char *rules_table_text(const struct rules *rules, const struct lun_policy *polic
 	fputs("flush table " RULES_TABLE "\n", out);
 	put_sets(out, policy);
 	fputs("table " RULES_TABLE " {\n", out);
-	put_opening(out, &rules->marks);
-	put_queue(out, rules);
+	put_opening(out, rules);
 	put_carry(out, &rules->marks);
 	fputs("}\n", out);
 	return fclose(out) == 0 ? text : NULL;
@@ -231,14 +228,13 @@ char *rules_text(const struct rules *rules, const struct lun_policy *policy)
 {
 	static const char format[] =
 		"# nft -f -\n%s\n"
-		"# Where the kernel lacks nft's queue expression, instead of the chains queue_prerouting, queue_output and\n"
-		"# to_queue: iptables-nft-restore --noflush and ip6tables-nft-restore --noflush, or the same of "
-		"iptables-legacy\n"
+		"# Where the kernel lacks nft's queue expression, the chain to_queue sets the mark 0x%08x instead, for\n"
+		"# iptables-nft-restore --noflush and ip6tables-nft-restore --noflush (or the same of iptables-legacy)\n"
 		"%s";
 	char *table = rules_table_text(rules, policy), *chain = rules_chain_text(rules, "");
 	char *text = NULL;
 
-	if (table && chain && asprintf(&text, format, table, chain) < 0)
+	if (table && chain && asprintf(&text, format, table, rules->marks.queue, chain) < 0)
 		text = NULL;
 	free(table);
 	free(chain);

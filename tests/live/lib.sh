@@ -90,7 +90,7 @@ network_up() {
 	sysctl_of node net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
 }
 
-# serve_in POD: a web server; / tells who it is and whom it saw, /big is a file of 8 MB, /slow the same in eight seconds.
+# serve_in POD: a web server; / tells who it is and whom it saw, /big is a file of 8 MB, /slow the same in 8 s, /slower in 16 s.
 serve_in() {
 	mkdir -p "$work/$1"
 	[[ -e $work/big ]] || head -c 8000000 /dev/urandom >"$work/big"
@@ -106,6 +106,7 @@ serve_in() {
 				location = / { default_type text/plain; return 200 "$1 \$remote_addr\n"; }
 				location = /big { alias $work/big; }
 				location = /slow { alias $work/big; limit_rate 1000k; }
+				location = /slower { alias $work/big; limit_rate 500k; }
 			}
 		}
 	EOT
@@ -134,6 +135,18 @@ agent_start() {
 	agent=$!
 	started+=("$agent")
 	wait_for grep -q '"event":"ready"' "$agent_log"
+}
+
+# reload [EVENT]: has the agent load its policy again, and waits for the line that says so.
+reload() {
+	local event=${1:-'"event":"reloaded"'} before
+	before=$(grep -c "$event" "$agent_log" || true)
+	kill -HUP "$agent"
+	for _ in {1..100}; do
+		[[ $(grep -c "$event" "$agent_log" || true) -eq $before ]] || return 0
+		sleep 0.1
+	done
+	fail "no '$event' after SIGHUP"
 }
 
 # agent_stop SIGNAL: ends it and waits; its status is in $agent_status.

@@ -13,15 +13,16 @@ forge() {
 
 # A download from a port; forged SYNs in the middle.
 attack() {
-	client curl -s --local-port "$1" -o "$work/got" http://10.96.0.10/slow &
-	local download=$! before
+	client curl -s --local-port "$1" -o "$work/got" http://10.96.0.10/slower &
+	local download=$! before after
 	sleep 0.6
 	before=$(entry "$1")
 	[[ -n $before ]] || fail "no entry for the connection"
 	"${@:2}"
 	forge "$1"
-	is "$(entry "$1")" "$before" "the kernel's entry after forged SYNs"
+	after=$(entry "$1")
 	kill -0 $download || fail "the download was over too early"
+	is "$after" "$before" "the kernel's entry after forged SYNs"
 	wait $download || fail "the download broke: curl status $?"
 	cmp "$work/big" "$work/got"
 	echo "ok: right bytes"
