@@ -410,6 +410,8 @@ static void finish(struct lun_engine *engine, struct packet *p)
 	engine->stats.bytes += io->length;
 	engine->stats.verdicts[io->verdict]++;
 	engine->stats.reasons[io->reason]++;
+	if (p->flow && flow_left_ms(&engine->flows, p->flow) == 0) /* refused: nothing comes after this packet */
+		engine_end_flow(engine, p->flow);
 }
 
 void lun_engine_packets(struct lun_engine *engine, struct lun_packet *packets, size_t count, uint64_t now)

@@ -145,7 +145,7 @@ static bool icmp_query(uint8_t protocol, uint8_t type, uint8_t *kind, enum packe
 static bool icmp_is_error(uint8_t protocol, uint8_t type)
 {
 	if (protocol == LUN_ICMPV6)
-		return type >= 1 && type <= 4;
+		return type < 128; /* also those that nobody knows yet (RFC 4443, 2.4 (a)) */
 	return type == 3 || type == 4 || type == 5 || type == 11 || type == 12;
 }
 
@@ -176,6 +176,8 @@ static enum lun_reason parse_quote(struct packet *p)
 		return reason;
 	if (inner.version != p->version || !inner.first || inner.transport > UINT16_MAX)
 		return LUN_REASON_icmp_unrelated;
+	if (!address_equal(&tuple.source, &p->tuple.destination))
+		return LUN_REASON_icmp_unrelated; /* it must go to whoever sent what it quotes */
 	least = protocol_has_ports(inner.protocol) ? QUOTE_LEAST : 0;
 	if (!packet_has(p, inner.transport, least) || inner.transport + least > p->end)
 		return LUN_REASON_truncated;

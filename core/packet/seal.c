@@ -159,7 +159,7 @@ bool packet_checksums_right(const struct packet *p)
 		return true; /* cut, or a piece: it cannot be known */
 	if (protocol == LUN_SCTP)
 		return crc_right(p);
-	if (checksum_offset(protocol) == 0 || (p->version == 4 && protocol == LUN_UDP && field[0] == 0 && field[1] == 0))
-		return true;
+	if (checksum_offset(protocol) == 0 || (protocol == LUN_UDP && field[0] == 0 && field[1] == 0))
+		return true; /* none (RFC 768), which over IPv6 is for tunnels (RFC 6936, 5) */
 	return checksum_fold(transport_sum(p)) == 0xffff;
 }

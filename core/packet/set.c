@@ -13,6 +13,7 @@ enum {
 	TCP_CHECKSUM = 16,
 	UDP_CHECKSUM = 6,
 	ICMP_CHECKSUM = 2,
+	SCTP_CHECKSUM = 8,
 	ICMP_IDENTIFIER = 4,
 	QUOTED_HEADER = 40,    /* what translation changes of a quoted IP header, */
 	QUOTED_TRANSPORT = 18, /* and of the transport header behind it */
@@ -124,8 +125,27 @@ static uint32_t quoted_checksum(const struct packet *p, bool *pseudo)
 	case LUN_ICMPV6:
 		return ICMP_CHECKSUM;
 	default:
-		return 0; /* SCTP's needs all of the packet, which is not there */
+		return 0;
 	}
+}
+
+/* SCTP's checksum changes by the ports and by how much follows them, which the quoted IP header says: see crc32c.h. */
+static void put_quoted_crc(struct packet *p, const uint8_t before[4], const uint8_t after[4])
+{
+	const uint8_t *ip = p->io->data + p->inner;
+	uint32_t end = p->version == 4 ? load16(ip + 2) : IP6_HEADER + load16(ip + 4),
+		 front = p->inner_transport - p->inner + 4u;
+	uint8_t *field = p->io->data + p->inner_transport + SCTP_CHECKSUM, difference[4];
+	uint32_t crc;
+
+	if (end < front || !packet_has(p, p->inner_transport + SCTP_CHECKSUM, 4) ||
+	    p->inner_transport + (uint32_t)SCTP_HEADER > p->end)
+		return;
+	for (int i = 0; i < 4; i++)
+		difference[i] = before[i] ^ after[i];
+	memcpy(&crc, field, 4);
+	crc ^= crc32c_zeros(crc32c(0, difference, 4), end - front);
+	memcpy(field, &crc, 4);
 }
 
 static uint64_t put_quoted_ports(struct packet *p, const struct lun_tuple *before, const struct lun_tuple *after)
@@ -143,6 +163,8 @@ static uint64_t put_quoted_ports(struct packet *p, const struct lun_tuple *befor
 	store16(bytes, after->source_port);
 	store16(bytes + 2, after->destination_port);
 	sum = checksum_difference(0, field, value, size);
+	if (p->tuple.protocol == LUN_SCTP)
+		put_quoted_crc(p, field, bytes);
 	memcpy(field, value, size);
 	return sum;
 }

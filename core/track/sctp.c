@@ -1,10 +1,10 @@
 /* sctp.c - SCTP by its chunks, with the kernel's states and steps (net/netfilter/nf_conntrack_proto_sctp.c).
  *
- *	COOKIE_WAIT	an INIT was seen, or its answer too	SHUTDOWN_SENT	orig began to shut down
+ *	COOKIE_WAIT	the answer to an INIT was seen		SHUTDOWN_SENT	orig began to shut down
  *	COOKIE_ECHOED	the cookie came back			SHUTDOWN_RECD	reply did
  *	ESTABLISHED	it was acknowledged			SHUTDOWN_ACK_SENT  the other one agreed
  *	HEARTBEAT_SENT	the flow began with a heartbeat: another path of an association
- *	CLOSED		an ABORT, the end of a shutdown, or chunks that fit nothing
+ *	CLOSED		an INIT alone, an ABORT, the end of a shutdown, or chunks that fit nothing
  *
  * What is not written in the table leaves the state as it is. */
 #include "track/sctp.h"
@@ -28,6 +28,7 @@ enum chunk {
 	FLAG_T = 0x01, /* the tag is the peer's, reflected (RFC 9260, 8.5.1) */
 	STATES = LUN_STATE_SCTP_HEARTBEAT_SENT + 1 - LUN_STATE_SCTP_CLOSED + 1,
 	NOTHING = 0, /* no state yet; the others count from 1 here */
+	INVALID = 0xff,
 };
 
 #define S(name) (LUN_STATE_SCTP_##name - LUN_STATE_SCTP_CLOSED + 1)
@@ -36,35 +37,39 @@ enum chunk {
 static const uint8_t steps[2][CHUNK_TYPES][STATES] = {
 	[LUN_ORIG] = {
 		[CHUNK_INIT] = {
-			[NOTHING] = S(COOKIE_WAIT),
-			[S(CLOSED)] = S(COOKIE_WAIT),
+			[NOTHING] = S(CLOSED),
 			[S(SHUTDOWN_SENT)] = S(CLOSED),
 			[S(SHUTDOWN_RECD)] = S(CLOSED),
 			[S(HEARTBEAT_SENT)] = S(COOKIE_WAIT),
 		},
-		[CHUNK_SHUTDOWN] = { [S(ESTABLISHED)] = S(SHUTDOWN_SENT) },
+		[CHUNK_INIT_ACK] = { [S(HEARTBEAT_SENT)] = S(CLOSED) },
+		[CHUNK_ERROR] = { [S(HEARTBEAT_SENT)] = S(CLOSED) },
+		[CHUNK_SHUTDOWN] = { [S(ESTABLISHED)] = S(SHUTDOWN_SENT), [S(HEARTBEAT_SENT)] = S(CLOSED) },
 		[CHUNK_SHUTDOWN_ACK] = {
 			[NOTHING] = S(SHUTDOWN_ACK_SENT),
 			[S(SHUTDOWN_SENT)] = S(SHUTDOWN_ACK_SENT),
 			[S(SHUTDOWN_RECD)] = S(SHUTDOWN_ACK_SENT),
 			[S(HEARTBEAT_SENT)] = S(SHUTDOWN_ACK_SENT),
 		},
-		[CHUNK_COOKIE_ECHO] = { [S(COOKIE_WAIT)] = S(COOKIE_ECHOED) },
-		[CHUNK_COOKIE_ACK] = { [S(COOKIE_ECHOED)] = S(ESTABLISHED) },
-		[CHUNK_SHUTDOWN_COMPLETE] = { [S(SHUTDOWN_ACK_SENT)] = S(CLOSED) },
+		[CHUNK_COOKIE_ECHO] = { [S(COOKIE_WAIT)] = S(COOKIE_ECHOED), [S(HEARTBEAT_SENT)] = S(CLOSED) },
+		[CHUNK_COOKIE_ACK] = { [S(COOKIE_ECHOED)] = S(ESTABLISHED), [S(HEARTBEAT_SENT)] = S(CLOSED) },
+		[CHUNK_SHUTDOWN_COMPLETE] = { [S(SHUTDOWN_ACK_SENT)] = S(CLOSED), [S(HEARTBEAT_SENT)] = S(CLOSED) },
 		[CHUNK_HEARTBEAT] = { [NOTHING] = S(HEARTBEAT_SENT) },
 	},
 	[LUN_REPLY] = {
-		[CHUNK_INIT_ACK] = { [S(CLOSED)] = S(COOKIE_WAIT) },
-		[CHUNK_SHUTDOWN] = { [S(ESTABLISHED)] = S(SHUTDOWN_RECD) },
+		[CHUNK_INIT] = { [S(HEARTBEAT_SENT)] = INVALID },
+		[CHUNK_INIT_ACK] = { [S(CLOSED)] = S(COOKIE_WAIT), [S(HEARTBEAT_SENT)] = INVALID },
+		[CHUNK_ABORT] = { [S(HEARTBEAT_SENT)] = INVALID },
+		[CHUNK_SHUTDOWN] = { [S(ESTABLISHED)] = S(SHUTDOWN_RECD), [S(HEARTBEAT_SENT)] = INVALID },
 		[CHUNK_SHUTDOWN_ACK] = {
 			[S(SHUTDOWN_SENT)] = S(SHUTDOWN_ACK_SENT),
 			[S(SHUTDOWN_RECD)] = S(SHUTDOWN_ACK_SENT),
+			[S(HEARTBEAT_SENT)] = INVALID,
 		},
-		[CHUNK_ERROR] = { [S(COOKIE_ECHOED)] = S(CLOSED) },
-		[CHUNK_COOKIE_ECHO] = { [S(COOKIE_WAIT)] = S(COOKIE_ECHOED) },
-		[CHUNK_COOKIE_ACK] = { [S(COOKIE_ECHOED)] = S(ESTABLISHED) },
-		[CHUNK_SHUTDOWN_COMPLETE] = { [S(SHUTDOWN_ACK_SENT)] = S(CLOSED) },
+		[CHUNK_ERROR] = { [S(COOKIE_ECHOED)] = S(CLOSED), [S(HEARTBEAT_SENT)] = INVALID },
+		[CHUNK_COOKIE_ECHO] = { [S(COOKIE_WAIT)] = S(COOKIE_ECHOED), [S(HEARTBEAT_SENT)] = INVALID },
+		[CHUNK_COOKIE_ACK] = { [S(COOKIE_ECHOED)] = S(ESTABLISHED), [S(HEARTBEAT_SENT)] = INVALID },
+		[CHUNK_SHUTDOWN_COMPLETE] = { [S(SHUTDOWN_ACK_SENT)] = S(CLOSED), [S(HEARTBEAT_SENT)] = INVALID },
 		[CHUNK_HEARTBEAT_ACK] = { [S(HEARTBEAT_SENT)] = S(ESTABLISHED) },
 	},
 };
@@ -117,11 +122,6 @@ static bool read_chunks(const struct packet *p, uint32_t *present)
 	return walk.count > 0;
 }
 
-static bool has(uint32_t present, enum chunk type)
-{
-	return present >> type & 1;
-}
-
 /* The tag that INIT or INIT ACK asks the other side to use; 0 if it is cut off or forbidden (RFC 9260, 3.3.2). */
 static uint32_t initiate_tag(const struct packet *p, const uint8_t *chunk)
 {
@@ -134,17 +134,15 @@ static bool open_tags(struct sctp_track *sctp, const struct packet *p, uint32_t 
 	struct walk walk = walk_begin(p);
 	const uint8_t *chunk = walk_next(&walk);
 
-	if (has(present, CHUNK_ABORT) || has(present, CHUNK_SHUTDOWN_COMPLETE) || has(present, CHUNK_COOKIE_ACK))
-		return false; /* out of the blue (RFC 9260, 8.4) */
 	if (chunk[0] == CHUNK_INIT) {
 		sctp->tag[LUN_REPLY] = initiate_tag(p, chunk);
+		sctp->initiated = 1 << LUN_ORIG;
 		return tag == 0 && sctp->tag[LUN_REPLY] != 0;
 	}
-	if (has(present, CHUNK_HEARTBEAT))
-		sctp->tag[LUN_ORIG] = tag;
-	else
-		sctp->tag[LUN_ORIG] = tag, sctp->tag[LUN_REPLY] = tag;
-	return true;
+	/* Another path of an association, or the end of one that was forgotten.  All else is out of the blue (RFC 9260, 8.4), and
+	 * would not tell the tag of the other direction. */
+	sctp->tag[LUN_ORIG] = tag;
+	return tag != 0 && (present == 1u << CHUNK_HEARTBEAT || present == 1u << CHUNK_SHUTDOWN_ACK);
 }
 
 /* A heartbeat's tag (RFC 9260, 8.5): a path's first one sets it; another one is doubted until its answer comes with it. */
@@ -188,6 +186,33 @@ static bool tag_fits(struct sctp_track *sctp, enum lun_direction direction, cons
 	}
 }
 
+/* Keeps the tags that INIT and INIT ACK ask for.  The answer to an INIT that came may change its sender's tag, also when both ends
+ * sent one (RFC 9260, 5.2.1); any other INIT ACK must ask for the tag that is known already. */
+static bool note_init(struct sctp_track *sctp, const struct packet *p, const uint8_t *chunk)
+{
+	uint8_t own = (uint8_t)(1 << p->direction), other = own ^ 3;
+	uint32_t known = sctp->tag[!p->direction], tag;
+
+	if (chunk[0] == CHUNK_COOKIE_ACK)
+		sctp->initiated = 0;
+	if (chunk[0] != CHUNK_INIT && chunk[0] != CHUNK_INIT_ACK)
+		return true;
+	tag = initiate_tag(p, chunk);
+	if (tag == 0)
+		return false;
+	if (chunk[0] == CHUNK_INIT) {
+		if (known != tag) /* the same one again begins nothing */
+			sctp->initiated = (uint8_t)((sctp->initiated == 3 ? 0 : sctp->initiated) | own);
+	} else {
+		if (!(sctp->initiated & other) && known && known != tag)
+			return false;
+		if (sctp->initiated == 3 && known != tag)
+			return false;
+	}
+	sctp->tag[!p->direction] = tag;
+	return true;
+}
+
 static uint8_t refuse(enum lun_reason *reason, enum lun_reason why)
 {
 	*reason = why;
@@ -209,12 +234,14 @@ uint8_t sctp_update(struct sctp_track *sctp, uint8_t state, const struct packet 
 	while ((chunk = walk_next(&walk)) != NULL) {
 		if (!opening && !tag_fits(&after, (enum lun_direction)p->direction, chunk, tag))
 			return refuse(reason, LUN_REASON_bad_verification_tag);
+		if (chunk[0] < CHUNK_TYPES && steps[p->direction][chunk[0]][now] == INVALID)
+			return refuse(reason, LUN_REASON_bad_chunks);
 		if (chunk[0] < CHUNK_TYPES && steps[p->direction][chunk[0]][now])
 			now = steps[p->direction][chunk[0]][now];
 		else if (chunk[0] == CHUNK_ABORT || now == NOTHING)
 			now = S(CLOSED);
-		if (chunk[0] == CHUNK_INIT || chunk[0] == CHUNK_INIT_ACK)
-			after.tag[!p->direction] = initiate_tag(p, chunk);
+		if (!note_init(&after, p, chunk))
+			return refuse(reason, LUN_REASON_bad_verification_tag);
 	}
 	*sctp = after;
 	return (uint8_t)(now + LUN_STATE_SCTP_CLOSED - 1);

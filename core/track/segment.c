@@ -90,6 +90,7 @@ static void follow_noted_syn(struct tcp_track *tcp, const struct tcp_segment *s)
 		.flags = tcp->noted_flags & (TCP_SIDE_SCALE | TCP_SIDE_SACK),
 	};
 	tcp->side[s->direction] = (struct tcp_side) { 0 };
+	tcp->simultaneous = 0;
 }
 
 /* What is to be done with a RST besides holding it against the windows. */
@@ -121,8 +122,9 @@ static enum reset judge_reset(const struct tcp_track *tcp, const struct flow *fl
 			return RESET_CHECK; /* right behind this side's own last segment */
 		return RESET_KEEP_STATE;
 	}
-	if (((replied && tcp->noted_kind == TCP_KIND_SYN) || (!assured && tcp->noted_kind == TCP_KIND_ACK)) &&
-	    s->acknowledgement == tcp->noted)
+	if (((replied && tcp->noted_kind == TCP_KIND_SYN) ||
+	     (!assured && tcp->noted_kind == TCP_KIND_ACK && flow->state != LUN_STATE_SYN_SENT)) &&
+	    tcp->noted_direction != s->direction && s->acknowledgement == tcp->noted)
 		return RESET_BELIEVE;
 	if (flow->state == LUN_STATE_SYN_SENT && tcp->noted_kind == TCP_KIND_ACK && s->direction == LUN_ORIG &&
 	    s->sequence == tcp->noted)

@@ -130,7 +130,7 @@ static bool update_sctp(struct flow_table *table, struct packet *p)
 
 	if (next == UINT8_MAX)
 		return invalid(p, reason);
-	if (next == LUN_STATE_SCTP_ESTABLISHED && p->direction == LUN_REPLY)
+	if (next == LUN_STATE_SCTP_ESTABLISHED && next != flow->state)
 		flow->flags |= FLOW_ASSURED;
 	flow->state = next;
 	return true;

@@ -121,6 +121,7 @@ enum tcp_outcome tcp_window(struct tcp_track *tcp, uint8_t state, const struct t
 {
 	struct tcp_side *sender = &tcp->side[s->direction], *receiver = &tcp->side[!s->direction];
 	uint32_t sequence = s->sequence, end = s->end, ack = s->acknowledgement, sack = s->sack, ack_window;
+	bool little;
 
 	if (begins(tcp, state, s))
 		return TCP_PASS;
@@ -130,11 +131,13 @@ enum tcp_outcome tcp_window(struct tcp_track *tcp, uint8_t state, const struct t
 		sequence = end = sender->end; /* refuses a SYN */
 	ack_window = sender->max_window > ACK_WINDOW_LEAST ? sender->max_window : ACK_WINDOW_LEAST;
 	if (after(sequence, sender->max_end)) {
-		/* A stack that sends a little more than it may: refused, but remembered, so that its acknowledgement is not. */
-		if (receiver->max_window && end - sender->max_end + 1 <= receiver->max_window &&
-		    !after(sack, receiver->end) && after(sack, receiver->end - ack_window - 1))
+		/* A stack that sends a little more than it may: the other end judges that, and may acknowledge it. */
+		little = receiver->max_window && end - sender->max_end + 1 <= receiver->max_window &&
+			 !after(sack, receiver->end) && after(sack, receiver->end - ack_window - 1) &&
+			 after(end, sender->end - receiver->max_window - 1);
+		if (little)
 			sender->end = end;
-		return refuse(sender, TCP_REFUSE, LUN_REASON_sequence_past_window, reason);
+		return refuse(sender, little ? TCP_PASS_BY : TCP_REFUSE, LUN_REASON_sequence_past_window, reason);
 	}
 	if (after(sack, receiver->end))
 		return refuse(sender, TCP_REFUSE, LUN_REASON_acknowledgement_past_window, reason);
