@@ -9,6 +9,7 @@ enum {
 	FLOWS_DEFAULT = 65536,
 	FLOWS_MOST = 1 << 27, /* a slot of the index is flow * 2 + direction, a wheel entry a positive int32_t */
 	EVENTS_DEFAULT = 1024,
+	RING_MOST = 1 << 30, /* offsets in a ring are added up in 32 bits */
 	EMIT_DEFAULT = 1 << 20,
 	EMIT_LEAST = 65536, /* the longest packet fits */
 	FRAGMENT_DEFAULT = 1 << 20,
@@ -53,6 +54,9 @@ int lun_engine_new(struct lun_engine **made, const struct lun_config *config, st
 
 	if (config->flows > FLOWS_MOST)
 		return fail(error, LUN_BAD_ARGUMENT, "%u flows, expected at most %d", config->flows, FLOWS_MOST);
+	if (config->emit_size > RING_MOST || config->fragment_size > RING_MOST)
+		return fail(error, LUN_BAD_ARGUMENT, "emit_size is %u and fragment_size %u, expected at most %d",
+			    config->emit_size, config->fragment_size, RING_MOST);
 	if (config->emit_size && config->emit_size < EMIT_LEAST)
 		return fail(error, LUN_BAD_ARGUMENT, "emit_size is %u, expected at least %d", config->emit_size, EMIT_LEAST);
 	if (config->fragment_size && config->fragment_size < FRAGMENT_LEAST)

@@ -180,6 +180,8 @@ static bool engine_open(struct lun_engine *engine, struct packet *p, const struc
 		return refuse(engine, p, verdict, reason);
 	if (engine->config.commit && events_full(&engine->events))
 		return refuse(engine, p, LUN_DROP, LUN_REASON_events_full);
+	if (decision->http && !engine->config.commit && !(p->tcp_flags & TCP_SYN))
+		return refuse(engine, p, LUN_REJECT, LUN_REASON_not_an_opening); /* its place between heads is unknown */
 	p->flow = flow_open(&engine->flows, tuple);
 	if (!p->flow)
 		return refuse(engine, p, LUN_REJECT, LUN_REASON_table_full);
@@ -293,8 +295,12 @@ static void send_datagram(struct lun_engine *engine, struct packet *p, const str
 	p->flow = first.p.flow;
 	p->direction = first.p.direction;
 	p->io->reason = first.io.reason;
-	if (first.io.verdict != LUN_ACCEPT || !first.p.flow || !emit_piece(engine, &first)) {
+	if (first.io.verdict != LUN_ACCEPT || !first.p.flow) {
 		p->io->verdict = first.io.verdict == LUN_ACCEPT ? LUN_DROP : first.io.verdict;
+		return;
+	}
+	if (!emit_piece(engine, &first)) {
+		packet_stop(p, LUN_DROP, LUN_REASON_events_full);
 		return;
 	}
 	for (uint32_t i = 1; i < datagram->count; i++) {

@@ -63,7 +63,8 @@ static int map_ports(struct port_state *slots, uint32_t *slot, const struct name
 
 	for (uint32_t i = 0; i < policy->port_count; i++) {
 		const struct service_port *port = &policy->ports[i];
-		uint64_t hash = hash_bytes(&policy->key, port->text, strlen(port->text));
+		/* The protocol counts: a port without a name is "dns:53" for TCP and for UDP. */
+		uint64_t hash = hash_bytes(&policy->key, port->text, strlen(port->text)) + port->protocol;
 		int row = timeout_row(flows, policy, port->service);
 		struct port_state *state;
 

@@ -34,9 +34,19 @@ static int confirm(struct lun_engine *engine, struct flow *flow, const struct lu
 	return taken ? LUN_EXISTS : 0;
 }
 
+/* TCP's and SCTP's states index tables of steps: those of other protocols must not come near them. */
+static bool state_fits(uint8_t protocol, enum lun_state state)
+{
+	if (protocol == LUN_TCP)
+		return (unsigned)state <= LUN_STATE_SYN_SENT2;
+	if (protocol == LUN_SCTP)
+		return state >= LUN_STATE_SCTP_CLOSED && state <= LUN_STATE_SCTP_HEARTBEAT_SENT;
+	return (unsigned)state < LUN_STATE_COUNT;
+}
+
 static int set_state(struct lun_engine *engine, struct flow *flow, enum lun_state state, uint64_t timeout)
 {
-	if ((unsigned)state >= LUN_STATE_COUNT)
+	if (!state_fits(flow->tuple[LUN_ORIG].protocol, state))
 		return LUN_BAD_ARGUMENT;
 	if (flow->tuple[LUN_ORIG].protocol == LUN_TCP)
 		engine->flows.half_open +=
@@ -78,6 +88,8 @@ int lun_flow_import(struct lun_engine *engine, const struct lun_flow *import, ui
 	enum lun_direction direction;
 	struct flow *flow;
 
+	if (tuple[0].protocol != tuple[1].protocol || tuple[0].tenant != tuple[1].tenant || tuple[0].zero || tuple[1].zero)
+		return LUN_BAD_ARGUMENT;
 	flow_set_clock(&engine->flows, now);
 	for (int i = 0; i < 2; i++)
 		if (flow_lookup(&engine->flows, &tuple[i], flow_hash(&engine->flows, &tuple[i]), &direction))

@@ -78,7 +78,7 @@ static bool is_value_byte(uint8_t byte)
 	return byte == '\t' || (byte >= 0x20 && byte != 0x7f);
 }
 
-/* method SP request-target SP HTTP/1.0 or 1.1 CRLF.  CONNECT and targets of authority or asterisk form are other protocols. */
+/* method SP request-target SP HTTP/1.0 or 1.1 CRLF.  Targets of other forms than "/..." are for proxies. */
 static int scan_request_line(struct head *head, struct cursor *c, bool *old)
 {
 	struct part method = take(c, is_token_byte);
@@ -89,7 +89,7 @@ static int scan_request_line(struct head *head, struct cursor *c, bool *old)
 	head->target = take(c, is_target_byte);
 	if (c->at == c->size)
 		return HEAD_MORE;
-	if (head->target.length == 0 || equals(c->bytes, method, "connect"))
+	if (head->target.length == 0 || c->bytes[head->target.offset] != '/' || equals(c->bytes, method, "connect"))
 		return HEAD_BAD;
 	result = expect(c, " HTTP/1.");
 	if (result < 0)

@@ -26,6 +26,8 @@ void http_fini(struct http *http)
 {
 	memory_free(http->streams, (size_t)http->capacity * sizeof(*http->streams));
 	free(http->rendered);
+	http->streams = NULL;
+	http->rendered = NULL;
 }
 
 bool http_stream_open(struct http *http, const struct flow_table *table, struct packet *p,
@@ -92,10 +94,11 @@ static bool inspect_head(struct http *http, struct http_stream *stream, struct p
 		return refuse(p, LUN_REASON_http_malformed, "not a head that every server reads alike");
 	if (!http_render(http, p->flow, stream, bytes, p->sequence + offset))
 		return refuse(p, LUN_REASON_http_too_large, "the edited head is too long");
-	growth_room = p->io->capacity - p->end;
+	growth_room = p->io->capacity > p->end ? p->io->capacity - p->end : 0;
 	if (http->rendered_length > (uint32_t)used + growth_room ||
 	    p->end + http->rendered_length - (uint32_t)used > UINT16_MAX)
 		return refuse(p, LUN_REASON_http_too_large, "the edited packet is longer than its buffer");
+	http->digest = hash_bytes(http->key, bytes, http->head.length);
 	http->planned = true;
 	http->head_offset = offset;
 	return true;
@@ -120,9 +123,17 @@ static bool inspect_next(struct http *http, struct http_stream *stream, struct p
 	return true;
 }
 
+/* Edits older than the ring are forgotten: whether bytes in front of the oldest one held a head cannot be known. */
+static bool is_forgotten(const struct seqmap *map, uint32_t sequence)
+{
+	return map->count > SEQMAP_EDITS && (int32_t)(sequence - map->edits[map->count % SEQMAP_EDITS].start) < 0;
+}
+
 /* Bytes that were let through before: body bytes pass; a head must be there again from its first byte to its last. */
 static bool inspect_again(struct http *http, struct http_stream *stream, const struct seqmap *map, struct packet *p)
 {
+	if (is_forgotten(map, p->sequence))
+		return refuse(p, LUN_REASON_http_lost_place, "a retransmission of what is long gone");
 	for (uint32_t i = map->count < SEQMAP_EDITS ? map->count : SEQMAP_EDITS; i-- > 0;) {
 		const struct seqmap_edit *edit = &map->edits[i];
 		uint32_t offset = edit->start - p->sequence;
@@ -134,7 +145,7 @@ static bool inspect_again(struct http *http, struct http_stream *stream, const s
 			return refuse(p, LUN_REASON_http_lost_place, "a retransmission cuts a head in another place");
 		if (!inspect_head(http, stream, p, offset))
 			return false;
-		if (http->head.length != edit->before || http->rendered_length != edit->after)
+		if (http->head.length != edit->before || http->digest != stream->digests[i])
 			return refuse(p, LUN_REASON_http_lost_place, "a retransmission brings another head");
 	}
 	http->again = true;
@@ -147,9 +158,13 @@ bool http_inspect(struct http *http, const struct flow_table *table, struct pack
 	int32_t ahead;
 
 	http->planned = http->again = false;
-	if (!(p->flow->flags & FLOW_HTTP) || p->direction != LUN_ORIG || p->role != PACKET_DATA || p->payload_length == 0)
+	if (!(p->flow->flags & FLOW_HTTP) || p->direction != LUN_ORIG || p->role != PACKET_DATA)
 		return true;
 	stream = stream_of(http, table, p->flow);
+	if (p->tcp_flags & TCP_SYN && p->flow->state == LUN_STATE_SYN_SENT)
+		stream->next = p->sequence + 1; /* a second attempt on the same ports numbers anew */
+	if (p->payload_length == 0)
+		return true;
 	ahead = (int32_t)(p->sequence - stream->next);
 	if (p->tcp_flags & (TCP_SYN | TCP_RST))
 		return refuse(p, LUN_REASON_http_lost_place, "data on a SYN or RST");
@@ -169,13 +184,15 @@ static uint32_t to_client(const void *map, uint32_t sequence)
 }
 
 /* Replaces the planned head; what is behind it moves. */
-static void put_head(struct http *http, struct seqmap *map, struct packet *p)
+static void put_head(struct http *http, struct http_stream *stream, struct seqmap *map, struct packet *p)
 {
 	uint32_t before = http->head.length, after = http->rendered_length;
 	uint8_t *head = p->io->data + p->payload + http->head_offset;
 
-	if (!http->again)
+	if (!http->again) {
+		stream->digests[map->count % SEQMAP_EDITS] = http->digest;
 		seqmap_add(map, p->sequence + http->head_offset, before, after);
+	}
 	memmove(head + after, head + before, p->end - p->payload - http->head_offset - before);
 	memcpy(head, http->rendered, after);
 	p->end = p->end + after - before;
@@ -187,19 +204,22 @@ static void put_head(struct http *http, struct seqmap *map, struct packet *p)
 
 void http_edit(struct http *http, const struct flow_table *table, struct packet *p)
 {
+	struct http_stream *stream;
 	struct seqmap *map;
 
 	if (!(p->flow->flags & FLOW_HTTP) || p->role != PACKET_DATA)
 		return;
+	stream = stream_of(http, table, p->flow);
 	map = map_of(table, p->flow);
 	if (map->count > 0 && p->direction == LUN_REPLY) {
 		packet_set_acknowledgement(p, seqmap_to_client(map, p->acknowledgement));
 		packet_map_sack(p, to_client, map);
 	} else if (map->count > 0) {
 		packet_set_sequence(p, seqmap_to_upstream(map, p->sequence));
-		if ((int32_t)(p->sequence - map->edits[(map->count - 1) % SEQMAP_EDITS].start) > REARM_BYTES)
-			seqmap_add(map, p->sequence, 0, 0);
+		if (!http->planned &&
+		    (int32_t)(stream->next - map->edits[(map->count - 1) % SEQMAP_EDITS].start) > REARM_BYTES)
+			seqmap_add(map, stream->next, 0, 0); /* the place that was checked, not what a bare ACK says */
 	}
 	if (http->planned)
-		put_head(http, map, p);
+		put_head(http, stream, map, p);
 }

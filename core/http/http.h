@@ -24,6 +24,7 @@ struct http_headers {
 
 /* The client's stream of one flow; its sequence map has the same index in the flow table. */
 struct http_stream {
+	uint64_t digests[SEQMAP_EDITS]; /* of the heads of the map's edits: sent again, they must be the same bytes */
 	struct http_headers headers;
 	void *owner;        /* what keeps `headers` alive; given back by http_stream_close */
 	uint64_t body_left; /* bytes until the next head */
@@ -41,6 +42,7 @@ struct http {
 	uint8_t *rendered; /* HEAD_SIZE * 2 bytes */
 	uint32_t rendered_length;
 	uint32_t head_offset; /* in the payload */
+	uint64_t digest;      /* of the planned head's bytes */
 	bool planned, again;  /* an edit; of a head that was edited before */
 };
 

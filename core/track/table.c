@@ -5,7 +5,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-enum { NS_PER_MS = 1000000 };
+enum { NS_PER_MS = 1000000, LEAP_MS = 1 << 29 /* six days */ };
 
 static uint64_t hash_of_slot(const void *owner, uint32_t slot)
 {
@@ -39,6 +39,10 @@ void flow_table_fini(struct flow_table *table)
 	memory_free(table->maps, (size_t)table->map_count * sizeof(*table->maps));
 	free(table->timeouts);
 	index_fini(&table->index);
+	table->flows = NULL;
+	table->more = NULL;
+	table->maps = NULL;
+	table->timeouts = NULL;
 }
 
 int flow_timeout_row(struct flow_table *table, const struct flow_timeouts *timeouts)
@@ -184,11 +188,14 @@ bool flow_rekey(struct flow_table *table, struct flow *flow, const struct lun_tu
 
 	if (tuple_equal(&flow->tuple[LUN_REPLY], reply))
 		return true;
-	if (!index_insert(&table->index, flow_hash(table, reply), slot))
-		return false;
+	/* Out first: both entries have the same slot, and might have the same tag. */
 	index_remove(&table->index, old, slot);
-	flow->tuple[LUN_REPLY] = *reply;
-	return true;
+	if (index_insert(&table->index, flow_hash(table, reply), slot)) {
+		flow->tuple[LUN_REPLY] = *reply;
+		return true;
+	}
+	index_insert(&table->index, old, slot); /* its place is still free */
+	return false;
 }
 
 void flow_end(struct flow_table *table, struct flow *flow)
@@ -205,6 +212,15 @@ void flow_end(struct flow_table *table, struct flow *flow)
 	table->ended++;
 }
 
+/* The clock is about to leap so far that a deadline of 32 bits, which is compared by the sign of a difference, would seem to lie
+ * ahead again: those that are passed are set to the new time. */
+static void deadlines_leap(struct flow_table *table, uint64_t now_ms)
+{
+	for (uint32_t i = 0; i < table->used; i++)
+		if (flow_left_ms(table, &table->flows[i]) < now_ms - table->now_ms)
+			table->flows[i].deadline = (uint32_t)now_ms;
+}
+
 void flow_set_clock(struct flow_table *table, uint64_t now)
 {
 	uint64_t ms;
@@ -214,8 +230,11 @@ void flow_set_clock(struct flow_table *table, uint64_t now)
 		table->started = true;
 	}
 	ms = now > table->epoch ? (now - table->epoch) / NS_PER_MS : 0;
-	if (ms > table->now_ms)
-		table->now_ms = ms;
+	if (ms <= table->now_ms)
+		return;
+	if (ms - table->now_ms > LEAP_MS)
+		deadlines_leap(table, ms);
+	table->now_ms = ms;
 }
 
 struct flow *flow_next_expired(struct flow_table *table, uint32_t *budget)

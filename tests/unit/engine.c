@@ -317,6 +317,79 @@ static void import_takes_over(void **state)
 	stop(&n);
 }
 
+static void import_takes_only_states_of_the_protocol(void **state)
+{
+	static const struct {
+		const char *line;
+		enum lun_state state;
+		int result;
+	} cases[] = {
+		{ "tcp 10.0.0.1:1 10.0.0.2:2 . seq 5", LUN_STATE_ESTABLISHED, 0 },
+		{ "tcp 10.0.0.1:1 10.0.0.2:2 . seq 5", LUN_STATE_UDP_REPLIED, LUN_BAD_ARGUMENT },
+		{ "tcp 10.0.0.1:1 10.0.0.2:2 . seq 5", LUN_STATE_SCTP_ESTABLISHED, LUN_BAD_ARGUMENT },
+		{ "sctp 10.0.0.1:1 10.0.0.2:2 tag 5 chunk data", LUN_STATE_ESTABLISHED, LUN_BAD_ARGUMENT },
+		{ "sctp 10.0.0.1:1 10.0.0.2:2 tag 5 chunk data", LUN_STATE_SCTP_ESTABLISHED, 0 },
+		{ "udp 10.0.0.1:1 10.0.0.2:2 len 5", LUN_STATE_UDP_STREAM, 0 },
+		{ "udp 10.0.0.1:1 10.0.0.2:2 len 5", LUN_STATE_COUNT, LUN_BAD_ARGUMENT },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct lun_flow flow = { .state = cases[i].state, .expires = 1000000000 };
+		struct lun_stats stats;
+		struct notation n;
+
+		start(&n, NULL, NULL);
+		notation_build(&n, cases[i].line);
+		{
+			struct packet p = { .io = &n.packet };
+
+			assert_true(packet_parse(&p));
+			flow.orig = p.tuple;
+			flow.reply = tuple_inverted(&p.tuple);
+		}
+		assert_int_equal(lun_flow_import(n.engine, &flow, n.now), cases[i].result);
+		lun_engine_stats(n.engine, &stats);
+		assert_int_equal(stats.flows, cases[i].result == 0);
+		notation_run(&n, cases[i].line);
+		stop(&n);
+	}
+}
+
+static void without_memory_there_is_no_engine(void **state)
+{
+	struct lun_config config = { .size = sizeof(config), .flows = 64, .edits = UINT32_MAX };
+	struct lun_engine *engine;
+	struct lun_error error;
+
+	(void)state;
+	if (lun_engine_new(&engine, &config, NULL, &error) == 0)
+		lun_engine_free(engine); /* a system that promises terabytes */
+	else
+		assert_int_equal(error.code, LUN_NO_MEMORY);
+	config = (struct lun_config) { .size = sizeof(config), .emit_size = UINT32_MAX };
+	assert_int_equal(lun_engine_new(&engine, &config, NULL, &error), LUN_BAD_ARGUMENT);
+}
+
+/* However far the clock leaps: 30 days and half a century are past and future by the sign of a 32-bit difference. */
+static void a_leap_of_the_clock_ends_flows(void **state)
+{
+	static const char *const leaps[] = { "+2h", "+144h", "+596h", "+720h", "+1100h", "+474000h" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(leaps) / sizeof(leaps[0]); i++) {
+		char line[100];
+		struct notation n;
+
+		start(&n, NULL, NULL);
+		EXPECT(&n, { "udp 10.0.0.1:1 10.0.0.2:2 len 5", "accept new UNREPLIED" },
+		       { "udp 10.0.0.2:2 10.0.0.1:1 len 5", "accept established REPLIED" });
+		snprintf(line, sizeof(line), "%s udp 10.0.0.1:1 10.0.0.2:2 len 5", leaps[i]);
+		EXPECT(&n, { line, "accept new UNREPLIED" });
+		stop(&n);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -330,6 +403,9 @@ int main(void)
 		cmocka_unit_test(a_reload_keeps_turns_and_old_flows),
 		cmocka_unit_test(commit_asks_and_is_told),
 		cmocka_unit_test(import_takes_over),
+		cmocka_unit_test(import_takes_only_states_of_the_protocol),
+		cmocka_unit_test(without_memory_there_is_no_engine),
+		cmocka_unit_test(a_leap_of_the_clock_ends_flows),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

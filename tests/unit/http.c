@@ -39,6 +39,9 @@ static const struct {
 	{ "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 9999999999999999999\r\n\r\n", HEAD_BAD },
 	{ "GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", HEAD_BAD },
 	{ "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: h2c\r\n\r\n", HEAD_BAD },
+	{ "GET * HTTP/1.1\r\nHost: a\r\n\r\n", HEAD_BAD },
+	{ "GET a:80 HTTP/1.1\r\nHost: a\r\n\r\n", HEAD_BAD },
+	{ "GET http://b/ HTTP/1.1\r\nHost: a\r\n\r\n", HEAD_BAD },
 	{ "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", HEAD_BAD },
 };
 
@@ -127,9 +130,9 @@ static struct lun_policy *header_policy(void)
 	return policy;
 }
 
-static void start(struct notation *n)
+static void start_as(struct notation *n, bool liberal)
 {
-	struct lun_config config = { .size = sizeof(config), .flows = 64, .seed = { 1, 2 } };
+	struct lun_config config = { .size = sizeof(config), .flows = 64, .seed = { 1, 2 }, .liberal = liberal };
 	struct lun_policy *policy = header_policy();
 
 	*n = (struct notation) { .now = 1000 };
@@ -140,6 +143,11 @@ static void start(struct notation *n)
 		 "accept established SYN_RECV -> tcp 10.96.0.1:80 10.1.1.1:4000" },
 	       { "tcp 10.1.1.1:4000 10.96.0.1:80 . seq 1000 ack 5000",
 		 "accept established ESTABLISHED -> tcp 10.1.1.1:4000 10.244.0.5:8080" });
+}
+
+static void start(struct notation *n)
+{
+	start_as(n, false);
 }
 
 static const char request[] =
@@ -226,6 +234,115 @@ static void bodies_pass_and_the_next_head_is_edited(void **state)
 	lun_engine_free(n.engine);
 }
 
+/* ---- what a client may try ---- */
+
+#define CLIENT "tcp 10.1.1.1:4000 10.96.0.1:80 "
+
+/* A head of exactly 48 bytes. */
+#define HEAD_48 "text \"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %02d\r\n\r\n\""
+#define SPOOF_48 "text \"GET /admin HTTP/1.1\r\nX-Real-IP: 6.6.6.6\r\n\r\nxxxxx\""
+
+static void old_ranges_are_refused(void **state)
+{
+	struct notation n;
+	char line[300];
+
+	(void)state;
+	start(&n);
+	for (int i = 0; i < 18; i++) {
+		snprintf(line, sizeof(line), CLIENT "P. seq %d ack 5000 " HEAD_48, 1000 + i * 48, 0);
+		notation_run(&n, line);
+		assert_int_equal(n.packet.verdict, LUN_ACCEPT);
+	}
+	EXPECT(&n, { CLIENT "P. seq 1000 ack 5000 " SPOOF_48, "drop established ESTABLISHED (http_lost_place)" });
+	lun_engine_free(n.engine);
+}
+
+static void bare_acknowledgements_do_not_flush_the_edits(void **state)
+{
+	struct notation n;
+	char line[300];
+
+	(void)state;
+	start_as(&n, true); /* windows would refuse these */
+	snprintf(line, sizeof(line), CLIENT "P. seq 1000 ack 5000 " HEAD_48, 0);
+	notation_run(&n, line);
+	assert_int_equal(n.packet.verdict, LUN_ACCEPT);
+	for (uint32_t i = 1; i <= 16; i++) {
+		snprintf(line, sizeof(line), CLIENT ". seq %u ack 5000", 1000 + i * ((1u << 30) + 1));
+		notation_run(&n, line);
+	}
+	EXPECT(&n, { CLIENT "P. seq 1000 ack 5000 " SPOOF_48, "drop established ESTABLISHED (http_malformed)" });
+	lun_engine_free(n.engine);
+}
+
+static void a_head_is_sent_again_with_the_same_bytes_or_not_at_all(void **state)
+{
+	struct notation n;
+	char line[300];
+
+	(void)state;
+	start(&n);
+	snprintf(line, sizeof(line), CLIENT "P. seq 1000 ack 5000 " HEAD_48, 99);
+	notation_run(&n, line);
+	assert_int_equal(n.packet.verdict, LUN_ACCEPT);
+	EXPECT(&n, { CLIENT "P. seq 1048 ack 5000 " SPOOF_48,
+		     "accept established ESTABLISHED -> tcp 10.1.1.1:4000 10.244.0.5:8080" });
+	snprintf(line, sizeof(line), CLIENT "P. seq 1000 ack 5000 " HEAD_48, 0);
+	EXPECT(&n, { line, "drop established ESTABLISHED (http_lost_place)" });
+	lun_engine_free(n.engine);
+}
+
+static void an_edited_stream_begins_with_a_syn(void **state)
+{
+	struct lun_config config = { .size = sizeof(config), .flows = 64, .seed = { 1, 2 } };
+	struct lun_policy *policy = header_policy();
+	struct notation n = { .now = 1000 };
+
+	(void)state;
+	assert_int_equal(lun_engine_new(&n.engine, &config, policy, NULL), 0);
+	lun_policy_unref(policy);
+	EXPECT(&n, { request, "reject new NONE (not_an_opening)" });
+	lun_engine_free(n.engine);
+}
+
+static void a_second_syn_moves_the_stream(void **state)
+{
+	struct lun_config config = { .size = sizeof(config), .flows = 64, .seed = { 1, 2 } };
+	struct lun_policy *policy = header_policy();
+	struct notation n = { .now = 1000 };
+
+	(void)state;
+	assert_int_equal(lun_engine_new(&n.engine, &config, policy, NULL), 0);
+	lun_policy_unref(policy);
+	EXPECT(&n, { CLIENT "S seq 77", "accept new SYN_SENT -> tcp 10.1.1.1:4000 10.244.0.5:8080" },
+	       { "+60s " CLIENT "S seq 999", "accept new SYN_SENT -> tcp 10.1.1.1:4000 10.244.0.5:8080" },
+	       { "tcp 10.244.0.5:8080 10.1.1.1:4000 S. seq 4999 ack 1000",
+		 "accept established SYN_RECV -> tcp 10.96.0.1:80 10.1.1.1:4000" },
+	       { CLIENT ". seq 1000 ack 5000", "accept established ESTABLISHED -> tcp 10.1.1.1:4000 10.244.0.5:8080" },
+	       { request, "accept established ESTABLISHED -> tcp 10.1.1.1:4000 10.244.0.5:8080" });
+	lun_engine_free(n.engine);
+}
+
+static void a_capacity_of_zero_is_the_length(void **state)
+{
+	struct lun_packet packet;
+	struct notation n;
+	uint8_t *exact;
+
+	(void)state;
+	start(&n);
+	notation_build(&n, request);
+	exact = malloc(n.packet.length);
+	memcpy(exact, n.data, n.packet.length);
+	packet = (struct lun_packet) { .data = exact, .length = n.packet.length };
+	lun_engine_packets(n.engine, &packet, 1, n.now);
+	assert_int_equal(packet.verdict, LUN_DROP);
+	assert_int_equal(packet.reason, LUN_REASON_http_too_large);
+	free(exact);
+	lun_engine_free(n.engine);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -234,6 +351,12 @@ int main(void)
 		cmocka_unit_test(a_request_gets_its_headers),
 		cmocka_unit_test(what_cannot_be_edited_is_refused),
 		cmocka_unit_test(bodies_pass_and_the_next_head_is_edited),
+		cmocka_unit_test(old_ranges_are_refused),
+		cmocka_unit_test(bare_acknowledgements_do_not_flush_the_edits),
+		cmocka_unit_test(a_head_is_sent_again_with_the_same_bytes_or_not_at_all),
+		cmocka_unit_test(an_edited_stream_begins_with_a_syn),
+		cmocka_unit_test(a_second_syn_moves_the_stream),
+		cmocka_unit_test(a_capacity_of_zero_is_the_length),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
