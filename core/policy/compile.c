@@ -256,15 +256,16 @@ static bool any_prefix_holds(const struct lun_prefix *prefixes, size_t count, co
 static bool serves_node_ports(const struct lun_node *node, size_t number)
 {
 	const struct lun_address *address = &node->addresses[number];
+	bool v4 = lun_address_is_v4(address);
 
 	if (address_is_loopback(address))
 		return false; /* localhost is a setting of its own, R28 */
-	if (node->node_port_address_count)
+	if (prefixes_of_family(node->node_port_addresses, node->node_port_address_count, v4))
 		return any_prefix_holds(node->node_port_addresses, node->node_port_address_count, address);
-	if (!node->service_range_count)
+	if (!prefixes_of_family(node->service_ranges, node->service_range_count, v4))
 		return true;
 	for (size_t i = 0; i < number; i++)
-		if (lun_address_is_v4(&node->addresses[i]) == lun_address_is_v4(address))
+		if (lun_address_is_v4(&node->addresses[i]) == v4)
 			return false;
 	return true;
 }
@@ -275,9 +276,10 @@ static bool serves_localhost(const struct lun_node *node)
 	static const struct lun_address localhost = { { [10] = 0xff, [11] = 0xff, [12] = 127, [15] = 1 } };
 
 	if (node->localhost_node_ports == LUN_OFF ||
-	    (node->localhost_node_ports == LUN_DEFAULT && node->service_range_count))
+	    (node->localhost_node_ports == LUN_DEFAULT &&
+	     prefixes_of_family(node->service_ranges, node->service_range_count, true)))
 		return false;
-	return !node->node_port_address_count ||
+	return !prefixes_of_family(node->node_port_addresses, node->node_port_address_count, true) ||
 	       any_prefix_holds(node->node_port_addresses, node->node_port_address_count, &localhost);
 }
 

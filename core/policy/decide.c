@@ -88,7 +88,7 @@ static const char *masquerade_reason(const struct question *q, const struct lun_
 	if (node->masquerade_all)
 		return "masquerade_all (R8)";
 	*kept = "which sources are local is unknown (R7)";
-	if (node->pod_count == 0)
+	if (!prefixes_of_family(node->pods, node->pod_count, lun_address_is_v4(&q->packet->tuple.source)))
 		return NULL;
 	*kept = "the client is a pod (R4)";
 	return q->client == CLIENT_POD ? NULL : "the client is not a pod (R6)";
@@ -232,7 +232,7 @@ static void decide_nobody(struct question *q)
 	const struct lun_node *node = &q->policy->node;
 	const struct lun_address *destination = &q->packet->tuple.destination;
 
-	if (node->service_range_count == 0)
+	if (!prefixes_of_family(node->service_ranges, node->service_range_count, lun_address_is_v4(destination)))
 		TRACE(q->packet, "service", NULL, "no service has this address, port and protocol: left alone (R32)");
 	else if (policy_holds_cluster_ip(q->policy, destination))
 		refuse(q, LUN_REJECT, LUN_REASON_undefined_port, NULL);
@@ -315,7 +315,9 @@ static bool script_forward(struct question *q, const struct lun_decision *answer
 static bool script_dnat(struct question *q, const struct lun_decision *answer)
 {
 	struct lun_trace *trace = q->packet->io->trace;
-	uint16_t port = answer->port ? answer->port : q->packet->tuple.destination_port;
+	uint8_t protocol = q->packet->tuple.protocol;
+	bool has_port = protocol == LUN_TCP || protocol == LUN_UDP || protocol == LUN_SCTP; /* ICMP's is the type */
+	uint16_t port = has_port && answer->port ? answer->port : q->packet->tuple.destination_port;
 	char text[LUN_ADDRESS_TEXT];
 
 	if (lun_address_is_v4(&answer->address) != lun_address_is_v4(&q->packet->tuple.destination)) {

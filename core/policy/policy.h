@@ -85,6 +85,15 @@ struct lun_policy {
 	size_t text_used;
 };
 
+/* Whether some prefix is of this family: what is not said of a family is unknown, as if each had a proxy of its own. */
+static inline bool prefixes_of_family(const struct lun_prefix *prefixes, size_t count, bool v4)
+{
+	for (size_t i = 0; i < count; i++)
+		if (lun_address_is_v4(&prefixes[i].address) == v4)
+			return true;
+	return false;
+}
+
 /* The frontend at an address, or NULL. */
 const struct frontend *policy_find(const struct lun_policy *policy, const struct lun_address *address, uint16_t port,
 				   uint8_t protocol);

@@ -133,6 +133,26 @@ static void others_are_masqueraded_and_get_a_free_port(void **state)
 	stop(&n);
 }
 
+/* What is said of one family is not said of the other: each is as if it had a proxy of its own. */
+static void rules_are_by_family(void **state)
+{
+	struct fixture f;
+	struct notation n;
+
+	(void)state;
+	fixture_init(&f);
+	f.config.node.pod_count = 1; /* IPv4 pods only: which IPv6 sources are local is unknown (R7) */
+	start(&n, &f, NULL);
+	EXPECT(&n,
+	       { "tcp [2001:db8::9]:40000 [fd00:10:96::b0f1]:80 S seq 1",
+		 "accept new SYN_SENT -> tcp [2001:db8::9]:40000 [fd00:10:244::5]:8080" },
+	       { "tcp 192.168.31.9:40000 10.96.176.241:80 S seq 1",
+		 "accept new SYN_SENT -> tcp 10.244.0.1:40000 10.244.0.5:8080" },
+	       /* IPv4 service ranges only: an IPv6 address of a service with another port is left alone (R32) */
+	       { "tcp [2001:db8::9]:40000 [fd00:10:96::b0f1]:81 S seq 1", "accept new SYN_SENT" });
+	stop(&n);
+}
+
 static void udp_goes_both_ways(void **state)
 {
 	struct fixture f;
@@ -395,6 +415,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(cluster_ip_from_a_pod_keeps_the_source),
 		cmocka_unit_test(others_are_masqueraded_and_get_a_free_port),
+		cmocka_unit_test(rules_are_by_family),
 		cmocka_unit_test(udp_goes_both_ways),
 		cmocka_unit_test(refusals_have_reasons_and_answers),
 		cmocka_unit_test(a_wrong_checksum_stays_wrong),
