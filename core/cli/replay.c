@@ -4,6 +4,7 @@
 #include "cli/numbers.h"
 #include "cli/options.h"
 #include "cli/policy.h"
+#include "cli/progress.h"
 
 #include <inttypes.h>
 #include <lunette/replay.h>
@@ -41,6 +42,7 @@ struct report {
 	FILE *stream;
 	struct lun_engine *engine;
 	struct numbers numbers;
+	struct progress progress;
 	uint64_t verdicts[LUN_REJECT + 1];
 	struct lun_replay_summary summary;
 	struct lun_stats stats;
@@ -224,6 +226,13 @@ static void on_frame(void *user, const struct lun_replay_frame *frame)
 		print_packet(report, &line);
 }
 
+static void on_progress(void *user, const struct lun_replay_progress *at)
+{
+	struct report *report = user;
+
+	progress_draw(&report->progress, at);
+}
+
 /* ---- A line for a flow that is left ----------------------------------------------------------------------------------- */
 
 static void print_flow(const struct report *report, uint64_t number, const struct lun_flow *flow)
@@ -355,8 +364,7 @@ static void print_summary(const struct report *report)
 	print_count(stream, "emitted", summary->emitted, "  packets of the engine's own");
 	print_count(stream, "written", summary->written, "  frames");
 	if (summary->frames >= TIMED_FRAMES)
-		fprintf(stream, "  %-10s %10.0f  ns a packet, one at a time and cold\n", "engine",
-			engine_ns_per_packet(summary));
+		fprintf(stream, "  %-10s %10.0f  ns a packet\n", "engine", engine_ns_per_packet(summary));
 }
 
 /* ---- The command ------------------------------------------------------------------------------------------------------ */
@@ -383,14 +391,18 @@ static int finish_report(struct report *report)
 
 static int run_report(struct report *report)
 {
+	const char *out = report->arguments.out;
 	struct lun_replay_options options = {
-		.size = sizeof(options), .out = report->arguments.out, .on_frame = on_frame, .user = report
+		.size = sizeof(options), .out = out, .on_frame = on_frame, .on_progress = on_progress, .user = report
 	};
+	bool to_stdout = out && strcmp(out, "-") == 0;
 	struct lun_error error;
+	int result;
 
-	if (lun_replay_run(report->engine, report->arguments.in, &options, &report->summary, &error) < 0)
-		return report_error(&error);
-	return finish_report(report);
+	progress_init(&report->progress, to_stdout ? stdout : report->arguments.packets ? report->stream : NULL);
+	result = lun_replay_run(report->engine, report->arguments.in, &options, &report->summary, &error);
+	progress_clear(&report->progress);
+	return result < 0 ? report_error(&error) : finish_report(report);
 }
 
 int command_replay(int argc, char **argv)

@@ -1,9 +1,10 @@
-/* replay.c - a capture through the engine, frame by frame.
+/* replay.c - a capture through the engine, batch by batch.
  *
- * Each packet is a call of its own, at its own time.  A batch would have one time for all its packets, and an event would not
- * say which of them caused it; hardly two frames of a capture share a nanosecond, so there is nothing to win by being clever.
- * (lun_replay_bench batches: there speed is the question.) */
+ * Frames are gathered while they may share a call (batch.h), then run, and then finished one by one in their order: written, with
+ * what the engine emitted for each behind it, and reported.  Events come in the order of the packets that caused them, so one
+ * event is looked at ahead and waits for its packet. */
 #include "base/fail.h"
+#include "replay/batch.h"
 #include "replay/link.h"
 #include "replay/reader.h"
 #include "replay/writer.h"
@@ -14,15 +15,21 @@
 #include <sys/stat.h>
 #include <time.h>
 
+enum { PROGRESS_NS = 100000000 };
+
 struct replay {
 	struct lun_engine *engine;
 	struct lun_replay_options options;
 	struct lun_replay_summary summary;
 	struct reader reader;
-	struct writer writer; /* if options.out */
-	uint64_t clock_cost;  /* ns that reading the clock adds to an interval */
-	uint8_t frame[READER_FRAME_MAX + READER_ROOM];
-	uint8_t emitted[READER_FRAME_MAX + READER_ROOM];
+	struct writer writer;           /* if options.out */
+	uint64_t clock_cost;            /* ns that reading the clock adds to an interval */
+	uint64_t started, progress_due; /* real time, ns */
+	uint64_t ticked;                /* the `end` of the millisecond for which timers have run */
+	struct lun_event event;         /* the next one, if `event_waits` */
+	bool event_waits;
+	struct batch batch;
+	uint8_t emitted[LINK_HEADER_MAX + UINT16_MAX];
 };
 
 /* Not the thread's CPU time: reading that is a system call, several times as long as a packet takes. */
@@ -54,96 +61,136 @@ static void write_frame(struct replay *replay, const struct pcap_pkthdr *header,
 }
 
 /* The packet that left, in its frame.  One that kept its length keeps what was behind it too; a cut one stays cut. */
-static void write_packet(struct replay *replay, const struct reader_frame *frame, const struct lun_packet *packet)
+static void write_packet(struct replay *replay, const struct batch_frame *frame)
 {
-	struct pcap_pkthdr header = frame->header;
+	const struct reader_frame *read = &frame->read;
+	struct pcap_pkthdr header = read->header;
 
-	if (packet->length != frame->length) {
-		header.caplen = frame->link_size + packet->length;
+	if (frame->packet->length != read->length) {
+		header.caplen = read->link_size + frame->packet->length;
 		header.len = header.caplen;
-		if (frame->wire_length)
-			header.len += frame->wire_length - frame->length;
+		if (read->wire_length)
+			header.len += read->wire_length - read->length;
 	}
-	write_frame(replay, &header, replay->frame);
+	write_frame(replay, &header, frame->bytes);
 }
 
 /* Bytes of the engine's own, behind the link header of the packet that caused them; true if they go the way it went. */
-static bool write_emitted(struct replay *replay, const struct reader_frame *frame, const struct lun_packet *packet,
-			  const struct lun_event *event)
+static bool write_emitted(struct replay *replay, const struct batch_frame *frame, const struct lun_event *event)
 {
-	bool onward = (event->side == LUN_SIDE_UPSTREAM) == (packet->direction == LUN_ORIG);
-	struct pcap_pkthdr header = frame->header;
+	bool onward = (event->side == LUN_SIDE_UPSTREAM) == (frame->packet->direction == LUN_ORIG);
+	struct pcap_pkthdr header = frame->read.header;
+	uint32_t link_size = frame->read.link_size;
 
 	if (event->length > sizeof(replay->emitted) - LINK_HEADER_MAX)
 		return false; /* no IP packet is so long */
-	memcpy(replay->emitted, frame->data, frame->link_size);
-	memcpy(replay->emitted + frame->link_size, event->data, event->length);
+	memcpy(replay->emitted, frame->bytes, link_size);
+	memcpy(replay->emitted + link_size, event->data, event->length);
 	if (!onward)
 		link_turn(replay->reader.link_type, replay->emitted);
-	header.caplen = header.len = frame->link_size + event->length;
+	header.caplen = header.len = link_size + event->length;
 	write_frame(replay, &header, replay->emitted);
 	replay->summary.emitted++;
 	return onward;
 }
 
-/* Ends what is over before this packet comes; the engine does a bounded number at a time. */
+static void take_event(struct replay *replay)
+{
+	replay->event_waits = lun_engine_next_event(replay->engine, &replay->event);
+}
+
+/* Ends what is over before this batch comes; the engine does a bounded number at a time.  Once a millisecond: its clock does not
+ * move within one. */
 static void run_timers(struct replay *replay)
 {
+	const struct batch *batch = &replay->batch;
 	struct lun_event event;
 
-	while (lun_engine_tick(replay->engine, replay->reader.now) <= replay->reader.now)
+	if (replay->ticked == batch->end)
+		return;
+	replay->ticked = batch->end;
+	while (lun_engine_tick(replay->engine, batch->now) <= batch->now)
 		while (lun_engine_next_event(replay->engine, &event))
 			;
 }
 
-static void run_engine(struct replay *replay, struct lun_packet *packet)
+static void report_progress(struct replay *replay, uint64_t clock)
 {
-	uint64_t start, cost;
+	struct lun_replay_progress progress = { .frames = replay->reader.frames, .elapsed = clock - replay->started };
+
+	replay->progress_due = clock + PROGRESS_NS;
+	reader_place(&replay->reader, &progress.read, &progress.size);
+	replay->options.on_progress(replay->options.user, &progress);
+}
+
+static void run_engine(struct replay *replay)
+{
+	struct batch *batch = &replay->batch;
+	uint64_t start, end, cost;
 
 	run_timers(replay);
 	start = clock_ns();
-	lun_engine_packets(replay->engine, packet, 1, replay->reader.now);
-	cost = clock_ns() - start;
+	lun_engine_packets(replay->engine, batch->packets, batch->packet_count, batch->now);
+	end = clock_ns();
+	cost = end - start;
 	replay->summary.engine_ns += cost > replay->clock_cost ? cost - replay->clock_cost : 0;
+	if (replay->options.on_progress && end >= replay->progress_due)
+		report_progress(replay, end);
+	take_event(replay);
 }
 
-/* Runs the IP packet of a frame; true if it went on its way. */
-static bool run_packet(struct replay *replay, const struct reader_frame *frame, struct lun_packet *packet)
+/* Writes what became of a packet; true if it went on its way. */
+static bool finish_packet(struct replay *replay, const struct batch_frame *frame)
 {
-	struct lun_event event;
-	bool left;
+	const struct lun_packet *packet = frame->packet;
+	size_t index = (size_t)(packet - replay->batch.packets);
+	bool left = packet->verdict == LUN_ACCEPT;
 
-	*packet = (struct lun_packet) {
-		.data = replay->frame + frame->link_size,
-		.length = frame->length,
-		.capacity = (uint32_t)sizeof(replay->frame) - frame->link_size,
-		.wire_length = frame->wire_length,
-	};
-	run_engine(replay, packet);
-	left = packet->verdict == LUN_ACCEPT;
 	if (left)
-		write_packet(replay, frame, packet);
-	while (lun_engine_next_event(replay->engine, &event))
-		if (event.kind == LUN_EVENT_EMIT && write_emitted(replay, frame, packet, &event))
+		write_packet(replay, frame);
+	for (; replay->event_waits && replay->event.packet <= index; take_event(replay))
+		if (replay->event.kind == LUN_EVENT_EMIT && write_emitted(replay, frame, &replay->event))
 			left = left || packet->verdict == LUN_STOLEN;
 	return left;
 }
 
-static void run_frame(struct replay *replay, const struct reader_frame *frame)
+static void finish_frame(struct replay *replay, const struct batch_frame *frame, uint64_t number)
 {
-	struct lun_packet packet;
-	struct lun_replay_frame seen = { .number = replay->reader.frames, .packet = &packet, .left = true };
+	struct lun_replay_frame seen = { .number = number, .packet = frame->packet, .left = true };
 
-	memcpy(replay->frame, frame->data, frame->header.caplen);
-	if (frame->ip) {
-		seen.left = run_packet(replay, frame, &packet);
+	if (frame->packet) {
+		seen.left = finish_packet(replay, frame);
 	} else {
-		seen.packet = NULL;
 		replay->summary.not_ip++;
-		write_frame(replay, &frame->header, replay->frame);
+		write_frame(replay, &frame->read.header, frame->bytes);
 	}
 	if (replay->options.on_frame)
 		replay->options.on_frame(replay->options.user, &seen);
+}
+
+static void run_batch(struct replay *replay)
+{
+	struct batch *batch = &replay->batch;
+
+	if (batch->packet_count > 0)
+		run_engine(replay);
+	for (uint32_t i = 0; i < batch->count; i++)
+		finish_frame(replay, &batch->frames[i], ++replay->summary.frames);
+	batch_clear(batch);
+}
+
+/* Reads to the end. */
+static void run_frames(struct replay *replay)
+{
+	struct batch *batch = &replay->batch;
+	struct reader *reader = &replay->reader;
+
+	while (reader_next(reader, batch_next(batch))) {
+		if (!batch_takes(batch, reader->now))
+			run_batch(replay);
+		batch_add(batch, reader->now);
+	}
+	run_batch(replay);
 }
 
 static bool is_input(const struct replay *replay, const char *out)
@@ -158,7 +205,6 @@ static bool is_input(const struct replay *replay, const char *out)
 static int run_capture(struct replay *replay, struct lun_error *error)
 {
 	const char *out = replay->options.out;
-	struct reader_frame frame;
 	int result = 0;
 
 	if (out && is_input(replay, out))
@@ -167,19 +213,31 @@ static int run_capture(struct replay *replay, struct lun_error *error)
 		result = writer_open(&replay->writer, out, replay->reader.link_type, error);
 	if (result < 0)
 		return result;
-	while (reader_next(&replay->reader, &frame))
-		run_frame(replay, &frame);
+	run_frames(replay);
 	return out ? writer_close(&replay->writer, error) : 0;
 }
 
 static void summarize(const struct replay *replay, struct lun_replay_summary *summary)
 {
 	*summary = replay->summary;
-	summary->frames = replay->reader.frames;
 	summary->written = replay->writer.frames;
 	summary->capture_ns = replay->reader.now - replay->reader.first;
 	summary->cut = replay->reader.problem[0] != '\0';
 	memcpy(summary->cut_text, replay->reader.problem, sizeof(summary->cut_text));
+}
+
+static void prepare(struct replay *replay, struct lun_engine *engine, const struct lun_replay_options *options)
+{
+	uint32_t most;
+
+	replay->engine = engine;
+	if (options)
+		memcpy(&replay->options, options, options->size < sizeof(*options) ? options->size : sizeof(*options));
+	most = replay->options.batch;
+	replay->batch.most = most > 0 && most < BATCH_MOST ? most : BATCH_MOST;
+	replay->clock_cost = clock_cost();
+	replay->started = clock_ns();
+	replay->progress_due = replay->started + PROGRESS_NS;
 }
 
 int lun_replay_run(struct lun_engine *engine, const char *in, const struct lun_replay_options *options,
@@ -190,10 +248,7 @@ int lun_replay_run(struct lun_engine *engine, const char *in, const struct lun_r
 
 	if (!replay)
 		return fail(error, LUN_NO_MEMORY, "%s: %s", in, lun_strerror(LUN_NO_MEMORY));
-	replay->engine = engine;
-	replay->clock_cost = clock_cost();
-	if (options)
-		memcpy(&replay->options, options, options->size < sizeof(*options) ? options->size : sizeof(*options));
+	prepare(replay, engine, options);
 	result = reader_open(&replay->reader, in, error);
 	if (result == 0) {
 		result = run_capture(replay, error);

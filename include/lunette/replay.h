@@ -38,7 +38,9 @@ struct lun_replay_options {
 	lun_replay_frame_fn *on_frame;       /* called in order; NULL: none */
 	void *user;                          /* of both functions */
 	lun_replay_progress_fn *on_progress; /* called at most ten times a second; NULL: none */
-	uint32_t batch; /* most packets of one call of the engine, at most 32, which 0 stands for, too */
+	/* Most packets of one call of the engine, up to 32; 0: 32.  Fewer for an engine with room for fewer events; 1 if on_frame
+	 * asks the engine how it stands after just this packet. */
+	uint32_t batch;
 };
 
 struct lun_replay_summary {

@@ -82,9 +82,10 @@ static struct lun_policy *new_policy(void)
 	return policy;
 }
 
-static struct lun_engine *new_engine(void)
+/* With room for so many events; 0: the usual. */
+static struct lun_engine *new_engine_with(uint32_t events)
 {
-	struct lun_config config = { .size = sizeof(config), .flows = 1024 };
+	struct lun_config config = { .size = sizeof(config), .flows = 1024, .events = events };
 	struct lun_policy *policy = new_policy();
 	struct lun_engine *engine;
 	struct lun_error error;
@@ -93,6 +94,11 @@ static struct lun_engine *new_engine(void)
 		fail_msg("%s", error.text);
 	lun_policy_unref(policy);
 	return engine;
+}
+
+static struct lun_engine *new_engine(void)
+{
+	return new_engine_with(0);
 }
 
 struct bytes {
@@ -662,6 +668,308 @@ static void test_random_frames(void **state)
 	}
 }
 
+/* ---- Batches, and two ways to read ------------------------------------------------------------------------------------ */
+
+/* All that can be seen of a replay. */
+struct log {
+	struct lun_engine *engine;
+	struct record {
+		uint64_t number;
+		bool left, ip;
+		struct lun_packet packet; /* if `ip`, but its data, which is gone */
+	} records[8000];
+	size_t count, packets;
+	size_t ahead; /* most packets that the engine had seen, and we not yet */
+	struct lun_replay_summary summary;
+	uint8_t out[2 << 20];
+	size_t out_size;
+};
+
+static void log_frame(void *user, const struct lun_replay_frame *frame)
+{
+	struct log *log = user;
+	struct record *record = &log->records[log->count++];
+	struct lun_stats stats;
+
+	assert_true(log->count <= COUNT(log->records));
+	*record = (struct record) { .number = frame->number, .left = frame->left, .ip = frame->packet != NULL };
+	if (!frame->packet)
+		return;
+	record->packet = *frame->packet;
+	lun_engine_stats(log->engine, &stats);
+	log->packets++;
+	if (stats.packets - log->packets > log->ahead)
+		log->ahead = stats.packets - log->packets;
+}
+
+static void read_out(struct log *log, const char *path)
+{
+	FILE *stream = fopen(path, "rb");
+
+	assert_non_null(stream);
+	log->out_size = fread(log->out, 1, sizeof(log->out), stream);
+	assert_true(log->out_size < sizeof(log->out));
+	fclose(stream);
+}
+
+/* Replays the file with `batch` packets a call in a new engine with room for `events`. */
+static struct log *log_of(struct capture_file *capture, uint32_t batch, uint32_t events)
+{
+	char out[80];
+	struct log *log = calloc(1, sizeof(*log));
+	struct lun_replay_options options = {
+		.size = sizeof(options), .out = out, .on_frame = log_frame, .user = log, .batch = batch
+	};
+	struct lun_error error;
+
+	assert_non_null(log);
+	log->engine = new_engine_with(events);
+	capture_save(capture);
+	snprintf(out, sizeof(out), "%s.out", capture->path);
+	assert_int_equal(lun_replay_run(log->engine, capture->path, &options, &log->summary, &error), 0);
+	log->summary.engine_ns = 0;
+	read_out(log, out);
+	unlink(out);
+	capture_remove(capture);
+	lun_engine_free(log->engine);
+	return log;
+}
+
+static void expect_same_packet(const struct lun_packet *a, const struct lun_packet *b)
+{
+	assert_int_equal(a->length, b->length);
+	assert_int_equal(a->wire_length, b->wire_length);
+	assert_int_equal(a->verdict, b->verdict);
+	assert_int_equal(a->reason, b->reason);
+	assert_int_equal(a->ct, b->ct);
+	assert_int_equal(a->direction, b->direction);
+	assert_int_equal(a->state, b->state);
+	assert_int_equal(a->flow, b->flow);
+	assert_memory_equal(&a->was, &b->was, sizeof(a->was));
+	assert_memory_equal(&a->is, &b->is, sizeof(a->is));
+}
+
+static void expect_same(const struct log *a, const struct log *b)
+{
+	assert_int_equal(a->count, b->count);
+	for (size_t i = 0; i < a->count; i++) {
+		assert_int_equal(a->records[i].number, b->records[i].number);
+		assert_int_equal(a->records[i].left, b->records[i].left);
+		assert_int_equal(a->records[i].ip, b->records[i].ip);
+		if (a->records[i].ip)
+			expect_same_packet(&a->records[i].packet, &b->records[i].packet);
+	}
+	assert_memory_equal(&a->summary, &b->summary, sizeof(a->summary));
+	assert_int_equal(a->out_size, b->out_size);
+	assert_memory_equal(a->out, b->out, a->out_size);
+}
+
+static size_t count_verdicts(const struct log *log, enum lun_verdict verdict)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < log->count; i++)
+		count += log->records[i].ip && log->records[i].packet.verdict == verdict;
+	return count;
+}
+
+static void add(uint64_t time, const struct bytes *frame)
+{
+	capture_frame(&file, time, frame->data, frame->size, frame->size);
+}
+
+static void add_packet(uint64_t time, struct lun_tuple tuple, const struct packet_spec *spec)
+{
+	struct bytes frame = frame_of(ethernet, 14, tuple, spec);
+
+	add(time, &frame);
+}
+
+/* One half of a UDP datagram that came in two. */
+static void add_fragment(uint64_t time, uint32_t id, bool second)
+{
+	static const char payload[56];
+	struct packet_spec spec = { .payload = payload, .payload_length = sizeof(payload) };
+	struct bytes frame = frame_of(ethernet, 14, tuple_of(LUN_UDP, "10.1.1.1:700", "10.2.2.2:53"), &spec);
+	uint8_t *ip = frame.data + 14;
+
+	ip[3] = 20 + 32;
+	ip[5] = (uint8_t)id;
+	ip[6] = second ? 0 : 0x20;
+	ip[7] = second ? 32 / 8 : 0;
+	if (second)
+		memmove(ip + 20, ip + 52, 32);
+	frame.size = 14 + 20 + 32;
+	add(time, &frame);
+}
+
+static void add_request(uint64_t time, uint16_t port)
+{
+	static const char request[] = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+	struct packet_spec data = ack;
+	struct lun_tuple orig = tuple_of(LUN_TCP, "10.1.1.1:0", "10.96.0.20:80");
+	struct lun_tuple reply = tuple_of(LUN_TCP, "10.244.0.5:8080", "10.1.1.1:0");
+
+	data.payload = request;
+	data.payload_length = sizeof(request) - 1;
+	orig.source_port = reply.destination_port = port;
+	add_packet(time, orig, &syn);
+	add_packet(time, reply, &syn_ack);
+	add_packet(time, orig, &data);
+}
+
+/* Something at random, of a few flows. */
+static void add_random(uint64_t time)
+{
+	static const char *const services[] = { "10.96.0.10:80", "10.96.0.10:81", "10.96.9.9:80", "10.2.2.2:80" };
+	struct lun_tuple tuple = tuple_of(LUN_TCP, "10.1.1.1:0", services[random_below(COUNT(services))]);
+	uint32_t what = random_below(1000);
+
+	tuple.source_port = (uint16_t)(40000 + random_below(30));
+	if (what < 50)
+		capture_frame(&file, time, (const uint8_t[60]) { ADDRESSES, 8, 6 }, 60, 60);
+	else if (what < 200)
+		add_fragment(time, random_below(4), random_below(2));
+	else if (what < 220)
+		add_request(time, (uint16_t)(1000 + random_below(60000)));
+	else
+		add_packet(time, tuple, what < 700 ? &syn : &ack);
+}
+
+/* Bursts, pauses, milliseconds that begin just there, steps back, and times after which flows are over. */
+static void make_mixture(void)
+{
+	uint64_t time = START;
+
+	capture_begin(&file, 1);
+	for (int i = 0; i < 64; i++) /* answers that fill a ring */
+		add_packet(time, tuple_of(LUN_TCP, "10.1.1.1:40000", "10.96.0.10:81"), &syn);
+	for (int i = 0; i < 4000; i++) {
+		uint32_t what = random_below(1000);
+
+		time += what < 900 ? random_below(100000) : what < 990 ? 1000000 - (time - START) % 1000000 : 0;
+		time += what > 996 ? 150 * SECOND : 0;
+		add_random(what == 995 ? time - 5000000 : time);
+	}
+}
+
+static void test_batches_change_nothing(void **state)
+{
+	static const uint32_t rounds[][2] = { { 0, 32 }, { 4, 4 }, { 1000, 0 }, { 0, 0 } }; /* batch, events */
+	struct log *one, *many;
+
+	(void)state;
+	make_mixture();
+	for (size_t i = 0; i < COUNT(rounds); i++) {
+		one = log_of(&file, 1, rounds[i][1]);
+		many = log_of(&file, rounds[i][0], rounds[i][1]);
+		assert_int_equal(one->ahead, 0);
+		assert_int_equal(many->ahead, rounds[i][0] == 4 ? 3 : 31);
+		expect_same(one, many);
+		free(one);
+		free(many);
+	}
+	one = log_of(&file, 1, 0);
+	assert_true(count_verdicts(one, LUN_DROP) > 100 && count_verdicts(one, LUN_STOLEN) > 100);
+	assert_true(one->summary.emitted > count_verdicts(one, LUN_REJECT) + 100 && one->summary.not_ip > 100);
+	assert_true(one->records[0].packet.verdict == LUN_REJECT && one->records[63].packet.verdict == LUN_REJECT);
+	free(one);
+}
+
+/* The engine's milliseconds begin with its first packet.  A flow is over after five minutes; the packet in front of one that comes
+ * just then must not lend it its time. */
+static void test_batches_end_with_a_millisecond(void **state)
+{
+	struct packet_spec ping = { .payload = "ping", .payload_length = 4 };
+	struct lun_tuple flow = tuple_of(LUN_UDP, "10.1.1.1:40000", "10.2.2.2:53");
+	struct lun_tuple other = tuple_of(LUN_UDP, "10.1.1.1:40001", "10.2.2.2:53");
+
+	(void)state;
+	capture_begin(&file, 1);
+	add_packet(START, flow, &ping);
+	add_packet(START + 300 * SECOND - 1, other, &ping);
+	add_packet(START + 300 * SECOND, flow, &ping);
+	run(&file);
+	assert_int_equal(outcome.seen[2].packet.ct, LUN_CT_NEW);
+	assert_int_not_equal(outcome.seen[2].packet.flow, outcome.seen[0].packet.flow);
+}
+
+static void swap_words(uint8_t *bytes, size_t count)
+{
+	for (; count > 0; count--, bytes += 4) {
+		const uint8_t word[] = { bytes[3], bytes[2], bytes[1], bytes[0] };
+
+		memcpy(bytes, word, sizeof(word));
+	}
+}
+
+/* Makes of the pcap file one with microseconds, if `micro`, and of a machine of the other byte order, if `swap`; such a one is
+ * not read in the short way.  `snap` is its snap length. */
+static void change_file(bool micro, bool swap, uint32_t snap)
+{
+	const uint32_t magic = 0xa1b2c3d4;
+
+	for (size_t at = 24; at < file.size;) {
+		uint32_t record[4]; /* seconds, fraction, captured, length */
+
+		memcpy(record, file.bytes + at, sizeof(record));
+		record[1] /= micro ? 1000 : 1;
+		memcpy(file.bytes + at, record, sizeof(record));
+		if (swap)
+			swap_words(file.bytes + at, 4);
+		at += 16 + record[2];
+	}
+	memcpy(file.bytes + 16, &snap, sizeof(snap));
+	if (micro)
+		memcpy(file.bytes, &magic, sizeof(magic));
+	if (!swap)
+		return;
+	swap_words(file.bytes, 6);
+	memcpy(file.bytes + 4, "\0\2\0\4", 4);
+}
+
+/* Frames that are longer than a place, and together than all places. */
+static void test_long_frames_in_a_batch(void **state)
+{
+	static uint8_t frame[80000] = { ADDRESSES, 8, 0, 0x45, 0, 0, 28 };
+	struct log *one, *many;
+
+	(void)state;
+	capture_begin(&file, 1);
+	for (uint8_t i = 0; i < 32; i++) {
+		memset(frame + 100, i, sizeof(frame) - 100);
+		capture_frame(&file, START, frame, i < 20 ? 100 : sizeof(frame), sizeof(frame));
+	}
+	change_file(false, false, 262144);
+	one = log_of(&file, 1, 0);
+	many = log_of(&file, 0, 0);
+	assert_int_equal(many->out_size, file.size);
+	assert_int_not_equal(many->ahead, 0);
+	expect_same(one, many);
+	free(one);
+	free(many);
+}
+
+static void test_both_ways_to_read(void **state)
+{
+	static const uint32_t snaps[] = { 262144, 0, 65535, 60 }; /* with the last two, some frames are longer */
+	struct log *own, *foreign;
+
+	(void)state;
+	for (size_t i = 0; i < 2 * COUNT(snaps); i++) {
+		make_mixture();
+		assert_true(file.size > 270000); /* more than one buffer */
+		change_file(i % 2, false, snaps[i / 2]);
+		own = log_of(&file, 0, 0);
+		change_file(false, true, snaps[i / 2]);
+		foreign = log_of(&file, 0, 0);
+		assert_true(own->count > 4000);
+		expect_same(own, foreign);
+		free(own);
+		free(foreign);
+	}
+}
+
 /* ---- The benchmark ---------------------------------------------------------------------------------------------------- */
 
 static void test_bench(void **state)
@@ -805,6 +1113,10 @@ int main(void)
 		cmocka_unit_test(test_files_that_cannot_be_used),
 		cmocka_unit_test(test_lying_headers),
 		cmocka_unit_test(test_random_frames),
+		cmocka_unit_test(test_batches_change_nothing),
+		cmocka_unit_test(test_batches_end_with_a_millisecond),
+		cmocka_unit_test(test_long_frames_in_a_batch),
+		cmocka_unit_test(test_both_ways_to_read),
 		cmocka_unit_test(test_bench),
 		cmocka_unit_test(test_bench_wants_whole_captures),
 		cmocka_unit_test(test_queries),
