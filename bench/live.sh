@@ -7,16 +7,21 @@
 #	nft      the same DNAT as a plain nft rule with a map
 #	commit   lunette run
 #
-# Rounds go over all set-ups in turn, so that a drift of the machine hits all alike; figures are medians.  With keep-alive, 32
-# connections: requests/s, latency, CPU seconds of the whole machine per million requests; without, new connections/s; and one
-# download.  The program is that of the environment variable LUNETTE, or build/release/bin/lunette.
+# Rounds go over all set-ups in turn, so that a drift of the machine hits all alike; figures are medians, and so are the
+# ratios, of rounds.  With keep-alive, 32 connections: requests/s, latency, CPU seconds of the whole machine per million
+# requests; without, new connections/s; and one download.  Nothing else should run meanwhile.  The program is that of the
+# environment variable LUNETTE, or build/release/bin/lunette.
 set -euo pipefail
 
 json=false rounds=7 seconds=3 setups=direct,nft,commit
 while [[ $# -gt 0 ]]; do
 	case $1 in
 	--json) json=true ;;
-	--rounds | --seconds | --setups) [[ $# -gt 1 ]] || { echo "$1 needs a value" >&2; exit 2; }; declare "${1#--}=$2"; shift ;;
+	--rounds | --seconds | --setups)
+		[[ $# -gt 1 ]] || { echo "$1 needs a value" >&2; exit 2; }
+		declare "${1#--}=$2"
+		shift
+		;;
 	--help | -h) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//p}' "$0"; exit 0 ;;
 	*) echo "unknown argument $1, see $0 --help" >&2; exit 2 ;;
 	esac
@@ -33,7 +38,7 @@ command -v wrk >/dev/null || { echo "skipped: wrk is not installed"; exit 77; }
 source "$here/tests/live/lib.sh"
 
 # Ports are used again at once: no entry shall wait for two minutes, in this namespace.
-node sysctl -qw net.netfilter.nf_conntrack_tcp_timeout_time_wait=1 net.netfilter.nf_conntrack_tcp_timeout_close=1 2>/dev/null || true
+for state in time_wait close; do node sysctl -qw "net.netfilter.nf_conntrack_tcp_timeout_$state=1" 2>/dev/null || true; done
 sysctl_of client net.ipv4.ip_local_port_range="1024 65000"
 rm "$work/big"; truncate -s 300000000 "$work/big"
 
@@ -56,7 +61,10 @@ direct_down() { :; }
 nft_up() {
 	url=http://10.96.0.10
 	node nft 'table ip plain {
-		map services { type ipv4_addr . inet_service : ipv4_addr . inet_service; elements = { 10.96.0.10 . 80 : 10.244.0.5 . 8080 } }
+		map services {
+			type ipv4_addr . inet_service : ipv4_addr . inet_service
+			elements = { 10.96.0.10 . 80 : 10.244.0.5 . 8080 }
+		}
 		chain prerouting { type nat hook prerouting priority dstnat; dnat to ip daddr . tcp dport map @services; }
 		chain output { type nat hook output priority -100; dnat to ip daddr . tcp dport map @services; }
 		chain postrouting { type nat hook postrouting priority srcnat; }
@@ -98,12 +106,12 @@ for ((round = 1; round <= rounds; round++)); do
 	done
 done
 
-median() { cut -d' ' -f"$2" "$work/$1.rounds" | sort -g | awk '{ v[NR] = $1 } END { print (v[int((NR + 1) / 2)] + v[int(NR / 2) + 1]) / 2 }'; }
+middle() { sort -g | awk '{ v[NR] = $1 } END { print (v[int((NR + 1) / 2)] + v[int(NR / 2) + 1]) / 2 }'; }
+median() { cut -d' ' -f"$2" "$work/$1.rounds" | middle; }
 
 # Median over the rounds of one set-up's figure as a part of nft's in the same round.
 ratio() {
-	paste -d' ' "$work/$1.rounds" "$work/nft.rounds" | awk -v f="$2" '{ print $f / $(f + 6) }' | sort -g |
-		awk '{ v[NR] = $1 } END { printf "%.3f", (v[int((NR + 1) / 2)] + v[int(NR / 2) + 1]) / 2 }'
+	printf '%.3f' "$(paste -d' ' "$work/$1.rounds" "$work/nft.rounds" | awk -v f="$2" '{ print $f / $(f + 6) }' | middle)"
 }
 
 $json || printf '%-8s %14s %8s %8s %10s %8s %14s\n' setup keepalive_rps p50_us p99_us cps gbps cpu_s_per_mreq
@@ -118,5 +126,6 @@ for setup in ${setups//,/ }; do
 	fi
 done
 if ! $json && [[ -e $work/nft.rounds && -e $work/commit.rounds ]]; then
-	echo "commit : nft  keep-alive $(ratio commit 1) (at least 0.95 is wanted), new connections $(ratio commit 4), download $(ratio commit 5)"
+	echo "commit : nft  keep-alive $(ratio commit 1) (wanted: 0.95 or more), new connections $(ratio commit 4)," \
+		"download $(ratio commit 5)"
 fi

@@ -19,8 +19,8 @@
 /* Until the opening packet itself passes the entry and sets the kernel's timeout, which is at once. */
 enum { OPENING_TIMEOUT_S = 10 };
 
-/* One entry in a write: a bound for the size of what put_commit writes. */
-enum { COMMIT_SIZE = 512 };
+/* A bound for the size of one message of ours. */
+enum { MESSAGE_SIZE = 512 };
 
 static const uint8_t v4_prefix[12] = { [10] = 0xff, [11] = 0xff };
 
@@ -146,6 +146,25 @@ static struct nlmsghdr *put_commit(void *buffer, const struct conntrack_commit *
 	return message;
 }
 
+static struct nlmsghdr *put_deletion(void *buffer, const struct conntrack_entry *entry)
+{
+	struct nlmsghdr *message = put_header(buffer, IPCTNL_MSG_CT_DELETE, 0, family_of(&entry->orig));
+
+	put_tuple(message, CTA_TUPLE_ORIG, &entry->orig);
+	put_zone(message, entry->orig.tenant);
+	mnl_attr_put_u32(message, CTA_ID, htonl(entry->id));
+	return message;
+}
+
+/* The error that a message tells, or 0 if it tells none. */
+static int problem_of(const struct nlmsghdr *message)
+{
+	const struct nlmsgerr *problem = mnl_nlmsg_get_payload(message);
+
+	return message->nlmsg_type == NLMSG_ERROR && mnl_nlmsg_get_payload_len(message) >= sizeof(*problem) ? problem->error
+													    : 0;
+}
+
 /* Reads the errors of a write: whoever is not mentioned succeeded. */
 static void read_problems(struct netlink *netlink, struct conntrack_commit *commits, size_t count, uint32_t first)
 {
@@ -154,70 +173,87 @@ static void read_problems(struct netlink *netlink, struct conntrack_commit *comm
 	while ((length = netlink_read(netlink)) > 0) {
 		const struct nlmsghdr *message = (const struct nlmsghdr *)netlink->buffer;
 
-		for (; mnl_nlmsg_ok(message, length); message = mnl_nlmsg_next(message, &length)) {
-			const struct nlmsgerr *problem = mnl_nlmsg_get_payload(message);
-			uint32_t index = message->nlmsg_seq - first;
-
-			if (message->nlmsg_type == NLMSG_ERROR && index < count &&
-			    mnl_nlmsg_get_payload_len(message) >= sizeof(*problem))
-				commits[index].problem = problem->error;
-		}
+		for (; mnl_nlmsg_ok(message, length); message = mnl_nlmsg_next(message, &length))
+			if (message->nlmsg_seq - first < count)
+				commits[message->nlmsg_seq - first].problem = problem_of(message);
 	}
 }
 
 void conntrack_create(struct netlink *netlink, struct conntrack_commit *commits, size_t count)
 {
-	_Alignas(16) char buffer[CONNTRACK_BATCH * COMMIT_SIZE];
-	uint32_t first = netlink->sequence + 1;
+	_Alignas(16) char buffer[CONNTRACK_BATCH * 2 * MESSAGE_SIZE];
+	uint32_t first = netlink->sequence + 1, ignored = first + (uint32_t)count;
 	size_t length = 0;
+	int problem = 0;
 
 	if (!count)
 		return;
 	for (size_t i = 0; i < count; i++) {
-		struct nlmsghdr *message = put_commit(buffer + length, &commits[i]);
+		struct nlmsghdr *message;
 
-		message->nlmsg_seq = ++netlink->sequence;
+		if (commits[i].replaces) { /* if it is gone by itself, so much the better */
+			message = put_deletion(buffer + length, &commits[i].replaced);
+			message->nlmsg_seq = ignored;
+			length += MNL_ALIGN(message->nlmsg_len);
+		}
+		message = put_commit(buffer + length, &commits[i]);
+		message->nlmsg_seq = first + (uint32_t)i;
 		length += MNL_ALIGN(message->nlmsg_len);
-		commits[i].problem = 0;
 	}
-	if (mnl_socket_sendto(netlink->socket, buffer, length) < 0) {
-		int problem = errno;
-
-		for (size_t i = 0; i < count; i++)
-			commits[i].problem = -problem;
-	}
+	netlink->sequence = ignored;
+	if (mnl_socket_sendto(netlink->socket, buffer, length) < 0)
+		problem = -errno;
+	for (size_t i = 0; i < count; i++)
+		commits[i].problem = problem;
 	read_problems(netlink, commits, count, first);
 }
 
-static int on_entry(const struct nlmsghdr *message, void *user)
+/* Reads answers until there is one for each question: an entry or an error. */
+static int read_answers(struct netlink *netlink, struct conntrack_question *questions, size_t count, uint32_t first)
 {
-	struct conntrack_entry *entry = user;
+	for (size_t answered = 0; answered < count;) {
+		const struct nlmsghdr *message = (const struct nlmsghdr *)netlink->buffer;
+		int length = netlink_read(netlink);
 
-	if (conntrack_parse(message, entry))
-		return MNL_CB_OK;
-	errno = EBADMSG;
-	return MNL_CB_ERROR;
+		if (length <= 0)
+			return length ? length : -EIO;
+		for (; mnl_nlmsg_ok(message, length); message = mnl_nlmsg_next(message, &length)) {
+			struct conntrack_question *question = &questions[message->nlmsg_seq - first];
+
+			if (message->nlmsg_seq - first >= count)
+				continue;
+			question->problem = problem_of(message);
+			if (!question->problem && !conntrack_parse(message, &question->entry))
+				question->problem = -EBADMSG;
+			answered++;
+		}
+	}
+	return 0;
 }
 
-int conntrack_get(struct netlink *netlink, const struct lun_tuple *tuple, struct conntrack_entry *entry)
+void conntrack_get(struct netlink *netlink, struct conntrack_question *questions, size_t count)
 {
-	_Alignas(16) char buffer[COMMIT_SIZE];
-	struct nlmsghdr *message = put_header(buffer, IPCTNL_MSG_CT_GET, 0, family_of(tuple));
+	_Alignas(16) char buffer[CONNTRACK_BATCH * MESSAGE_SIZE];
+	uint32_t first = netlink->sequence + 1;
+	size_t length = 0;
+	int problem;
 
-	put_tuple(message, CTA_TUPLE_ORIG, tuple);
-	put_zone(message, tuple->tenant);
-	return netlink_request(netlink, message, on_entry, entry);
-}
+	for (size_t i = 0; i < count; i++) {
+		struct nlmsghdr *message = put_header(buffer + length, IPCTNL_MSG_CT_GET, 0, family_of(&questions[i].tuple));
 
-int conntrack_delete(struct netlink *netlink, const struct conntrack_entry *entry)
-{
-	_Alignas(16) char buffer[COMMIT_SIZE];
-	struct nlmsghdr *message = put_header(buffer, IPCTNL_MSG_CT_DELETE, 0, family_of(&entry->orig));
-
-	put_tuple(message, CTA_TUPLE_ORIG, &entry->orig);
-	put_zone(message, entry->orig.tenant);
-	mnl_attr_put_u32(message, CTA_ID, htonl(entry->id));
-	return netlink_request(netlink, message, NULL, NULL);
+		put_tuple(message, CTA_TUPLE_ORIG, &questions[i].tuple);
+		put_zone(message, questions[i].tuple.tenant);
+		message->nlmsg_seq = ++netlink->sequence;
+		length += MNL_ALIGN(message->nlmsg_len);
+		questions[i].problem = -EIO; /* until it is answered */
+	}
+	if (!count)
+		return;
+	problem = mnl_socket_sendto(netlink->socket, buffer, length) < 0 ? -errno : 0;
+	problem = problem ? problem : read_answers(netlink, questions, count, first);
+	for (size_t i = 0; problem && i < count; i++)
+		if (questions[i].problem == -EIO)
+			questions[i].problem = problem;
 }
 
 struct nlmsghdr *conntrack_put_update(void *buffer, const struct lun_tuple *tuple)
@@ -237,7 +273,7 @@ static void put_our_mark(struct nlmsghdr *message)
 
 int conntrack_flush(struct netlink *netlink)
 {
-	_Alignas(16) char buffer[COMMIT_SIZE];
+	_Alignas(16) char buffer[MESSAGE_SIZE];
 	struct nlmsghdr *message = put_header(buffer, IPCTNL_MSG_CT_DELETE, 0, AF_UNSPEC);
 
 	put_our_mark(message);
@@ -246,7 +282,7 @@ int conntrack_flush(struct netlink *netlink)
 
 int conntrack_dump(struct netlink *netlink)
 {
-	_Alignas(16) char buffer[COMMIT_SIZE];
+	_Alignas(16) char buffer[MESSAGE_SIZE];
 	struct nlmsghdr *message = put_header(buffer, IPCTNL_MSG_CT_GET, NLM_F_DUMP, AF_UNSPEC);
 
 	put_our_mark(message);

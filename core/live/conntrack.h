@@ -41,6 +41,15 @@ struct conntrack_commit {
 	uint16_t endpoint_port;
 	struct lun_address masquerade; /* the new source, the port being the kernel's to choose; zero: the source stays */
 	bool translate;
+	bool replaces;                   /* `replaced` is deleted first */
+	struct conntrack_entry replaced; /* by its id: no other one */
+	int problem;
+};
+
+/* A question for the entry that is seen with `tuple`, in either direction.  `problem` is 0 or a negative errno: -ENOENT. */
+struct conntrack_question {
+	struct lun_tuple tuple;
+	struct conntrack_entry entry;
 	int problem;
 };
 
@@ -52,11 +61,8 @@ enum { CONNTRACK_BATCH = 64 };
 /* Makes the entries, CONNTRACK_BATCH at most, in one write, and leaves in each what became of it. */
 void conntrack_create(struct netlink *netlink, struct conntrack_commit *commits, size_t count);
 
-/* The entry that is seen with this tuple, in either direction.  Returns 0 or a negative errno: -ENOENT. */
-int conntrack_get(struct netlink *netlink, const struct lun_tuple *tuple, struct conntrack_entry *entry);
-
-/* Deletes this very entry.  Returns 0 or a negative errno: -ENOENT. */
-int conntrack_delete(struct netlink *netlink, const struct conntrack_entry *entry);
+/* Answers the questions, CONNTRACK_BATCH at most, asked in one write. */
+void conntrack_get(struct netlink *netlink, struct conntrack_question *questions, size_t count);
 
 /* Deletes all entries of ours.  Returns 0 or a negative errno. */
 int conntrack_flush(struct netlink *netlink);

@@ -190,7 +190,8 @@ static bool try_commit(struct doctor *doctor, struct netlink *netlink, enum aske
 		.translate = true,
 		.endpoint_port = 8080,
 	};
-	struct conntrack_entry entry;
+	struct conntrack_question question;
+	const struct conntrack_entry *entry = &question.entry;
 	int problem;
 
 	lun_address_parse(&commit.orig.source, addresses[0]);
@@ -198,14 +199,16 @@ static bool try_commit(struct doctor *doctor, struct netlink *netlink, enum aske
 	lun_address_parse(&commit.endpoint, addresses[2]);
 	lun_address_parse(&commit.masquerade, addresses[3]);
 	conntrack_create(netlink, &commit, 1);
-	problem = commit.problem ? commit.problem : conntrack_get(netlink, &commit.orig, &entry);
+	question.tuple = commit.orig;
+	conntrack_get(netlink, &question, 1);
+	problem = commit.problem ? commit.problem : question.problem;
 	if (problem) {
 		answer(doctor, asked, false, "an entry with NAT cannot be made: %s", strerror(-problem));
 		return false;
 	}
-	if (memcmp(&entry.reply.source, &commit.endpoint, sizeof(commit.endpoint)) != 0 ||
-	    memcmp(&entry.reply.destination, &commit.masquerade, sizeof(commit.masquerade)) != 0 ||
-	    entry.reply.source_port != commit.endpoint_port || !conntrack_is_ours(&entry)) {
+	if (memcmp(&entry->reply.source, &commit.endpoint, sizeof(commit.endpoint)) != 0 ||
+	    memcmp(&entry->reply.destination, &commit.masquerade, sizeof(commit.masquerade)) != 0 ||
+	    entry->reply.source_port != commit.endpoint_port || !conntrack_is_ours(entry)) {
 		answer(doctor, asked, false, "an entry was made, but not with the translation that was asked for");
 		return false;
 	}

@@ -1,9 +1,9 @@
 /* opening.c - what becomes of the packets that open connections.
  *
- *	receive -> the engine decides -> entries are made -> what went wrong is settled -> verdicts
+ *	receive -> the engine decides -> openings of flows that we know are checked -> entries are made -> verdicts
  *
- * Entries are made in one write for the whole batch and the kernel works while we write, so when the verdicts are given it
- * is known what became of each entry, and a packet never goes on toward an entry that is not there.
+ * Whatever is asked or made is asked or made in one write for the whole batch, and the kernel works while we write.  So when
+ * the verdicts are given it is known what became of each entry, and no packet goes on toward an entry that is not there.
  *
  * An entry in the way is never deleted blindly: a forged opening on a live connection's addresses and ports must change
  * nothing.  Only one that is closed, or that is not ours on an address that is ours to serve, makes room. */
@@ -17,10 +17,15 @@ static const uint64_t FAILURE_INTERVAL = UINT64_C(1000000000);
 _Static_assert((int)QUEUE_BATCH <= (int)CONNTRACK_BATCH, "a batch is committed in one write");
 
 struct batch {
+	uint64_t now;
+	size_t count; /* of packets */
 	struct queue_packet queued[QUEUE_BATCH];
 	struct lun_packet packets[QUEUE_BATCH];
 	bool left_alone[QUEUE_BATCH]; /* accepted, with nothing to translate */
-	size_t count;
+	size_t commit_count;
+	struct conntrack_commit commits[QUEUE_BATCH];
+	uint64_t flows[QUEUE_BATCH];   /* of the commits */
+	size_t packet_of[QUEUE_BATCH]; /* likewise: index of the packet that waits for it */
 };
 
 /* Says at most once a second that openings could not be committed. */
@@ -38,14 +43,14 @@ static void log_failure(struct lun_live *live, const struct lun_tuple *orig, int
 	live->failures_at = now;
 }
 
-static void fail_opening(struct lun_live *live, const struct lun_event *commit, struct lun_packet *packet, int problem,
-			 uint64_t now)
+/* The packet is dropped and the flow forgotten; its sender tries again. */
+static void fail_opening(struct lun_live *live, struct batch *batch, size_t index, uint64_t flow, int problem)
 {
-	struct lun_event event = { .kind = LUN_EVENT_FAILED, .flow = commit->flow, .error = -problem };
+	struct lun_event event = { .kind = LUN_EVENT_FAILED, .flow = flow, .error = -problem };
 
-	lun_engine_event(live->engine, &event, now);
-	packet->verdict = LUN_DROP;
-	log_failure(live, &commit->orig, problem, now);
+	lun_engine_event(live->engine, &event, batch->now);
+	batch->packets[index].verdict = LUN_DROP;
+	log_failure(live, &batch->packets[index].was, problem, batch->now);
 }
 
 /* From what the engine wants to what is asked of the kernel.  Returns 0 or a negative errno. */
@@ -65,98 +70,135 @@ static int prepare(struct lun_live *live, const struct lun_event *event, uint64_
 	return route_source(&live->routes, &event->reply.source, now, &commit->masquerade);
 }
 
-/* An entry stands in the way.  Returns 0 if the flow is carried, by that entry or by a new one, or a negative errno. */
-static int settle_conflict(struct lun_live *live, struct conntrack_commit *commit)
+/* What the engine wants committed for packets of the batch, from `first` on; `replaced`, if not NULL, is in the way. */
+static void plan_commits(struct lun_live *live, struct batch *batch, size_t first, const struct conntrack_entry *replaced)
 {
-	struct conntrack_entry entry;
-	int problem = conntrack_get(&live->conntrack, &commit->orig, &entry);
+	struct lun_event event;
 
-	if (problem == 0) {
-		bool same = memcmp(&entry.orig, &commit->orig, sizeof(entry.orig)) == 0;
+	while (batch->commit_count < QUEUE_BATCH && lun_engine_next_event(live->engine, &event)) {
+		struct conntrack_commit *commit = &batch->commits[batch->commit_count];
+		size_t index = first + event.packet;
+		int problem;
 
-		if (conntrack_is_alive(&entry) && same && conntrack_is_ours(&entry))
-			return 0;
-		if (conntrack_is_alive(&entry) && !same)
-			return -EEXIST; /* these are the replies of another connection */
-		problem = conntrack_delete(&live->conntrack, &entry);
+		if (event.kind != LUN_EVENT_COMMIT)
+			continue;
+		problem = prepare(live, &event, batch->now, commit);
+		if (problem) {
+			fail_opening(live, batch, index, event.flow, problem);
+		} else if (conntrack_changes(commit)) {
+			commit->replaces = replaced != NULL;
+			if (replaced)
+				commit->replaced = *replaced;
+			batch->flows[batch->commit_count] = event.flow;
+			batch->packet_of[batch->commit_count++] = index;
+		} else {
+			batch->left_alone[index] = true;
+		}
 	}
-	if (problem && problem != -ENOENT)
-		return problem;
-	conntrack_create(&live->conntrack, commit, 1);
-	return commit->problem;
 }
 
-/* After the kernel answered: there is an entry for the packet, or the packet is dropped.  What the reply tuple came to be
- * (the kernel may have chosen a port) is told by the next list of entries, which confirms the flow. */
-static void settle(struct lun_live *live, const struct lun_event *event, struct conntrack_commit *commit,
-		   struct lun_packet *packet, uint64_t now)
+/* Is the packet an opening of a flow that we know, be it a retransmission or a new attempt, which is not committed just now? */
+static bool wants_check(const struct batch *batch, const struct lun_packet *packet)
 {
-	int problem = commit->problem;
-
-	if (problem == -EEXIST)
-		problem = settle_conflict(live, commit);
-	if (problem)
-		fail_opening(live, event, packet, problem, now);
-	else
-		carried_expect(&live->carried, event->flow);
+	if (packet->verdict != LUN_QUERY && packet->reason != LUN_REASON_retransmission)
+		return false;
+	for (size_t i = 0; i < batch->commit_count; i++)
+		if (batch->flows[i] == packet->flow)
+			return false;
+	return true;
 }
 
-/* One event of the engine.  True: *commit is to be made. */
-static bool plan(struct lun_live *live, const struct lun_event *event, struct batch *batch, size_t index, uint64_t now,
-		 struct conntrack_commit *commit)
-{
-	int problem = prepare(live, event, now, commit);
-
-	if (problem)
-		fail_opening(live, event, &batch->packets[index], problem, now);
-	else if (!conntrack_changes(commit))
-		batch->left_alone[index] = true;
-	return !problem && !batch->left_alone[index];
-}
-
-/* Decides on packets of the batch and commits what is to be committed. */
-static void decide(struct lun_live *live, struct batch *batch, size_t first, size_t count, uint64_t now)
-{
-	struct conntrack_commit commits[QUEUE_BATCH];
-	struct lun_event events[QUEUE_BATCH];
-	size_t ready = 0;
-
-	lun_engine_packets(live->engine, &batch->packets[first], count, now);
-	while (ready < count && lun_engine_next_event(live->engine, &events[ready]))
-		if (events[ready].kind == LUN_EVENT_COMMIT &&
-		    plan(live, &events[ready], batch, first + events[ready].packet, now, &commits[ready]))
-			ready++;
-	conntrack_create(&live->conntrack, commits, ready);
-	for (size_t i = 0; i < ready; i++)
-		settle(live, &events[i], &commits[i], &batch->packets[first + events[i].packet], now);
-}
-
-/* An opening of a flow that we know, be it a retransmission or a new attempt: is the flow still there?  If not, this
- * packet opens it anew. */
-static void recheck(struct lun_live *live, struct batch *batch, size_t index, uint64_t now)
+/* What the kernel says of the flow of such a packet.  If the flow is not there any more, the packet opens it anew. */
+static void check_known(struct lun_live *live, struct batch *batch, size_t index, const struct conntrack_question *answer)
 {
 	struct lun_packet *packet = &batch->packets[index];
 	struct lun_event ended = { .kind = LUN_EVENT_ENDED, .flow = packet->flow };
-	struct conntrack_entry entry;
-	int problem = conntrack_get(&live->conntrack, &packet->was, &entry);
 
-	if (problem == 0) {
-		if (conntrack_is_ours(&entry) && conntrack_is_alive(&entry)) {
-			packet->verdict = LUN_ACCEPT;
-			return;
-		}
-		problem = conntrack_delete(&live->conntrack, &entry);
+	if (answer->problem == 0 && conntrack_is_ours(&answer->entry) && conntrack_is_alive(&answer->entry)) {
+		packet->verdict = LUN_ACCEPT;
+	} else if (answer->problem == 0 || answer->problem == -ENOENT) {
+		lun_engine_event(live->engine, &ended, batch->now);
+		lun_engine_packets(live->engine, packet, 1, batch->now);
+		plan_commits(live, batch, index, answer->problem ? NULL : &answer->entry);
+	} else {
+		packet->verdict = LUN_DROP;
 	}
-	packet->verdict = LUN_DROP;
-	if (problem && problem != -ENOENT)
-		return;
-	lun_engine_event(live->engine, &ended, now);
-	decide(live, batch, index, 1, now);
 }
 
-static bool wants_recheck(const struct lun_packet *packet)
+static void check_all_known(struct lun_live *live, struct batch *batch)
 {
-	return packet->verdict == LUN_QUERY || packet->reason == LUN_REASON_retransmission;
+	struct conntrack_question questions[QUEUE_BATCH];
+	size_t packet_of[QUEUE_BATCH], count = 0;
+
+	for (size_t i = 0; i < batch->count; i++) {
+		if (!wants_check(batch, &batch->packets[i]))
+			continue;
+		questions[count].tuple = batch->packets[i].was;
+		packet_of[count++] = i;
+	}
+	conntrack_get(&live->conntrack, questions, count);
+	for (size_t i = 0; i < count; i++)
+		check_known(live, batch, packet_of[i], &questions[i]);
+}
+
+/* An entry stands in the way of a commit: the flow is carried by that one, or it is to be replaced (-EAGAIN), or neither. */
+static int judge_conflict(struct conntrack_commit *commit, const struct conntrack_question *answer)
+{
+	const struct conntrack_entry *entry = &answer->entry;
+	bool same;
+
+	if (answer->problem)
+		return answer->problem == -ENOENT ? -EAGAIN : answer->problem;
+	same = memcmp(&entry->orig, &commit->orig, sizeof(entry->orig)) == 0;
+	if (conntrack_is_alive(entry) && same && conntrack_is_ours(entry))
+		return 0;
+	if (conntrack_is_alive(entry) && !same)
+		return -EEXIST; /* these are the replies of another connection */
+	commit->replaces = true;
+	commit->replaced = *entry;
+	return -EAGAIN;
+}
+
+/* Settles the commits that found an entry in their way. */
+static void settle_conflicts(struct lun_live *live, struct batch *batch)
+{
+	struct conntrack_question questions[QUEUE_BATCH];
+	struct conntrack_commit again[QUEUE_BATCH];
+	size_t conflicts[QUEUE_BATCH], retried[QUEUE_BATCH], count = 0, again_count = 0;
+
+	for (size_t i = 0; i < batch->commit_count; i++) {
+		if (batch->commits[i].problem != -EEXIST)
+			continue;
+		questions[count].tuple = batch->commits[i].orig;
+		conflicts[count++] = i;
+	}
+	conntrack_get(&live->conntrack, questions, count);
+	for (size_t i = 0; i < count; i++) {
+		struct conntrack_commit *commit = &batch->commits[conflicts[i]];
+
+		commit->problem = judge_conflict(commit, &questions[i]);
+		if (commit->problem == -EAGAIN) {
+			again[again_count] = *commit;
+			retried[again_count++] = conflicts[i];
+		}
+	}
+	conntrack_create(&live->conntrack, again, again_count);
+	for (size_t i = 0; i < again_count; i++)
+		batch->commits[retried[i]].problem = again[i].problem;
+}
+
+/* Makes the entries.  What their reply tuples came to be (the kernel may have chosen a port) is told by the next list of
+ * entries, which confirms the flows. */
+static void commit_all(struct lun_live *live, struct batch *batch)
+{
+	conntrack_create(&live->conntrack, batch->commits, batch->commit_count);
+	settle_conflicts(live, batch);
+	for (size_t i = 0; i < batch->commit_count; i++) {
+		if (batch->commits[i].problem)
+			fail_opening(live, batch, batch->packet_of[i], batch->flows[i], batch->commits[i].problem);
+		else
+			carried_expect(&live->carried, batch->flows[i]);
+	}
 }
 
 static struct queue_verdict verdict_of(const struct lun_live *live, const struct batch *batch, size_t index)
@@ -175,13 +217,28 @@ static struct queue_verdict verdict_of(const struct lun_live *live, const struct
 	return verdict;
 }
 
-size_t opening_serve(struct lun_live *live, uint64_t now)
+static void answer(struct lun_live *live, const struct batch *batch)
 {
 	struct queue_verdict verdicts[QUEUE_BATCH];
-	struct batch batch = { 0 };
 	int problem;
 
+	for (size_t i = 0; i < batch->count; i++)
+		verdicts[i] = verdict_of(live, batch, i);
+	problem = queue_answer(&live->queue, verdicts, batch->count);
+	if (problem)
+		live_log(live, LUN_LOG_ERROR, "answering queue %u: %s", live->queue.number, strerror(-problem));
+}
+
+size_t opening_serve(struct lun_live *live, uint64_t now)
+{
+	struct batch batch; /* large: only what is read before it is written is set */
+
+	batch.now = now;
+	batch.commit_count = 0;
+	memset(batch.left_alone, 0, sizeof(batch.left_alone));
 	batch.count = queue_receive(&live->queue, batch.queued);
+	if (!batch.count)
+		return 0;
 	for (size_t i = 0; i < batch.count; i++)
 		batch.packets[i] = (struct lun_packet) {
 			.data = batch.queued[i].data,
@@ -189,14 +246,10 @@ size_t opening_serve(struct lun_live *live, uint64_t now)
 			.capacity = batch.queued[i].length,
 			.wire_length = batch.queued[i].wire_length,
 		};
-	decide(live, &batch, 0, batch.count, now);
-	for (size_t i = 0; i < batch.count; i++)
-		if (wants_recheck(&batch.packets[i]))
-			recheck(live, &batch, i, now);
-	for (size_t i = 0; i < batch.count; i++)
-		verdicts[i] = verdict_of(live, &batch, i);
-	problem = queue_answer(&live->queue, verdicts, batch.count);
-	if (problem)
-		live_log(live, LUN_LOG_ERROR, "answering queue %u: %s", live->queue.number, strerror(-problem));
+	lun_engine_packets(live->engine, batch.packets, batch.count, now);
+	plan_commits(live, &batch, 0, NULL);
+	check_all_known(live, &batch);
+	commit_all(live, &batch);
+	answer(live, &batch);
 	return batch.count;
 }
