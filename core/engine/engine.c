@@ -37,11 +37,13 @@ static void count_memory(struct lun_engine *engine)
 {
 	const struct lun_config *config = &engine->config;
 	uint64_t index = (uint64_t)engine->flows.index.count * sizeof(struct bucket);
-	uint64_t table = (uint64_t)config->flows * (sizeof(struct flow) + sizeof(struct flow_more)) + index;
+	uint64_t wheel = (uint64_t)(config->flows / WHEEL_CHUNK) * sizeof(struct wheel_chunk);
+	uint64_t table = (uint64_t)config->flows * (sizeof(struct flow) + sizeof(struct flow_more)) + index + wheel;
 
 	engine->stats.flows_max = config->flows;
 	engine->stats.flow_bytes = (table + config->flows - 1) / config->flows;
-	engine->stats.memory = table + (uint64_t)config->edits * (sizeof(struct http_stream) + sizeof(struct seqmap)) +
+	engine->stats.memory = table + engine->flows.wheel.chunk_count * sizeof(struct wheel_chunk) - wheel +
+			       (uint64_t)config->edits * (sizeof(struct http_stream) + sizeof(struct seqmap)) +
 			       config->fragment_size + FRAGMENT_DATAGRAMS * sizeof(struct datagram) +
 			       (uint64_t)config->events * sizeof(struct lun_event) + config->emit_size + sizeof(*engine);
 }
@@ -132,6 +134,8 @@ int lun_engine_set_policy(struct lun_engine *engine, struct lun_policy *policy)
 void lun_engine_stats(const struct lun_engine *engine, struct lun_stats *stats)
 {
 	*stats = engine->stats;
+	for (size_t i = 0; i < sizeof(stats->verdicts) / sizeof(stats->verdicts[0]); i++)
+		stats->packets += stats->verdicts[i]; /* each has one */
 	stats->flows_opened = engine->flows.opened;
 	stats->flows_ended = engine->flows.ended;
 	stats->flows = engine->flows.count;

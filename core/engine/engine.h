@@ -28,6 +28,7 @@ struct lun_engine {
 	uint64_t memory;
 	size_t packet; /* index of the packet on the path, in the caller's array */
 	struct packet batch[BATCH];
+	struct decision decisions[BATCH]; /* of these packets, made ahead */
 };
 
 /* path.c: ends a flow and its stream; engine_end_flow also says so in an event, when committing. */

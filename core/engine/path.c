@@ -1,8 +1,11 @@
 /* path.c - packet in, verdict out: the path is engine_run, the last function but one.
  *
  * Order within a batch: all packets are parsed and hashed and their buckets fetched; then the flows that the buckets point to
- * are fetched; then each runs the path alone, so that a second packet of a flow in the same batch sees what the first did. */
+ * are fetched, and where a bucket says that there is none, the policy is asked already, to fetch the bucket of the reply tuple;
+ * then each runs the path alone, so that a second packet of a flow in the same batch sees what the first did. */
 #include "engine/engine.h"
+
+#include "base/cold.h"
 #include "packet/build.h"
 #include "packet/trace.h"
 
@@ -16,10 +19,8 @@ enum {
 
 void engine_forget_flow(struct lun_engine *engine, struct flow *flow)
 {
-	uint32_t port = flow_more(&engine->flows, flow)->port;
-
-	if (port != FLOW_NONE)
-		engine->ports.slots[port].flows--;
+	if (flow->port != FLOW_NONE)
+		engine->ports.slots[flow->port].flows--;
 	sources_remove(&engine->sources, &flow->tuple[LUN_ORIG]);
 	if (flow->flags & FLOW_HTTP)
 		lun_policy_unref(http_stream_close(&engine->http, &engine->flows, flow));
@@ -42,10 +43,12 @@ void engine_end_flow(struct lun_engine *engine, struct flow *flow)
 
 static void expire(struct lun_engine *engine, uint32_t budget)
 {
-	struct flow *flow;
+	struct flow *expired[FLOW_EXPIRED];
+	uint32_t count;
 
-	while ((flow = flow_next_expired(&engine->flows, &budget)) != NULL)
-		engine_end_flow(engine, flow);
+	while ((count = flow_take_expired(&engine->flows, &budget, expired)) > 0)
+		for (uint32_t i = 0; i < count; i++)
+			engine_end_flow(engine, expired[i]);
 	fragments_expire(&engine->fragments, engine->flows.now_ms);
 }
 
@@ -68,7 +71,7 @@ static enum refusal refusal_of(enum lun_reason reason)
 }
 
 /* Drops or rejects the packet; a rejection is answered by an event when the engine translates itself. */
-static bool refuse(struct lun_engine *engine, struct packet *p, enum lun_verdict verdict, enum lun_reason reason)
+static COLD bool refuse(struct lun_engine *engine, struct packet *p, enum lun_verdict verdict, enum lun_reason reason)
 {
 	uint8_t *bytes = NULL;
 	uint32_t length = 0;
@@ -151,7 +154,7 @@ static void describe_flow(struct lun_engine *engine, struct packet *p, const str
 	if (port) {
 		uint32_t slot = engine->ports.slot[decision->service_port];
 
-		flow_more(&engine->flows, p->flow)->port = slot;
+		p->flow->port = slot;
 		engine->ports.slots[slot].flows++;
 	}
 	p->opening = true;
@@ -164,6 +167,7 @@ static bool engine_open(struct lun_engine *engine, struct packet *p, const struc
 						? NULL
 						: &engine->ports.slots[engine->ports.slot[decision->service_port]];
 	struct lun_tuple tuple[2] = { [LUN_ORIG] = p->tuple };
+	uint64_t hash[2] = { [LUN_ORIG] = p->hash };
 	enum lun_verdict verdict = engine->policy && engine->policy->limits_drop ? LUN_DROP : LUN_REJECT;
 	enum lun_reason reason = over_limit(engine, p, port);
 
@@ -175,14 +179,14 @@ static bool engine_open(struct lun_engine *engine, struct packet *p, const struc
 		return refuse(engine, p, verdict, reason);
 	if (decision->masquerade && lun_address_is_zero(&decision->source) && !engine->config.commit)
 		return refuse(engine, p, LUN_DROP, LUN_REASON_no_masquerade_address);
-	reason = nat_bind(&engine->flows, &engine->random, decision, tuple);
+	reason = nat_bind(&engine->flows, &engine->random, decision, tuple, &hash[LUN_REPLY]);
 	if (reason != LUN_REASON_none)
 		return refuse(engine, p, verdict, reason);
 	if (engine->config.commit && events_full(&engine->events))
 		return refuse(engine, p, LUN_DROP, LUN_REASON_events_full);
 	if (decision->http && !engine->config.commit && !(p->tcp_flags & TCP_SYN))
 		return refuse(engine, p, LUN_REJECT, LUN_REASON_not_an_opening); /* its place between heads is unknown */
-	p->flow = flow_open(&engine->flows, tuple);
+	p->flow = flow_open(&engine->flows, tuple, hash);
 	if (!p->flow)
 		return refuse(engine, p, LUN_REJECT, LUN_REASON_table_full);
 	describe_flow(engine, p, decision, port);
@@ -204,20 +208,28 @@ static struct balance_state *turn_of(const void *owner, uint32_t service_port, b
 	return &ports->slots[ports->slot[service_port]].balance[v6];
 }
 
-/* A packet without a flow: decide, bind, open. */
-static bool engine_admit(struct lun_engine *engine, struct packet *p)
+static void decide(struct lun_engine *engine, struct packet *p, struct decision *decision)
 {
 	const struct policy_turns turns = { .of = turn_of, .owner = &engine->ports };
+
+	policy_decide(engine->policy, &turns, &engine->random, p, decision);
+	engine->stats.reasons[LUN_REASON_policy_error] +=
+		decision->script_failed; /* beside the verdict, which the map gave */
+	p->decision = decision;
+}
+
+/* A packet without a flow: decide, bind, open. */
+static APART bool engine_admit(struct lun_engine *engine, struct packet *p)
+{
 	struct decision decision;
 
 	if (!track_may_open(p, !engine->config.no_pick_up))
 		return false;
-	policy_decide(engine->policy, &turns, &engine->random, p, &decision);
-	engine->stats.reasons[LUN_REASON_policy_error] +=
-		decision.script_failed; /* beside the verdict, which the map gave */
-	if (decision.verdict != LUN_ACCEPT)
-		return refuse(engine, p, decision.verdict, decision.reason);
-	return engine_open(engine, p, &decision);
+	if (!p->decision)
+		decide(engine, p, &decision);
+	if (p->decision->verdict != LUN_ACCEPT)
+		return refuse(engine, p, p->decision->verdict, p->decision->reason);
+	return engine_open(engine, p, p->decision);
 }
 
 /* When committing, only openings come.  One of a flow that we know: the same sequence number is a retransmission; another one
@@ -235,6 +247,16 @@ static bool engine_opens_again(struct lun_engine *engine, struct packet *p)
 /* ---- fragments ---- */
 
 static void engine_run(struct lun_engine *engine, struct packet *p);
+
+/* Says what the packet carried, and what it carries now. */
+static void say_tuples(struct packet *p)
+{
+	if (!p->readable || p->role == PACKET_ICMP_ERROR)
+		return; /* parse has said it */
+	p->io->was = p->tuple;
+	if (!p->is_set)
+		p->io->is = p->tuple;
+}
 
 /* A fragment on its way out, with its own face toward the path. */
 struct piece {
@@ -279,8 +301,8 @@ static void run_piece(struct lun_engine *engine, const struct datagram *datagram
 		piece->p.tuple = first->p.tuple;
 	}
 	piece->p.hash = flow_hash(&engine->flows, &piece->p.tuple);
-	piece->io.was = piece->io.is = piece->p.tuple;
 	engine_run(engine, &piece->p);
+	say_tuples(&piece->p);
 }
 
 /* Sends a complete datagram on, in order.  What the path says of the first fragment, packet `p` reports. */
@@ -290,8 +312,11 @@ static void send_datagram(struct lun_engine *engine, struct packet *p, const str
 
 	run_piece(engine, datagram, 0, &first, &first);
 	p->io->ct = first.io.ct;
+	p->role = first.p.role;
+	p->tuple = first.p.tuple;
 	p->io->was = first.io.was;
 	p->io->is = first.io.is;
+	p->is_set = true;
 	p->flow = first.p.flow;
 	p->direction = first.p.direction;
 	p->io->reason = first.io.reason;
@@ -311,17 +336,21 @@ static void send_datagram(struct lun_engine *engine, struct packet *p, const str
 }
 
 /* A fragment waits for the others; the one that completes a datagram sends all of them on. */
+static COLD void fragment_keep(struct lun_engine *engine, struct packet *p)
+{
+	struct datagram *datagram = fragments_keep(&engine->fragments, p, engine->flows.now_ms);
+
+	if (!datagram)
+		return;
+	send_datagram(engine, p, datagram);
+	fragments_done(&engine->fragments, datagram);
+}
+
 static bool fragment_resolve(struct lun_engine *engine, struct packet *p)
 {
-	struct datagram *datagram;
-
 	if (p->role != PACKET_FRAGMENT)
 		return true;
-	datagram = fragments_keep(&engine->fragments, p, engine->flows.now_ms);
-	if (datagram) {
-		send_datagram(engine, p, datagram);
-		fragments_done(&engine->fragments, datagram);
-	}
+	fragment_keep(engine, p);
 	return false;
 }
 
@@ -383,26 +412,60 @@ static void begin(struct lun_engine *engine, struct packet *p, struct lun_packet
 	}
 }
 
+/* The packets of a batch that were decided on ahead, by a hash of their tuples: the second packet of a flow is none of them. */
+struct ahead {
+	uint64_t seen[8];
+};
+
+/* Decides on a packet that will open a flow, in its turn, and fetches the index's line for the reply tuple. */
+static APART void decide_ahead(struct lun_engine *engine, struct packet *p, struct ahead *ahead)
+{
+	uint64_t *word = &ahead->seen[p->hash >> 6 & 7], bit = 1ull << (p->hash & 63);
+	struct lun_tuple reply;
+
+	if (*word & bit || p->io->trace || p->role == PACKET_FRAGMENT || engine->config.verify)
+		return;                                       /* the path will see to it */
+	if (!track_may_open(p, !engine->config.no_pick_up)) { /* not now; its turn will tell */
+		p->io->reason = LUN_REASON_none;
+		p->io->ct = LUN_CT_UNTRACKED;
+		return;
+	}
+	*word |= bit;
+	decide(engine, p, &engine->decisions[p - engine->batch]);
+	reply = nat_wanted_reply(p->decision, &p->tuple);
+	__builtin_prefetch(index_first(&engine->flows.index, flow_hash(&engine->flows, &reply)), 1);
+}
+
 /* Guesses the packet's flow, and fetches it.  Inlined by force: GCC 12 takes a function that only fetches for one without effect and
  * drops the call. */
-static inline __attribute__((always_inline)) void guess_flow(const struct lun_engine *engine, struct packet *p)
+static inline __attribute__((always_inline)) void look_ahead(struct lun_engine *engine, struct packet *p,
+							     struct ahead *ahead)
 {
 	const struct bucket *bucket = index_first(&engine->flows.index, p->hash);
 	uint32_t match = bucket_match(bucket, index_tag(p->hash));
-	const char *flow;
+	const char *flow, *more;
 
-	if (!match)
+	if (!match) {
+		if (bucket->away == 0)
+			decide_ahead(engine, p, ahead);
 		return;
+	}
 	p->guess = bucket->slots[__builtin_ctz(match)];
 	flow = (const char *)&engine->flows.flows[p->guess >> 1];
 	__builtin_prefetch(flow, 1);
 	__builtin_prefetch(flow + 64, 1);
+	if (p->tuple.protocol != LUN_TCP)
+		return;
+	more = (const char *)&engine->flows.more[p->guess >> 1]; /* on two lines, more often than not */
+	__builtin_prefetch(more, 1);
+	__builtin_prefetch(more + sizeof(struct flow_more) - 1, 1);
 }
 
 static void finish(struct lun_engine *engine, struct packet *p)
 {
 	struct lun_packet *io = p->io;
 
+	say_tuples(p);
 	if (p->flow) {
 		io->flow = flow_id(&engine->flows, p->flow);
 		io->direction = (enum lun_direction)p->direction;
@@ -412,7 +475,6 @@ static void finish(struct lun_engine *engine, struct packet *p)
 		io->verdict = LUN_DROP;
 	if (io->trace)
 		io->trace->translated = p->flow && p->flow->flags & FLOW_TRANSLATED;
-	engine->stats.packets++;
 	engine->stats.bytes += io->length;
 	engine->stats.verdicts[io->verdict]++;
 	engine->stats.reasons[io->reason]++;
@@ -427,13 +489,14 @@ void lun_engine_packets(struct lun_engine *engine, struct lun_packet *packets, s
 	flow_set_clock(&engine->flows, now);
 	for (size_t start = 0; start < count; start += BATCH) {
 		size_t size = count - start < BATCH ? count - start : BATCH;
+		struct ahead ahead = { { 0 } };
 
 		for (size_t i = 0; i < size; i++)
 			begin(engine, &batch[i], &packets[start + i]);
 		expire(engine, EXPIRE_BUDGET * (uint32_t)size);
 		for (size_t i = 0; i < size; i++)
 			if (batch[i].readable)
-				guess_flow(engine, &batch[i]);
+				look_ahead(engine, &batch[i], &ahead);
 		for (size_t i = 0; i < size; i++) {
 			engine->packet = start + i;
 			if (batch[i].readable)

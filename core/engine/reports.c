@@ -85,16 +85,19 @@ int lun_engine_event(struct lun_engine *engine, const struct lun_event *event, u
 int lun_flow_import(struct lun_engine *engine, const struct lun_flow *import, uint64_t now)
 {
 	struct lun_tuple tuple[2] = { import->orig, import->reply };
+	uint64_t hash[2];
 	enum lun_direction direction;
 	struct flow *flow;
 
 	if (tuple[0].protocol != tuple[1].protocol || tuple[0].tenant != tuple[1].tenant || tuple[0].zero || tuple[1].zero)
 		return LUN_BAD_ARGUMENT;
 	flow_set_clock(&engine->flows, now);
-	for (int i = 0; i < 2; i++)
-		if (flow_lookup(&engine->flows, &tuple[i], flow_hash(&engine->flows, &tuple[i]), &direction))
+	for (int i = 0; i < 2; i++) {
+		hash[i] = flow_hash(&engine->flows, &tuple[i]);
+		if (flow_lookup(&engine->flows, &tuple[i], hash[i], &direction))
 			return LUN_EXISTS;
-	flow = flow_open(&engine->flows, tuple);
+	}
+	flow = flow_open(&engine->flows, tuple, hash);
 	if (!flow)
 		return LUN_FULL;
 	flow_set_owner(flow, LUN_OWNER_KERNEL);

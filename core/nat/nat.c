@@ -2,6 +2,7 @@
 #include "nat/nat.h"
 
 #include "base/address.h"
+#include "base/cold.h"
 #include "packet/trace.h"
 
 /* Tries of a port search.  With one port in ten free, 240 random tries find one but once in 10^11; a full scan of 64,000
@@ -24,15 +25,16 @@ static void port_class(uint16_t port, uint16_t *first, uint32_t *count)
 	}
 }
 
-/* Whether a flow is seen with `tuple`; one whose time is over counts until the wheel has come by. */
-static bool tuple_taken(const struct flow_table *table, const struct lun_tuple *tuple)
+/* Whether a flow is seen with `tuple`, whose hash is left in *hash; one whose time is over counts until the wheel has come by. */
+static bool tuple_taken(const struct flow_table *table, const struct lun_tuple *tuple, uint64_t *hash)
 {
 	enum lun_direction direction;
 
-	return flow_lookup(table, tuple, flow_hash(table, tuple), &direction) != NULL;
+	*hash = flow_hash(table, tuple);
+	return flow_lookup(table, tuple, *hash, &direction) != NULL;
 }
 
-static bool search_port(const struct flow_table *table, struct random *random, struct lun_tuple *reply)
+static bool search_port(const struct flow_table *table, struct random *random, struct lun_tuple *reply, uint64_t *hash)
 {
 	uint16_t first;
 	uint32_t count;
@@ -43,7 +45,7 @@ static bool search_port(const struct flow_table *table, struct random *random, s
 
 		for (uint32_t i = 0; i < tries; i++) {
 			reply->destination_port = (uint16_t)(first + (start + i) % count);
-			if (!tuple_taken(table, reply))
+			if (!tuple_taken(table, reply, hash))
 				return true;
 		}
 	}
@@ -64,19 +66,19 @@ struct lun_tuple nat_wanted_reply(const struct decision *decision, const struct 
 }
 
 enum lun_reason nat_bind(const struct flow_table *table, struct random *random, const struct decision *decision,
-			 struct lun_tuple tuple[2])
+			 struct lun_tuple tuple[2], uint64_t *hash)
 {
 	tuple[LUN_REPLY] = nat_wanted_reply(decision, &tuple[LUN_ORIG]);
-	if (!tuple_taken(table, &tuple[LUN_REPLY]))
+	if (!tuple_taken(table, &tuple[LUN_REPLY], hash))
 		return LUN_REASON_none;
-	return protocol_has_ports(tuple->protocol) && search_port(table, random, &tuple[LUN_REPLY])
+	return protocol_has_ports(tuple->protocol) && search_port(table, random, &tuple[LUN_REPLY], hash)
 		       ? LUN_REASON_none
 		       : LUN_REASON_no_free_port;
 }
 
 /* An ICMP error goes to whoever sent the packet it quotes, and quotes it as that one sent it.  Its own source, which may be any
  * router, is hidden where the flow's own source is. */
-static void apply_related(struct packet *p)
+static COLD void apply_related(struct packet *p)
 {
 	struct lun_tuple leaves = tuple_inverted(&p->flow->tuple[!p->direction]), outer = p->io->was;
 
@@ -88,6 +90,14 @@ static void apply_related(struct packet *p)
 	TRACE(p, "nat", NULL, "outer and quoted addresses are put back as the sender knows them");
 }
 
+static COLD void trace_translation(const struct packet *p)
+{
+	char before[LUN_TUPLE_TEXT], after[LUN_TUPLE_TEXT];
+
+	if (!tuple_equal(&p->tuple, &p->io->is))
+		TRACE(p, "nat", NULL, "%s -> %s", lun_tuple_format(&p->tuple, before), lun_tuple_format(&p->io->is, after));
+}
+
 void nat_apply(struct packet *p)
 {
 	if (p->role == PACKET_ICMP_ERROR) {
@@ -95,9 +105,6 @@ void nat_apply(struct packet *p)
 		return;
 	}
 	packet_set_inverse(p, &p->flow->tuple[!p->direction]);
-	if (p->io->trace && !tuple_equal(&p->tuple, &p->io->is)) {
-		char before[LUN_TUPLE_TEXT], after[LUN_TUPLE_TEXT];
-
-		TRACE(p, "nat", NULL, "%s -> %s", lun_tuple_format(&p->tuple, before), lun_tuple_format(&p->io->is, after));
-	}
+	if (p->io->trace)
+		trace_translation(p);
 }

@@ -75,13 +75,13 @@ static inline void checksum_update(uint8_t *field, uint64_t difference)
 {
 	uint16_t checksum;
 	uint64_t sum;
+	uint32_t half;
 
 	memcpy(&checksum, field, 2);
+	/* Twice: a number plus itself with its halves exchanged has in its upper half the sum of both, carry included. */
 	sum = difference + (uint16_t)~checksum;
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	checksum = (uint16_t) ~(sum + (sum >> 16));
+	half = (uint32_t)((sum + (sum << 32 | sum >> 32)) >> 32);
+	checksum = (uint16_t) ~((half + (half << 16 | half >> 16)) >> 16);
 	memcpy(field, &checksum, 2);
 }
 

@@ -9,12 +9,14 @@
 #include "base/bytes.h"
 
 #include <lunette/lunette.h>
+#include <stddef.h>
 
 enum { IP4_HEADER = 20, IP6_HEADER = 40, TCP_HEADER = 20, UDP_HEADER = 8, ICMP_HEADER = 8, SCTP_HEADER = 12 };
 
 enum tcp_flag { TCP_FIN = 0x01, TCP_SYN = 0x02, TCP_RST = 0x04, TCP_PSH = 0x08, TCP_ACK = 0x10, TCP_URG = 0x20 };
 
 struct flow;
+struct decision;
 
 /* What a packet is to its flow. */
 enum packet_role {
@@ -39,34 +41,36 @@ struct packet {
 	uint16_t transport;       /* offset of the transport header */
 	uint16_t inner;           /* of an ICMP error: offset of the IP header it quotes */
 	uint16_t inner_transport; /* and of the transport header in that */
-	uint8_t version;          /* 4 or 6 */
-	uint8_t tcp_flags;
-	uint8_t inner_role; /* of an ICMP error: what the quoted packet is */
 	/* From here on packet_begin sets all to zero. */
-	uint8_t role;             /* enum packet_role */
-	bool readable;            /* parse succeeded: the fields above are set */
-	bool opening;             /* the flow was made for this packet */
-	bool rebuilt;             /* bytes moved: lengths and checksums anew */
-	uint8_t direction;        /* enum lun_direction */
-	uint32_t datagram_length; /* of a reassembled first fragment: bytes of the whole transport; else 0 */
 	struct flow *flow;
-	uint64_t address_difference;   /* for seal: one's complement sums, for the IP header and the pseudo header */
-	uint64_t transport_difference; /* for the transport checksum alone */
-	uint32_t crc_difference;       /* SCTP: to be added (that is, xor) to the CRC */
+	const struct decision *decision; /* if it was made ahead of the path, else NULL */
+	uint64_t address_difference;     /* for seal: one's complement sums, for the IP header and the pseudo header */
+	uint64_t transport_difference;   /* for the transport checksum alone */
+	uint32_t crc_difference;         /* SCTP: to be added (that is, xor) to the CRC */
+	uint32_t datagram_length;        /* of a reassembled first fragment: bytes of the whole transport; else 0 */
+	uint8_t version;                 /* 4 or 6 */
+	uint8_t role;                    /* enum packet_role */
+	uint8_t inner_role;              /* of an ICMP error: what the quoted packet is */
+	uint8_t tcp_flags;
+	uint8_t direction; /* enum lun_direction */
+	bool readable;     /* parse succeeded: the fields above are set */
+	bool opening;      /* the flow was made for this packet */
+	bool rebuilt;      /* bytes moved: lengths and checksums anew */
+	bool is_set;       /* io->is says what the packet carries now; else that is what it carried */
 };
 
 /* Makes `p` ready for packet_parse. */
 static inline void packet_begin(struct packet *p, struct lun_packet *io)
 {
 	p->io = io;
-	p->role = 0;
-	p->readable = p->opening = p->rebuilt = false;
-	p->direction = LUN_ORIG;
-	p->datagram_length = 0;
-	p->flow = NULL;
 	p->guess = UINT32_MAX;
-	p->address_difference = p->transport_difference = 0;
-	p->crc_difference = 0;
+	memset((uint8_t *)p + offsetof(struct packet, flow), 0, sizeof(*p) - offsetof(struct packet, flow));
+}
+
+/* What the packet carried when it came: an ICMP error is found by what it quotes. */
+static inline const struct lun_tuple *packet_was(const struct packet *p)
+{
+	return p->role == PACKET_ICMP_ERROR ? &p->io->was : &p->tuple;
 }
 
 /* Leaves the verdict of a packet that goes no further; returns false, so that a stage can `return packet_stop(...)`. */
@@ -88,23 +92,33 @@ static inline bool packet_has(const struct packet *p, uint32_t offset, uint32_t 
 	return offset <= p->io->length && size <= p->io->length - offset;
 }
 
-static inline struct lun_tuple tuple_inverted(const struct lun_tuple *tuple)
-{
-	struct lun_tuple inverted = *tuple;
-
-	inverted.source = tuple->destination;
-	inverted.destination = tuple->source;
-	inverted.source_port = tuple->destination_port;
-	inverted.destination_port = tuple->source_port;
-	return inverted;
-}
-
 static inline uint64_t load_word(const void *bytes, size_t index)
 {
 	uint64_t word;
 
 	memcpy(&word, (const uint8_t *)bytes + index * sizeof(word), sizeof(word));
 	return word;
+}
+
+/* Writes what follows the addresses of a tuple as one word, for as one word it is soon hashed and compared: a processor that has
+ * to put a word together from narrower stores waits until they are done. */
+static inline void tuple_set_rest(struct lun_tuple *tuple, uint16_t source_port, uint16_t destination_port, uint16_t tenant,
+				  uint8_t protocol)
+{
+	uint64_t word = source_port | (uint64_t)destination_port << 16 | (uint64_t)tenant << 32 | (uint64_t)protocol << 48;
+
+	_Static_assert(offsetof(struct lun_tuple, source_port) == 4 * sizeof(word), "the rest is the last word");
+	memcpy((uint8_t *)tuple + 4 * sizeof(word), &word, sizeof(word));
+}
+
+static inline struct lun_tuple tuple_inverted(const struct lun_tuple *tuple)
+{
+	struct lun_tuple inverted;
+
+	inverted.source = tuple->destination;
+	inverted.destination = tuple->source;
+	tuple_set_rest(&inverted, tuple->destination_port, tuple->source_port, tuple->tenant, tuple->protocol);
+	return inverted;
 }
 
 /* As words, without branches: tuples are compared once per packet, and nearly always equal. */
@@ -123,7 +137,8 @@ static inline bool protocol_has_ports(uint8_t protocol)
 	       protocol == LUN_ICMPV6;
 }
 
-/* parse.c: fills `p` from p->io; false, with the packet's reason set, if the bytes cannot be read. */
+/* parse.c: fills `p` from p->io; false, with the packet's reason set, if the bytes cannot be read.  p->io->was and is are set
+ * for those and for ICMP errors; all others carry p->tuple. */
 bool packet_parse(struct packet *p);
 
 /* Where a fragment belongs; read from a packet of role PACKET_FRAGMENT. */

@@ -33,26 +33,27 @@ struct ip {
 	bool fragment, first; /* a fragment; one with offset 0 */
 };
 
-static inline enum lun_reason parse_v4(const struct packet *p, struct ip *ip, struct lun_tuple *tuple)
+/* `there`: bytes from the header on. */
+static inline enum lun_reason parse_v4(const uint8_t *bytes, uint32_t there, struct ip *ip, struct lun_tuple *tuple)
 {
-	const uint8_t *bytes = p->io->data + ip->at;
-	uint32_t header, total;
+	uint32_t header, total, fragment;
 
-	if (!packet_has(p, ip->at, IP4_HEADER))
+	if (there < IP4_HEADER)
 		return LUN_REASON_truncated;
 	header = (uint32_t)(bytes[0] & 0x0f) * 4;
 	total = load16(bytes + 2);
 	if (header < IP4_HEADER || total < header)
 		return LUN_REASON_bad_ip_header;
-	if (!packet_has(p, ip->at, header))
+	if (there < header)
 		return LUN_REASON_truncated;
-	address_from_v4(&tuple->source, bytes + 12);
-	address_from_v4(&tuple->destination, bytes + 16);
+	fragment = load16(bytes + 6);
 	ip->protocol = bytes[9];
-	ip->fragment = (load16(bytes + 6) & IP4_FRAGMENT_MASK) != 0;
-	ip->first = (load16(bytes + 6) & 0x1fff) == 0;
+	ip->fragment = (fragment & IP4_FRAGMENT_MASK) != 0;
+	ip->first = (fragment & 0x1fff) == 0;
 	ip->end = ip->at + total;
 	ip->transport = ip->piece = ip->at + header;
+	address_from_v4(&tuple->source, bytes + 12);
+	address_from_v4(&tuple->destination, bytes + 16);
 	return LUN_REASON_none;
 }
 
@@ -106,20 +107,25 @@ static enum lun_reason parse_v6(const struct packet *p, struct ip *ip, struct lu
 static inline enum lun_reason parse_ip(const struct packet *p, uint32_t at, struct ip *ip, struct lun_tuple *tuple)
 {
 	enum lun_reason reason = LUN_REASON_bad_ip_version;
+	struct ip v6 = { .at = at, .version = 6 };
 
 	if (!packet_has(p, at, 1))
 		return LUN_REASON_truncated;
 	ip->at = at;
 	ip->version = p->io->data[at] >> 4;
-	if (ip->version == 4)
-		reason = parse_v4(p, ip, tuple);
-	else if (ip->version == 6)
-		reason = parse_v6(p, ip, tuple);
-	tuple->source_port = tuple->destination_port = 0;
-	tuple->tenant = p->io->tenant;
-	tuple->protocol = ip->protocol;
-	tuple->zero = 0;
+	if (ip->version == 4) {
+		reason = parse_v4(p->io->data + at, p->io->length - at, ip, tuple);
+	} else if (ip->version == 6) {
+		reason = parse_v6(p, &v6, tuple);
+		*ip = v6; /* not in place: then the compiler keeps IPv4's in registers */
+	}
+	tuple_set_rest(tuple, 0, 0, p->io->tenant, ip->protocol);
 	return reason;
+}
+
+static void set_ports(struct lun_tuple *tuple, uint16_t source_port, uint16_t destination_port)
+{
+	tuple_set_rest(tuple, source_port, destination_port, tuple->tenant, tuple->protocol);
 }
 
 /* ---- ICMP ---- */
@@ -157,8 +163,9 @@ static bool icmp_is_link_local(uint8_t protocol, uint8_t type)
 
 static void set_query_ports(struct lun_tuple *tuple, enum packet_role role, uint8_t kind, uint16_t identifier)
 {
-	tuple->source_port = role == PACKET_ICMP_QUERY ? identifier : kind;
-	tuple->destination_port = role == PACKET_ICMP_QUERY ? kind : identifier;
+	bool query = role == PACKET_ICMP_QUERY;
+
+	set_ports(tuple, query ? identifier : kind, query ? kind : identifier);
 }
 
 /* The packet that an error quotes: its tuple inverted becomes the key. */
@@ -182,15 +189,14 @@ static enum lun_reason parse_quote(struct packet *p)
 	if (!packet_has(p, inner.transport, least) || inner.transport + least > p->end)
 		return LUN_REASON_truncated;
 	if (least) {
-		tuple.source_port = load16(transport);
-		tuple.destination_port = load16(transport + 2);
+		set_ports(&tuple, load16(transport), load16(transport + 2));
 	}
 	if (inner.protocol == LUN_ICMP || inner.protocol == LUN_ICMPV6) {
 		if (!icmp_query(inner.protocol, transport[0], &kind, &role))
 			return LUN_REASON_icmp_unrelated; /* an error about an error must not be (RFC 1122, 3.2.2) */
 		set_query_ports(&tuple, role, kind, load16(transport + 4));
 	}
-	p->io->was = p->tuple; /* the key becomes another one; this is what the packet carries */
+	p->io->was = p->io->is = p->tuple; /* the key becomes another one; this is what the packet carries */
 	p->role = PACKET_ICMP_ERROR;
 	p->inner_role = (uint8_t)role;
 	p->inner = (uint16_t)inner.at;
@@ -235,8 +241,7 @@ static enum lun_reason parse_tcp(struct packet *p)
 		return LUN_REASON_bad_transport_header;
 	if (!packet_has(p, p->transport, header))
 		return LUN_REASON_truncated;
-	p->tuple.source_port = load16(tcp);
-	p->tuple.destination_port = load16(tcp + 2);
+	set_ports(&p->tuple, load16(tcp), load16(tcp + 2));
 	p->sequence = load32(tcp + 4);
 	p->acknowledgement = load32(tcp + 8);
 	p->tcp_flags = tcp[13] & 0x3f;
@@ -255,8 +260,7 @@ static enum lun_reason parse_udp(struct packet *p)
 	length = load16(udp + 4);
 	if (length < UDP_HEADER || length > there)
 		return LUN_REASON_bad_transport_header;
-	p->tuple.source_port = load16(udp);
-	p->tuple.destination_port = load16(udp + 2);
+	set_ports(&p->tuple, load16(udp), load16(udp + 2));
 	p->payload = p->transport + UDP_HEADER;
 	p->payload_length = length - UDP_HEADER;
 	return LUN_REASON_none;
@@ -268,8 +272,7 @@ static enum lun_reason parse_sctp(struct packet *p)
 
 	if (!packet_has(p, p->transport, SCTP_HEADER) || p->end - p->transport < SCTP_HEADER)
 		return LUN_REASON_truncated;
-	p->tuple.source_port = load16(sctp);
-	p->tuple.destination_port = load16(sctp + 2);
+	set_ports(&p->tuple, load16(sctp), load16(sctp + 2));
 	p->payload = p->transport + SCTP_HEADER;
 	p->payload_length = p->end - p->payload;
 	return LUN_REASON_none;
@@ -331,9 +334,6 @@ bool packet_parse(struct packet *p)
 		io->was = io->is = (struct lun_tuple) { 0 };
 		return packet_stop(p, LUN_ACCEPT, io->ct == LUN_CT_UNTRACKED ? LUN_REASON_none : reason);
 	}
-	if (p->role != PACKET_ICMP_ERROR)
-		io->was = p->tuple;
-	io->is = io->was;
 	io->ct = LUN_CT_UNTRACKED;
 	p->readable = true;
 	return true;

@@ -97,10 +97,8 @@ void packet_set_inverse(struct packet *p, const struct lun_tuple *other)
 	struct lun_tuple *is = &p->io->is;
 	uint8_t ports[4];
 
-	is->source = other->destination;
-	is->destination = other->source;
-	is->source_port = other->destination_port;
-	is->destination_port = other->source_port;
+	*is = tuple_inverted(other);
+	p->is_set = true;
 	p->address_difference = put_addresses(p->io->data, p->version, &p->tuple, is, p->address_difference);
 	if ((p->tuple.source_port == is->source_port && p->tuple.destination_port == is->destination_port) ||
 	    p->role == PACKET_LATER_FRAGMENT)

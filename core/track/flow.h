@@ -3,8 +3,8 @@
  * NAT is two tuples: a flow stores the tuple that a packet of each direction carries *when it reaches us*; what it must carry
  * when it leaves is the other one inverted.  There is no other table of translations.
  *
- * A flow is two records at the same index of two arrays.  `struct flow`, two cache lines, is all that a packet of a known UDP
- * flow touches; `struct flow_more` has what is needed when it opens, ends, or speaks TCP.  Flows refer to each other by index,
+ * A flow is two records at the same index of two arrays.  `struct flow`, two cache lines, is all that most flows have;
+ * `struct flow_more` is what TCP and SCTP remember, and is neither set nor read for others.  Flows refer to each other by index,
  * and the world refers to a flow by an id that holds a generation, so that an id kept too long finds nothing.
  *
  * Life: flow_open takes a record and indexes both tuples; flow_rekey may replace the reply tuple; flow_end takes it out of the
@@ -34,8 +34,8 @@ enum { FLOW_NONE = UINT32_MAX };
 
 struct flow {
 	_Alignas(64) struct lun_tuple tuple[2]; /* by direction; changed only by open and rekey */
-	/* by the wheel, and by the free list while the record is free */
-	struct wheel_entry timer;
+	uint32_t place; /* in the wheel, by it alone; while the record is free, index of the next free one */
+	uint32_t port;  /* what the embedder of the table counts it under: a service port, or FLOW_NONE */
 	/* by track_update, for each packet */
 	uint32_t deadline;     /* ms of the table's clock; moves without touching the wheel */
 	uint32_t count_low[4]; /* packets orig, packets reply, bytes orig, bytes reply: 48 bits each */
@@ -57,10 +57,9 @@ struct flow_more {
 		struct sctp_track sctp;
 	};
 	uint32_t edit; /* index of its sequence map, or FLOW_NONE */
-	uint32_t port; /* what the embedder of the table counts it under: a service port, or FLOW_NONE */
 };
 
-_Static_assert(sizeof(struct flow_more) <= 56, "with 128 and 13 bytes of index, a flow stays below 200");
+_Static_assert(sizeof(struct flow_more) <= 48, "with 128, 18.3 of index and 4.6 of the wheel, a flow stays below 200");
 
 /* How long a flow may be silent, by its state; a flow refers to a row. */
 struct flow_timeouts {
@@ -82,7 +81,7 @@ struct flow_table {
 	uint32_t half_open; /* TCP flows that are */
 	uint32_t capacity;
 	uint32_t used;  /* records ever taken: those past it were never touched */
-	uint32_t free;  /* first free record, linked by timer.next */
+	uint32_t free;  /* first free record, linked by `place` */
 	uint32_t count; /* flows now */
 	uint64_t opened, ended;
 	uint64_t epoch;  /* ns of the caller's clock at which the table's clock was 0 */
@@ -128,9 +127,9 @@ struct flow *flow_lookup(const struct flow_table *table, const struct lun_tuple 
 /* Finds the flow of a packet, with its direction, and leaves both there.  False: no flow. */
 bool flow_find(const struct flow_table *table, struct packet *p);
 
-/* Opens a flow with these tuples (orig, reply); the caller has checked that neither is in the index, and calls flow_schedule when
- * the flow has a deadline.  NULL if the table is full. */
-struct flow *flow_open(struct flow_table *table, const struct lun_tuple tuple[2]);
+/* Opens a flow with these tuples (orig, reply) and their hashes; the caller has checked that neither is in the index, and calls
+ * flow_schedule when the flow has a deadline.  NULL if the table is full. */
+struct flow *flow_open(struct flow_table *table, const struct lun_tuple tuple[2], const uint64_t hash[2]);
 
 /* Puts a flow that was just opened, and has its first deadline, into the wheel. */
 void flow_schedule(struct flow_table *table, const struct flow *flow);
@@ -157,11 +156,12 @@ static inline uint32_t flow_left_ms(const struct flow_table *table, const struct
 /* Moves the table's clock; a clock that went back is held. */
 void flow_set_clock(struct flow_table *table, uint64_t now);
 
-/* The next flow whose time is over, or NULL; examines at most *budget wheel entries and takes them off it.  The caller ends
- * the flow. */
-struct flow *flow_next_expired(struct flow_table *table, uint32_t *budget);
+/* Takes flows whose time is over out of the wheel and returns how many; the caller ends every one of them.  What ending them
+ * needs is fetched.  Examines at most *budget wheel entries and takes them off it; at the end of the work 0 is returned. */
+enum { FLOW_EXPIRED = 32 };
+uint32_t flow_take_expired(struct flow_table *table, uint32_t *budget, struct flow *expired[FLOW_EXPIRED]);
 
-/* When flow_next_expired wants to be called, in ns of the caller's clock, or UINT64_MAX. */
+/* When flow_take_expired wants to be called, in ns of the caller's clock, or UINT64_MAX. */
 uint64_t flow_deadline(const struct flow_table *table);
 
 void flow_count(struct flow *flow, enum lun_direction direction, uint32_t bytes);

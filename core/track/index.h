@@ -2,7 +2,7 @@
  *
  * A bucket is one cache line: twelve tags of eight bits and twelve slots; a slot is flow * 2 + direction.  Every tuple has two
  * buckets.  It lives in its first one; only when that is full does it go to its second, and the first one then counts one
- * guest away, so that a lookup reads the second line only for buckets that sent somebody there.  At the design load, nine of
+ * guest away, so that a lookup reads the second line only for buckets that sent somebody there.  At the design load, seven of
  * twelve slots, that is some three in a hundred.  When both are full, one entry of either is moved to its own other bucket.
  *
  * Why not chaining: a chain is a dependent miss per step.  Why not open addressing over slots: a probe sequence has no bound.
@@ -17,7 +17,7 @@
 #include <emmintrin.h>
 #endif
 
-enum { INDEX_WAYS = 12, INDEX_LOAD = 9 /* entries per bucket when the table is full */ };
+enum { INDEX_WAYS = 12, INDEX_LOAD = 7 /* entries per bucket when the table is full */ };
 
 struct bucket {
 	uint8_t tags[INDEX_WAYS]; /* 0: empty */

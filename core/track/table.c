@@ -23,12 +23,12 @@ int flow_table_init(struct flow_table *table, uint32_t capacity, uint32_t edits,
 	table->maps = memory_new((size_t)edits * sizeof(*table->maps));
 	table->timeouts = calloc(FLOW_TIMEOUT_ROWS, sizeof(*table->timeouts));
 	if (!table->flows || !table->more || !table->maps || !table->timeouts ||
-	    index_init(&table->index, capacity * 2, hash_of_slot, table) < 0) {
+	    index_init(&table->index, capacity * 2, hash_of_slot, table) < 0 ||
+	    wheel_init(&table->wheel, capacity, &table->flows->place, sizeof(*table->flows)) < 0) {
 		flow_table_fini(table);
 		return LUN_NO_MEMORY;
 	}
 	track_default_timeouts(table->timeouts[0].ms);
-	wheel_init(&table->wheel, &table->flows->timer, sizeof(*table->flows));
 	return 0;
 }
 
@@ -39,6 +39,7 @@ void flow_table_fini(struct flow_table *table)
 	memory_free(table->maps, (size_t)table->map_count * sizeof(*table->maps));
 	free(table->timeouts);
 	index_fini(&table->index);
+	wheel_fini(&table->wheel);
 	table->flows = NULL;
 	table->more = NULL;
 	table->maps = NULL;
@@ -126,7 +127,7 @@ static struct flow *record_take(struct flow_table *table)
 
 	if (table->free != FLOW_NONE) {
 		flow = &table->flows[table->free];
-		table->free = (uint32_t)flow->timer.next;
+		table->free = flow->place;
 		return flow;
 	}
 	return table->used < table->capacity ? &table->flows[table->used++] : NULL;
@@ -134,43 +135,45 @@ static struct flow *record_take(struct flow_table *table)
 
 static void record_give(struct flow_table *table, struct flow *flow)
 {
-	flow->timer.next = (int32_t)table->free;
+	flow->place = table->free;
 	table->free = flow_index(table, flow);
 }
 
 /* Puts both tuples into the index, or neither.  The record has its tuples already, for an entry may have to move. */
-static bool index_flow(struct flow_table *table, const struct flow *flow)
+static bool index_flow(struct flow_table *table, const struct flow *flow, const uint64_t hash[2])
 {
-	uint64_t orig = flow_hash(table, &flow->tuple[LUN_ORIG]), reply = flow_hash(table, &flow->tuple[LUN_REPLY]);
 	uint32_t slot = flow_index(table, flow) * 2;
 
-	if (!index_insert(&table->index, orig, slot))
+	if (!index_insert(&table->index, hash[LUN_ORIG], slot))
 		return false;
-	if (index_insert(&table->index, reply, slot + 1))
+	if (index_insert(&table->index, hash[LUN_REPLY], slot + 1))
 		return true;
-	index_remove(&table->index, orig, slot);
+	index_remove(&table->index, hash[LUN_ORIG], slot);
 	return false;
 }
 
-struct flow *flow_open(struct flow_table *table, const struct lun_tuple tuple[2])
+struct flow *flow_open(struct flow_table *table, const struct lun_tuple tuple[2], const uint64_t hash[2])
 {
 	struct flow *flow = record_take(table);
 
 	if (!flow)
 		return NULL;
-	*flow = (struct flow) {
-		.tuple = { tuple[LUN_ORIG], tuple[LUN_REPLY] },
-		.timer = { .next = WHEEL_END, .previous = WHEEL_END },
-		.generation = flow->generation + 1,
-		.flags = FLOW_OPEN,
-		.opened = (uint32_t)table->now_ms,
-	};
-	if (!index_flow(table, flow)) {
+	memcpy(flow->tuple, tuple, sizeof(flow->tuple));
+	memset((uint8_t *)flow + offsetof(struct flow, count_low), 0,
+	       offsetof(struct flow, generation) - offsetof(struct flow, count_low));
+	flow->place = WHEEL_NONE;
+	flow->port = FLOW_NONE;
+	flow->deadline = (uint32_t)table->now_ms;
+	flow->flags = FLOW_OPEN;
+	flow->generation++;
+	flow->opened = (uint32_t)table->now_ms;
+	if (!index_flow(table, flow, hash)) {
 		flow->flags = 0;
 		record_give(table, flow);
 		return NULL;
 	}
-	*flow_more(table, flow) = (struct flow_more) { .edit = FLOW_NONE, .port = FLOW_NONE };
+	if (tuple->protocol == LUN_TCP || tuple->protocol == LUN_SCTP)
+		*flow_more(table, flow) = (struct flow_more) { .edit = FLOW_NONE };
 	table->count++;
 	table->opened++;
 	return flow;
@@ -237,21 +240,33 @@ void flow_set_clock(struct flow_table *table, uint64_t now)
 	table->now_ms = ms;
 }
 
-struct flow *flow_next_expired(struct flow_table *table, uint32_t *budget)
+/* Fetches the index's lines that a flow's end will change. */
+static inline __attribute__((always_inline)) void fetch_buckets(const struct flow_table *table, const struct flow *flow)
 {
-	uint32_t index;
+	__builtin_prefetch(index_first(&table->index, flow_hash(table, &flow->tuple[LUN_ORIG])), 1);
+	__builtin_prefetch(index_first(&table->index, flow_hash(table, &flow->tuple[LUN_REPLY])), 1);
+}
 
-	while (wheel_next(&table->wheel, table->now_ms, budget, &index)) {
-		struct flow *flow = &table->flows[index];
-		uint32_t left = flow_left_ms(table, flow);
+uint32_t flow_take_expired(struct flow_table *table, uint32_t *budget, struct flow *expired[FLOW_EXPIRED])
+{
+	uint32_t indices[FLOW_EXPIRED], taken, count = 0;
 
-		if (flow->timer.next != WHEEL_END) /* most likely the next one asked for */
-			__builtin_prefetch(&table->flows[flow->timer.next]);
-		wheel_put(&table->wheel, index, table->now_ms + (left ? left : 1));
-		if (left == 0)
-			return flow;
+	while (count == 0 && (taken = wheel_take(&table->wheel, table->now_ms, budget, indices, FLOW_EXPIRED)) > 0) {
+		for (uint32_t i = 0; i < taken; i++)
+			__builtin_prefetch(table->flows[indices[i]].tuple);
+		for (uint32_t i = 0; i < taken; i++) {
+			struct flow *flow = &table->flows[indices[i]];
+			uint32_t left = flow_left_ms(table, flow);
+
+			if (left > 0)
+				wheel_put(&table->wheel, indices[i], table->now_ms + left);
+			else
+				expired[count++] = flow;
+		}
 	}
-	return NULL;
+	for (uint32_t i = 0; i < count; i++)
+		fetch_buckets(table, expired[i]);
+	return count;
 }
 
 uint64_t flow_deadline(const struct flow_table *table)

@@ -1,20 +1,33 @@
-/* wheel.c - slots are doubly linked lists of indices; bitmaps of occupied slots let a long silence be skipped. */
+/* wheel.c - slots are lists of chunks; bitmaps of occupied slots let a long silence be skipped. */
 #include "track/wheel.h"
 
+#include "base/memory.h"
+
 #include <assert.h>
+#include <lunette/lunette.h>
 
-enum { LEVEL_BITS = 8, SLOT_MASK = WHEEL_SLOTS - 1 };
+enum { LEVEL_BITS = 8, SLOT_MASK = WHEEL_SLOTS - 1, SLOTS = WHEEL_LEVELS * WHEEL_SLOTS, PLACE_BITS = 4 };
 
-static struct wheel_entry *entry_at(const struct wheel *wheel, int32_t index)
+int wheel_init(struct wheel *wheel, uint32_t capacity, void *places, size_t stride)
 {
-	return (struct wheel_entry *)(void *)(wheel->entries + (size_t)index * wheel->stride);
+	*wheel = (struct wheel) {
+		.chunk_count = capacity / WHEEL_CHUNK + SLOTS + 1, .free = WHEEL_NONE, .places = places, .stride = stride
+	};
+	for (size_t i = 0; i < SLOTS; i++)
+		wheel->first[i] = WHEEL_NONE;
+	wheel->chunks = memory_new((size_t)wheel->chunk_count * sizeof(*wheel->chunks));
+	return wheel->chunks ? 0 : LUN_NO_MEMORY;
 }
 
-void wheel_init(struct wheel *wheel, void *entries, size_t stride)
+void wheel_fini(struct wheel *wheel)
 {
-	*wheel = (struct wheel) { .entries = entries, .stride = stride };
-	for (size_t i = 0; i < sizeof(wheel->first) / sizeof(wheel->first[0]); i++)
-		wheel->first[i] = WHEEL_END;
+	memory_free(wheel->chunks, (size_t)wheel->chunk_count * sizeof(*wheel->chunks));
+	wheel->chunks = NULL;
+}
+
+static uint32_t *place_of(const struct wheel *wheel, uint32_t index)
+{
+	return (uint32_t *)(void *)(wheel->places + index * wheel->stride);
 }
 
 static void set_occupied(struct wheel *wheel, uint32_t slot, bool occupied)
@@ -36,42 +49,67 @@ static uint32_t slot_of(const struct wheel *wheel, uint64_t tick)
 	return (WHEEL_LEVELS - 1) * WHEEL_SLOTS + (uint32_t)(tick >> 16 & SLOT_MASK);
 }
 
+/* The slot's first chunk, with room for one more. */
+static struct wheel_chunk *chunk_with_room(struct wheel *wheel, uint32_t slot)
+{
+	uint32_t first = wheel->first[slot], taken = wheel->free;
+
+	if (first != WHEEL_NONE && wheel->chunks[first].count < WHEEL_CHUNK)
+		return &wheel->chunks[first];
+	if (taken != WHEEL_NONE)
+		wheel->free = wheel->chunks[taken].next;
+	else
+		taken = wheel->used++;
+	assert(taken < wheel->chunk_count);
+	wheel->chunks[taken].next = first;
+	wheel->chunks[taken].slot = (uint16_t)slot;
+	wheel->chunks[taken].count = 0;
+	wheel->first[slot] = taken;
+	set_occupied(wheel, slot, true);
+	return &wheel->chunks[taken];
+}
+
+/* The last entry of a slot that has some, taken off it. */
+static uint32_t slot_pop(struct wheel *wheel, uint32_t slot)
+{
+	uint32_t first = wheel->first[slot];
+	struct wheel_chunk *chunk = &wheel->chunks[first];
+	uint32_t index = chunk->entries[--chunk->count];
+
+	if (chunk->count > 0)
+		return index;
+	wheel->first[slot] = chunk->next;
+	chunk->next = wheel->free;
+	wheel->free = first;
+	set_occupied(wheel, slot, wheel->first[slot] != WHEEL_NONE);
+	return index;
+}
+
 void wheel_put(struct wheel *wheel, uint32_t index, uint64_t deadline_ms)
 {
 	uint64_t tick = (deadline_ms + WHEEL_TICK_MS - 1) / WHEEL_TICK_MS;
-	struct wheel_entry *entry = entry_at(wheel, (int32_t)index);
-	uint32_t slot;
+	struct wheel_chunk *chunk;
 
 	if (tick <= wheel->tick)
 		tick = wheel->tick + 1; /* its own slot may be half worked off */
-	slot = slot_of(wheel, tick);
-	entry->next = wheel->first[slot];
-	entry->previous = -2 - (int32_t)slot;
-	if (entry->next != WHEEL_END)
-		entry_at(wheel, entry->next)->previous = (int32_t)index;
-	else
-		set_occupied(wheel, slot, true);
-	wheel->first[slot] = (int32_t)index;
+	chunk = chunk_with_room(wheel, slot_of(wheel, tick));
+	*place_of(wheel, index) = (uint32_t)(chunk - wheel->chunks) << PLACE_BITS | chunk->count;
+	chunk->entries[chunk->count++] = index;
 }
 
 void wheel_remove(struct wheel *wheel, uint32_t index)
 {
-	struct wheel_entry *entry = entry_at(wheel, (int32_t)index);
+	uint32_t place = *place_of(wheel, index), last;
+	struct wheel_chunk *chunk = &wheel->chunks[place >> PLACE_BITS];
 
-	if (entry->previous == WHEEL_END)
+	if (place == WHEEL_NONE)
 		return;
-	if (entry->next != WHEEL_END)
-		entry_at(wheel, entry->next)->previous = entry->previous;
-	if (entry->previous >= 0) {
-		entry_at(wheel, entry->previous)->next = entry->next;
-	} else {
-		uint32_t slot = (uint32_t)(-2 - entry->previous);
-
-		wheel->first[slot] = entry->next;
-		if (entry->next == WHEEL_END)
-			set_occupied(wheel, slot, false);
+	last = slot_pop(wheel, chunk->slot); /* it fills the gap */
+	if (last != index) {
+		chunk->entries[place & ((1 << PLACE_BITS) - 1)] = last;
+		*place_of(wheel, last) = place;
 	}
-	entry->previous = WHEEL_END;
+	*place_of(wheel, index) = WHEEL_NONE;
 }
 
 /* The number of slots from `from` to the next occupied one of a level, itself included; WHEEL_SLOTS - from if there is none
@@ -87,17 +125,17 @@ static uint32_t slots_to_occupied(const struct wheel *wheel, uint32_t level, uin
 	return WHEEL_SLOTS - from;
 }
 
-/* The list that has to be worked off at the current tick: first the slots of higher levels that begin here, then our own. */
-static int32_t *current_list(struct wheel *wheel)
+/* The slot that has to be worked off at the current tick: first those of higher levels that begin here, then our own. */
+static uint32_t current_slot(const struct wheel *wheel)
 {
 	for (uint32_t level = WHEEL_LEVELS; level-- > 1;) {
 		uint64_t below = (1ull << (LEVEL_BITS * level)) - 1;
-		int32_t *first = &wheel->first[level * WHEEL_SLOTS + (wheel->tick >> (LEVEL_BITS * level) & SLOT_MASK)];
+		uint32_t slot = level * WHEEL_SLOTS + (uint32_t)(wheel->tick >> (LEVEL_BITS * level) & SLOT_MASK);
 
-		if ((wheel->tick & below) == 0 && *first != WHEEL_END)
-			return first;
+		if ((wheel->tick & below) == 0 && wheel->first[slot] != WHEEL_NONE)
+			return slot;
 	}
-	return &wheel->first[wheel->tick & SLOT_MASK];
+	return wheel->tick & SLOT_MASK;
 }
 
 /* The tick to go to when there is nothing at this one: the next occupied slot's, or the end of the last level's lap.  A level is
@@ -114,26 +152,28 @@ static uint64_t next_tick(const struct wheel *wheel)
 	}
 }
 
-bool wheel_next(struct wheel *wheel, uint64_t now_ms, uint32_t *budget, uint32_t *index)
+uint32_t wheel_take(struct wheel *wheel, uint64_t now_ms, uint32_t *budget, uint32_t *indices, uint32_t most)
 {
 	uint64_t now = now_ms / WHEEL_TICK_MS;
+	uint32_t count = 0;
 
-	for (; *budget > 0; --*budget) {
-		int32_t first = *current_list(wheel);
-		uint64_t next;
+	for (; *budget > 0 && count < most; --*budget) {
+		uint32_t slot = current_slot(wheel);
 
-		if (first != WHEEL_END) {
-			--*budget;
-			*index = (uint32_t)first;
-			wheel_remove(wheel, *index);
-			return true;
+		if (wheel->first[slot] != WHEEL_NONE) {
+			indices[count] = slot_pop(wheel, slot);
+			__builtin_prefetch(place_of(wheel, indices[count++]), 1);
+		} else if (wheel->tick >= now) {
+			break;
+		} else {
+			uint64_t next = next_tick(wheel);
+
+			wheel->tick = next < now ? next : now;
 		}
-		if (wheel->tick >= now)
-			return false;
-		next = next_tick(wheel);
-		wheel->tick = next < now ? next : now;
 	}
-	return false;
+	for (uint32_t i = 0; i < count; i++)
+		*place_of(wheel, indices[i]) = WHEEL_NONE;
+	return count;
 }
 
 uint64_t wheel_deadline(const struct wheel *wheel)

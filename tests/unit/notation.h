@@ -156,7 +156,7 @@ static inline void notation_error(struct notation *n, char **save)
 
 	assert_true(packet_parse(&inner));
 	assert_int_equal(lun_address_parse(&tuple.source, strtok_r(NULL, " ", save)), 0);
-	tuple.destination = quoted.was.source;
+	tuple.destination = inner.tuple.source;
 	tuple.protocol = inner.version == 4 ? LUN_ICMP : LUN_ICMPV6;
 	spec.payload_length = n->left_length < sizeof(quote) ? n->left_length : sizeof(quote);
 	memcpy(quote, n->left, spec.payload_length);
@@ -242,7 +242,7 @@ static inline const char *notation_run(struct notation *n, const char *line)
 		struct packet left = { .io = &io };
 
 		assert_true(packet_parse(&left));
-		assert_true(tuple_equal(&io.was, &n->packet.is));
+		assert_true(tuple_equal(packet_was(&left), &n->packet.is));
 		assert_true(packet_checksums_right(&left));
 		if (left.role != PACKET_ICMP_ERROR) {
 			memcpy(n->left, n->data, n->packet.length);

@@ -34,6 +34,46 @@ static void the_two_forms_of_matching_agree(void **state)
 }
 
 /* Opens and ends flows at random in a table that is nearly always full; every open one must be found by both tuples. */
+static struct flow *open_flow(struct flow_table *table, const struct lun_tuple tuple[2])
+{
+	const uint64_t hash[2] = { flow_hash(table, &tuple[0]), flow_hash(table, &tuple[1]) };
+
+	return flow_open(table, tuple, hash);
+}
+
+/* Random puts, takes and removals against a plain list: no entry is lost or comes twice, and chunks never run out. */
+static void the_wheel_keeps_every_entry(void **state)
+{
+	enum { ENTRIES = 300, ROUNDS = 20000 };
+	static uint32_t places[ENTRIES];
+	static bool inside[ENTRIES];
+	struct random random = { 13 };
+	struct wheel wheel;
+	uint64_t now = 0;
+	uint32_t indices[5];
+
+	(void)state;
+	memset(places, 0xff, sizeof(places));
+	assert_int_equal(wheel_init(&wheel, ENTRIES, places, sizeof(places[0])), 0);
+	for (int round = 0; round < ROUNDS; round++) {
+		uint32_t i = random_below(&random, ENTRIES), budget = random_below(&random, 40), taken;
+
+		if (inside[i])
+			wheel_remove(&wheel, i);
+		else /* many in few slots, few in many, so that chunks fill and empty */
+			wheel_put(&wheel, i, now + random_below(&random, i % 2 ? 40 : 10000000));
+		inside[i] = !inside[i];
+		now += random_below(&random, 8);
+		taken = wheel_take(&wheel, now, &budget, indices, 5);
+		for (uint32_t k = 0; k < taken; k++) {
+			assert_true(inside[indices[k]]);
+			inside[indices[k]] = false;
+		}
+		assert_int_equal(inside[i], places[i] != WHEEL_NONE);
+	}
+	wheel_fini(&wheel);
+}
+
 static void flows_are_found_by_both_tuples(void **state)
 {
 	static struct lun_tuple kept[FLOWS][2];
@@ -57,7 +97,7 @@ static void flows_are_found_by_both_tuples(void **state)
 			kept[i][1] = tuple_inverted(&kept[i][0]);
 			if (flow_lookup(&table, &kept[i][0], flow_hash(&table, &kept[i][0]), &direction))
 				continue;
-			flows[i] = flow_open(&table, kept[i]);
+			flows[i] = open_flow(&table, kept[i]);
 			assert_non_null(flows[i]);
 		} else {
 			int side = (int)random_below(&random, 2);
@@ -81,13 +121,13 @@ static void an_id_kept_too_long_finds_nothing(void **state)
 
 	(void)state;
 	assert_int_equal(flow_table_init(&table, 1, 1, seed), 0);
-	flow = flow_open(&table, tuple);
+	flow = open_flow(&table, tuple);
 	id = flow_id(&table, flow);
 	assert_ptr_equal(flow_by_id(&table, id), flow);
-	assert_null(flow_open(&table, tuple)); /* full */
+	assert_null(open_flow(&table, tuple)); /* full */
 	flow_end(&table, flow);
 	assert_null(flow_by_id(&table, id));
-	assert_non_null(flow_open(&table, tuple));
+	assert_non_null(open_flow(&table, tuple));
 	assert_null(flow_by_id(&table, id));
 	assert_null(flow_by_id(&table, 0));
 	assert_null(flow_by_id(&table, UINT64_MAX));
@@ -98,15 +138,15 @@ static void an_id_kept_too_long_finds_nothing(void **state)
 static void the_wheel_is_late_by_a_tick_at_most(void **state)
 {
 	enum { ENTRIES = 2000 };
-	static struct wheel_entry entries[ENTRIES];
+	static uint32_t places[ENTRIES];
 	static uint64_t deadlines[ENTRIES];
 	struct random random = { 11 };
 	struct wheel wheel;
 	uint64_t now = 0, longest = 3ull * 24 * 3600 * 1000;
-	uint32_t index, out = 0;
+	uint32_t indices[7], taken, out = 0;
 
 	(void)state;
-	wheel_init(&wheel, entries, sizeof(entries[0]));
+	assert_int_equal(wheel_init(&wheel, ENTRIES, places, sizeof(places[0])), 0);
 	for (uint32_t i = 0; i < ENTRIES; i++) {
 		deadlines[i] = 1 + random_next(&random) % (i % 3 == 0 ? 3000 : i % 3 == 1 ? 600000 : longest);
 		wheel_put(&wheel, i, deadlines[i]);
@@ -121,34 +161,39 @@ static void the_wheel_is_late_by_a_tick_at_most(void **state)
 
 		assert_true(next != UINT64_MAX);
 		now = now + jump > next ? now + jump : next;
-		while (wheel_next(&wheel, now, &budget, &index)) {
-			if (deadlines[index] > now) {
-				wheel_put(&wheel, index, deadlines[index]);
-				continue;
+		while ((taken = wheel_take(&wheel, now, &budget, indices, 7)) > 0) {
+			for (uint32_t i = 0; i < taken; i++) {
+				uint64_t deadline = deadlines[indices[i]];
+
+				assert_true(places[indices[i]] == WHEEL_NONE);
+				assert_true(deadline > now || now - deadline <= jump + 3 * WHEEL_TICK_MS);
+				if (deadline > now)
+					wheel_put(&wheel, indices[i], deadline);
+				else
+					out++;
 			}
-			assert_true(now - deadlines[index] <= jump + 3 * WHEEL_TICK_MS);
-			out++;
 		}
 	}
 	assert_true(wheel_deadline(&wheel) == UINT64_MAX);
+	wheel_fini(&wheel);
 }
 
 /* A budget stops the work, and the next call goes on where it stopped. */
 static void the_wheel_works_in_pieces(void **state)
 {
 	enum { ENTRIES = 1000 };
-	static struct wheel_entry entries[ENTRIES];
+	static uint32_t places[ENTRIES];
 	struct wheel wheel;
 	uint32_t index, out = 0, calls = 0;
 
 	(void)state;
-	wheel_init(&wheel, entries, sizeof(entries[0]));
+	assert_int_equal(wheel_init(&wheel, ENTRIES, places, sizeof(places[0])), 0);
 	for (uint32_t i = 0; i < ENTRIES; i++)
 		wheel_put(&wheel, i, 5000);
 	while (out < ENTRIES) {
 		uint32_t budget = 10;
 
-		while (wheel_next(&wheel, 5016, &budget, &index)) {
+		while (wheel_take(&wheel, 5016, &budget, &index, 1) > 0) {
 			if (calls < 50 && index % 2) { /* not due after all: put again, comes later */
 				wheel_put(&wheel, index, 5016);
 				continue;
@@ -158,11 +203,12 @@ static void the_wheel_works_in_pieces(void **state)
 		assert_true(++calls < 10000);
 		if (calls > 60) {
 			budget = UINT32_MAX;
-			while (wheel_next(&wheel, 6000, &budget, &index))
+			while (wheel_take(&wheel, 6000, &budget, &index, 1) > 0)
 				out++;
 		}
 	}
 	assert_int_equal(out, ENTRIES);
+	wheel_fini(&wheel);
 }
 
 static void rekeying_moves_the_reply_tuple(void **state)
@@ -176,7 +222,7 @@ static void rekeying_moves_the_reply_tuple(void **state)
 
 	(void)state;
 	assert_int_equal(flow_table_init(&table, 4, 1, seed), 0);
-	flow = flow_open(&table, tuple);
+	flow = open_flow(&table, tuple);
 	assert_true(flow_rekey(&table, flow, &other));
 	assert_ptr_equal(flow_lookup(&table, &other, flow_hash(&table, &other), &direction), flow);
 	assert_int_equal(direction, LUN_REPLY);
@@ -192,6 +238,7 @@ int main(void)
 		cmocka_unit_test(the_two_forms_of_matching_agree),   cmocka_unit_test(flows_are_found_by_both_tuples),
 		cmocka_unit_test(an_id_kept_too_long_finds_nothing), cmocka_unit_test(the_wheel_is_late_by_a_tick_at_most),
 		cmocka_unit_test(the_wheel_works_in_pieces),         cmocka_unit_test(rekeying_moves_the_reply_tuple),
+		cmocka_unit_test(the_wheel_keeps_every_entry),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
