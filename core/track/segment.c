@@ -147,6 +147,11 @@ static enum tcp_outcome judge(struct tcp_track *tcp, const struct flow *flow, co
 		*reason = s->kind == TCP_KIND_NONE ? LUN_REASON_bad_flags : LUN_REASON_invalid_state;
 		return TCP_REFUSE;
 	case TCP_IGNORE:
+		if (flow->state == LUN_STATE_SYN_RECV && s->kind == TCP_KIND_SYNACK && tcp->simultaneous) {
+			*state =
+				LUN_STATE_SYN_RECV; /* no repetition: the first of this end that acknowledges the other's SYN */
+			return TCP_PASS;
+		}
 		if (!answers_noted_syn(tcp, s))
 			return pass_by(tcp, flow->state, s);
 		follow_noted_syn(tcp, s);

@@ -199,7 +199,9 @@ static void tcp_opens_from_both_sides_at_once(void **state)
 	       { "tcp 10.2.2.2:80 10.1.1.1:4000 S seq 500 win 1000", "accept established SYN_SENT2" },
 	       { "tcp 10.1.1.1:4000 10.2.2.2:80 S. seq 100 ack 501 win 1000", "accept established SYN_RECV" },
 	       { "tcp 10.2.2.2:80 10.1.1.1:4000 S. seq 500 ack 101 win 1000", "accept established SYN_RECV" },
-	       { "tcp 10.1.1.1:4000 10.2.2.2:80 . seq 101 ack 501 win 1000", "accept established ESTABLISHED" });
+	       { "tcp 10.1.1.1:4000 10.2.2.2:80 . seq 101 ack 501 len 900 win 1000", "accept established ESTABLISHED" },
+	       /* the second SYN/ACK has said how far */
+	       { "tcp 10.1.1.1:4000 10.2.2.2:80 . seq 1001 ack 501 len 100 win 1000", "accept established ESTABLISHED" });
 	lun_engine_free(n.engine);
 }
 
