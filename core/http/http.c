@@ -152,18 +152,32 @@ static bool inspect_again(struct http *http, struct http_stream *stream, const s
 	return true;
 }
 
+/* A client that begins again on the same ports numbers anew: by its SYN while nobody has answered, later by the SYN/ACK to it, as
+ * far as tracking believes that. */
+static void begin_again(struct http_stream *stream, const struct flow_table *table, const struct packet *p)
+{
+	bool orig = p->direction == LUN_ORIG;
+	uint32_t next = orig ? p->sequence + 1 : flow_more(table, p->flow)->tcp.side[LUN_REPLY].max_ack;
+
+	if (p->flow->state != (orig ? LUN_STATE_SYN_SENT : LUN_STATE_SYN_RECV) || next == stream->next)
+		return;
+	stream->next = next;
+	stream->body_left = 0;
+	map_of(table, p->flow)->count = 0;
+}
+
 bool http_inspect(struct http *http, const struct flow_table *table, struct packet *p)
 {
 	struct http_stream *stream;
 	int32_t ahead;
 
 	http->planned = http->again = false;
-	if (!(p->flow->flags & FLOW_HTTP) || p->direction != LUN_ORIG || p->role != PACKET_DATA)
+	if (!(p->flow->flags & FLOW_HTTP) || p->role != PACKET_DATA)
 		return true;
 	stream = stream_of(http, table, p->flow);
-	if (p->tcp_flags & TCP_SYN && p->flow->state == LUN_STATE_SYN_SENT)
-		stream->next = p->sequence + 1; /* a second attempt on the same ports numbers anew */
-	if (p->payload_length == 0)
+	if (p->tcp_flags & TCP_SYN)
+		begin_again(stream, table, p);
+	if (p->direction != LUN_ORIG || p->payload_length == 0)
 		return true;
 	ahead = (int32_t)(p->sequence - stream->next);
 	if (p->tcp_flags & (TCP_SYN | TCP_RST))
@@ -207,7 +221,7 @@ void http_edit(struct http *http, const struct flow_table *table, struct packet 
 	struct http_stream *stream;
 	struct seqmap *map;
 
-	if (!(p->flow->flags & FLOW_HTTP) || p->role != PACKET_DATA)
+	if (!(p->flow->flags & FLOW_HTTP) || p->role != PACKET_DATA || tcp_speaks_of_syn(p))
 		return;
 	stream = stream_of(http, table, p->flow);
 	map = map_of(table, p->flow);

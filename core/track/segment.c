@@ -35,7 +35,8 @@ static uint32_t highest_sack(const struct packet *p, uint32_t acknowledgement, c
 static void segment_read(struct tcp_segment *segment, const struct flow_table *table, const struct packet *p)
 {
 	const struct flow_more *more = flow_more(table, p->flow);
-	const struct seqmap *map = more->edit != FLOW_NONE && p->direction == LUN_REPLY ? &table->maps[more->edit] : NULL;
+	bool edited = more->edit != FLOW_NONE && p->direction == LUN_REPLY && !tcp_speaks_of_syn(p);
+	const struct seqmap *map = edited ? &table->maps[more->edit] : NULL;
 	uint32_t ack = map ? seqmap_to_client(map, p->acknowledgement) : p->acknowledgement;
 	bool sack = more->tcp.side[!p->direction].flags & TCP_SIDE_SACK && p->payload - p->transport > TCP_HEADER;
 

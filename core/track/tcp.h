@@ -72,6 +72,12 @@ enum tcp_outcome tcp_window(struct tcp_track *tcp, uint8_t state, const struct t
 /* Sets the windows from the first segment of a connection, a SYN or one in mid-stream. */
 void tcp_window_open(struct tcp_track *tcp, const struct tcp_segment *segment);
 
+/* A SYN, or the RST that refuses one (RFC 9293, 3.10.7.1): its numbers are outside of a stream that is edited. */
+static inline bool tcp_speaks_of_syn(const struct packet *p)
+{
+	return p->tcp_flags & TCP_SYN || (p->tcp_flags & TCP_RST && p->tcp_flags & TCP_ACK && p->sequence == 0);
+}
+
 /* a < b in sequence space (RFC 9293, 3.4). */
 static inline bool sequence_before(uint32_t a, uint32_t b)
 {

@@ -324,6 +324,29 @@ static void a_second_syn_moves_the_stream(void **state)
 	lun_engine_free(n.engine);
 }
 
+static void a_client_that_begins_again_gets_an_edited_stream_again(void **state)
+{
+	struct notation n;
+	char line[400];
+
+	(void)state;
+	start(&n);
+	snprintf(line, sizeof(line), CLIENT "P. seq 1000 ack 5000 " HEAD_48, 99); /* its body never comes */
+	notation_run(&n, line);
+	EXPECT(&n, { CLIENT "S seq 70000", "accept established ESTABLISHED -> tcp 10.1.1.1:4000 10.244.0.5:8080" },
+	       { "tcp 10.244.0.5:8080 10.1.1.1:4000 S. seq 80000 ack 70001",
+		 "accept established SYN_RECV -> tcp 10.96.0.1:80 10.1.1.1:4000" });
+	assert_int_equal(load32(n.data + 28), 70001);
+	/* forged, and let pass by, as long as the opening is not complete */
+	EXPECT(&n, { "tcp 10.244.0.5:8080 10.1.1.1:4000 S. seq 80000 ack 60001",
+		     "accept established SYN_RECV -> tcp 10.96.0.1:80 10.1.1.1:4000" });
+	snprintf(line, sizeof(line), CLIENT "P. seq 70001 ack 80001 " HEAD_48, 0);
+	EXPECT(&n, { line, "accept established ESTABLISHED -> tcp 10.1.1.1:4000 10.244.0.5:8080" });
+	assert_int_equal(load32(n.data + 24), 70001);
+	assert_memory_equal(n.data + 40, "POST / HTTP/1.1\r\nX-Real-IP: 10.1.1.1\r\n", 38);
+	lun_engine_free(n.engine);
+}
+
 static void a_capacity_of_zero_is_the_length(void **state)
 {
 	struct lun_packet packet;
@@ -356,6 +379,7 @@ int main(void)
 		cmocka_unit_test(a_head_is_sent_again_with_the_same_bytes_or_not_at_all),
 		cmocka_unit_test(an_edited_stream_begins_with_a_syn),
 		cmocka_unit_test(a_second_syn_moves_the_stream),
+		cmocka_unit_test(a_client_that_begins_again_gets_an_edited_stream_again),
 		cmocka_unit_test(a_capacity_of_zero_is_the_length),
 	};
 
