@@ -152,6 +152,26 @@ static bool inspect_again(struct http *http, struct http_stream *stream, const s
 	return true;
 }
 
+/* Bytes must be at their place; so must a FIN, for the upstream would take it for the end of what it has. */
+static bool inspect_place(struct http *http, const struct flow_table *table, struct http_stream *stream, struct packet *p)
+{
+	int32_t ahead = (int32_t)(p->sequence - stream->next);
+
+	if (p->payload_length == 0)
+		return !(p->tcp_flags & TCP_FIN) || ahead <= 0 ||
+		       refuse(p, LUN_REASON_http_lost_place, "bytes in front of the FIN are missing");
+	if (p->tcp_flags & (TCP_SYN | TCP_RST))
+		return refuse(p, LUN_REASON_http_lost_place, "data on a SYN or RST");
+	if (p->end > p->io->length || p->datagram_length)
+		return refuse(p, LUN_REASON_http_incomplete, "the packet is cut or a fragment");
+	if (ahead == 0)
+		return inspect_next(http, stream, p);
+	if (ahead < 0 && (int32_t)(p->sequence + p->payload_length - stream->next) <= 0)
+		return inspect_again(http, stream, map_of(table, p->flow), p);
+	return refuse(p, LUN_REASON_http_lost_place,
+		      ahead < 0 ? "old and new bytes in one segment" : "bytes before it are missing");
+}
+
 /* A client that begins again on the same ports numbers anew: by its SYN while nobody has answered, later by the SYN/ACK to it, as
  * far as tracking believes that. */
 static void begin_again(struct http_stream *stream, const struct flow_table *table, const struct packet *p)
@@ -169,7 +189,6 @@ static void begin_again(struct http_stream *stream, const struct flow_table *tab
 bool http_inspect(struct http *http, const struct flow_table *table, struct packet *p)
 {
 	struct http_stream *stream;
-	int32_t ahead;
 
 	http->planned = http->again = false;
 	if (!(p->flow->flags & FLOW_HTTP) || p->role != PACKET_DATA)
@@ -177,19 +196,13 @@ bool http_inspect(struct http *http, const struct flow_table *table, struct pack
 	stream = stream_of(http, table, p->flow);
 	if (p->tcp_flags & TCP_SYN)
 		begin_again(stream, table, p);
-	if (p->direction != LUN_ORIG || p->payload_length == 0)
+	if (p->direction != LUN_ORIG)
 		return true;
-	ahead = (int32_t)(p->sequence - stream->next);
-	if (p->tcp_flags & (TCP_SYN | TCP_RST))
-		return refuse(p, LUN_REASON_http_lost_place, "data on a SYN or RST");
-	if (p->end > p->io->length || p->datagram_length)
-		return refuse(p, LUN_REASON_http_incomplete, "the packet is cut or a fragment");
-	if (ahead == 0)
-		return inspect_next(http, stream, p);
-	if (ahead < 0 && (int32_t)(p->sequence + p->payload_length - stream->next) <= 0)
-		return inspect_again(http, stream, map_of(table, p->flow), p);
-	return refuse(p, LUN_REASON_http_lost_place,
-		      ahead < 0 ? "old and new bytes in one segment" : "bytes before it are missing");
+	if (!inspect_place(http, table, stream, p))
+		return false;
+	if (p->tcp_flags & TCP_FIN && p->sequence + p->payload_length == stream->next)
+		stream->next++; /* it has a number, too */
+	return true;
 }
 
 static uint32_t to_client(const void *map, uint32_t sequence)
@@ -216,6 +229,15 @@ static void put_head(struct http *http, struct http_stream *stream, struct seqma
 	TRACE(p, "http", NULL, "head of %u bytes becomes %u", before, after);
 }
 
+/* What a segment without bytes says of its place, if it has overtaken heads whose edits are not known yet: the place that the
+ * stream has come to, where its acknowledgement and window are as good.  A RST keeps its own: it must be exact to count. */
+static uint32_t sequence_known(const struct http_stream *stream, const struct packet *p)
+{
+	bool ahead = (int32_t)(p->sequence - stream->next) > 0;
+
+	return ahead && !(p->tcp_flags & TCP_RST) ? stream->next : p->sequence;
+}
+
 void http_edit(struct http *http, const struct flow_table *table, struct packet *p)
 {
 	struct http_stream *stream;
@@ -225,14 +247,14 @@ void http_edit(struct http *http, const struct flow_table *table, struct packet 
 		return;
 	stream = stream_of(http, table, p->flow);
 	map = map_of(table, p->flow);
-	if (map->count > 0 && p->direction == LUN_REPLY) {
-		packet_set_acknowledgement(p, seqmap_to_client(map, p->acknowledgement));
-		packet_map_sack(p, to_client, map);
-	} else if (map->count > 0) {
-		packet_set_sequence(p, seqmap_to_upstream(map, p->sequence));
-		if (!http->planned &&
+	if (p->direction == LUN_ORIG) {
+		packet_set_sequence(p, seqmap_to_upstream(map, sequence_known(stream, p)));
+		if (!http->planned && map->count > 0 &&
 		    (int32_t)(stream->next - map->edits[(map->count - 1) % SEQMAP_EDITS].start) > REARM_BYTES)
 			seqmap_add(map, stream->next, 0, 0); /* the place that was checked, not what a bare ACK says */
+	} else if (map->count > 0) {
+		packet_set_acknowledgement(p, seqmap_to_client(map, p->acknowledgement));
+		packet_map_sack(p, to_client, map);
 	}
 	if (http->planned)
 		put_head(http, stream, map, p);

@@ -324,6 +324,27 @@ static void a_second_syn_moves_the_stream(void **state)
 	lun_engine_free(n.engine);
 }
 
+static void what_overtakes_a_head_does_not_show_where_it_came_from(void **state)
+{
+	struct notation n;
+	uint32_t after;
+	char line[400];
+
+	(void)state;
+	start(&n);
+	EXPECT(&n, { CLIENT "F. seq 1048 ack 5000", "drop established FIN_WAIT (http_lost_place)" },
+	       { CLIENT ". seq 1048 ack 5000", "accept established CLOSE_WAIT -> tcp 10.1.1.1:4000 10.244.0.5:8080" });
+	assert_int_equal(load32(n.data + 24), 1000); /* how much longer the head gets is not known yet */
+	snprintf(line, sizeof(line), CLIENT "P. seq 1000 ack 5000 " HEAD_48, 0);
+	notation_run(&n, line);
+	after = 1000 + n.packet.length - 40;
+	EXPECT(&n, { CLIENT "F. seq 1048 ack 5000", "accept established LAST_ACK -> tcp 10.1.1.1:4000 10.244.0.5:8080" });
+	assert_int_equal(load32(n.data + 24), after);
+	EXPECT(&n, { CLIENT ". seq 1049 ack 5000", "accept established TIME_WAIT -> tcp 10.1.1.1:4000 10.244.0.5:8080" });
+	assert_int_equal(load32(n.data + 24), after + 1);
+	lun_engine_free(n.engine);
+}
+
 static void a_client_that_begins_again_gets_an_edited_stream_again(void **state)
 {
 	struct notation n;
@@ -379,6 +400,7 @@ int main(void)
 		cmocka_unit_test(a_head_is_sent_again_with_the_same_bytes_or_not_at_all),
 		cmocka_unit_test(an_edited_stream_begins_with_a_syn),
 		cmocka_unit_test(a_second_syn_moves_the_stream),
+		cmocka_unit_test(what_overtakes_a_head_does_not_show_where_it_came_from),
 		cmocka_unit_test(a_client_that_begins_again_gets_an_edited_stream_again),
 		cmocka_unit_test(a_capacity_of_zero_is_the_length),
 	};
