@@ -104,13 +104,27 @@ static bool inspect_head(struct http *http, struct http_stream *stream, struct p
 	return true;
 }
 
+/* Whether the log of edits may forget its oldest: the upstream has acknowledged all of that head.  Then what lies in front of it is
+ * translated by a wrong shift, but always to numbers that are acknowledged, too; and so is what the upstream says of it. */
+static bool log_has_room(const struct flow_table *table, const struct flow *flow)
+{
+	const struct tcp_side *upstream = &flow_more(table, flow)->tcp.side[LUN_REPLY];
+	const struct seqmap *map = map_of(table, flow);
+	const struct seqmap_edit *oldest = &map->edits[map->count % SEQMAP_EDITS];
+
+	return map->count < SEQMAP_EDITS ||
+	       (upstream->flags & TCP_SIDE_ACKED && !sequence_before(upstream->max_ack, oldest->start + oldest->before));
+}
+
 /* The next bytes of the stream: the rest of a body, then a head, then its body; a second head in one segment is refused. */
-static bool inspect_next(struct http *http, struct http_stream *stream, struct packet *p)
+static bool inspect_next(struct http *http, const struct flow_table *table, struct http_stream *stream, struct packet *p)
 {
 	uint32_t length = p->payload_length;
 	uint32_t body = stream->body_left < length ? (uint32_t)stream->body_left : length;
 
 	if (body < length) {
+		if (!log_has_room(table, p->flow))
+			return refuse(p, LUN_REASON_http_lost_place, "too many heads are under way");
 		if (!inspect_head(http, stream, p, body))
 			return false;
 		if (http->head.content_length < length - body - http->head.length)
@@ -123,17 +137,10 @@ static bool inspect_next(struct http *http, struct http_stream *stream, struct p
 	return true;
 }
 
-/* Edits older than the ring are forgotten: whether bytes in front of the oldest one held a head cannot be known. */
-static bool is_forgotten(const struct seqmap *map, uint32_t sequence)
-{
-	return map->count > SEQMAP_EDITS && (int32_t)(sequence - map->edits[map->count % SEQMAP_EDITS].start) < 0;
-}
-
-/* Bytes that were let through before: body bytes pass; a head must be there again from its first byte to its last. */
+/* Bytes that were let through before: body bytes pass; a head must be there again from its first byte to its last.  One that the
+ * log forgot is passed as it is: it lands in front of what the upstream has acknowledged (see log_has_room). */
 static bool inspect_again(struct http *http, struct http_stream *stream, const struct seqmap *map, struct packet *p)
 {
-	if (is_forgotten(map, p->sequence))
-		return refuse(p, LUN_REASON_http_lost_place, "a retransmission of what is long gone");
 	for (uint32_t i = map->count < SEQMAP_EDITS ? map->count : SEQMAP_EDITS; i-- > 0;) {
 		const struct seqmap_edit *edit = &map->edits[i];
 		uint32_t offset = edit->start - p->sequence;
@@ -165,7 +172,7 @@ static bool inspect_place(struct http *http, const struct flow_table *table, str
 	if (p->end > p->io->length || p->datagram_length)
 		return refuse(p, LUN_REASON_http_incomplete, "the packet is cut or a fragment");
 	if (ahead == 0)
-		return inspect_next(http, stream, p);
+		return inspect_next(http, table, stream, p);
 	if (ahead < 0 && (int32_t)(p->sequence + p->payload_length - stream->next) <= 0)
 		return inspect_again(http, stream, map_of(table, p->flow), p);
 	return refuse(p, LUN_REASON_http_lost_place,
@@ -249,7 +256,7 @@ void http_edit(struct http *http, const struct flow_table *table, struct packet 
 	map = map_of(table, p->flow);
 	if (p->direction == LUN_ORIG) {
 		packet_set_sequence(p, seqmap_to_upstream(map, sequence_known(stream, p)));
-		if (!http->planned && map->count > 0 &&
+		if (!http->planned && map->count > 0 && log_has_room(table, p->flow) &&
 		    (int32_t)(stream->next - map->edits[(map->count - 1) % SEQMAP_EDITS].start) > REARM_BYTES)
 			seqmap_add(map, stream->next, 0, 0); /* the place that was checked, not what a bare ACK says */
 	} else if (map->count > 0) {
