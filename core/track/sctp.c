@@ -101,25 +101,23 @@ static const uint8_t *walk_next(struct walk *walk)
 	return chunk;
 }
 
-/* Which chunks there are, as bits; false: they may not stand together (RFC 9260, 6.10; cookies first, INITs alone). */
-static bool read_chunks(const struct packet *p, uint32_t *present)
+/* How many chunks there are; 0: none, or they may not stand together (RFC 9260, 6.10; cookies first, INITs alone). */
+static uint32_t count_chunks(const struct packet *p)
 {
 	struct walk walk = walk_begin(p);
 	const uint8_t *chunk;
 	bool alone = false;
 
-	*present = 0;
 	while ((chunk = walk_next(&walk)) != NULL) {
 		uint8_t type = chunk[0];
 
 		alone |= type == CHUNK_INIT || type == CHUNK_INIT_ACK || type == CHUNK_SHUTDOWN_COMPLETE;
 		if (load16(chunk + 2) < CHUNK_HEADER)
-			return false;
+			return 0;
 		if ((alone || type == CHUNK_COOKIE_ACK || type == CHUNK_COOKIE_ECHO) && walk.count > 1)
-			return false;
-		*present |= type < 32 ? 1u << type : 0;
+			return 0;
 	}
-	return walk.count > 0;
+	return walk.count;
 }
 
 /* The tag that INIT or INIT ACK asks the other side to use; 0 if it is cut off or forbidden (RFC 9260, 3.3.2). */
@@ -129,7 +127,7 @@ static uint32_t initiate_tag(const struct packet *p, const uint8_t *chunk)
 }
 
 /* What the first packet of a flow tells of tags. */
-static bool open_tags(struct sctp_track *sctp, const struct packet *p, uint32_t present, uint32_t tag)
+static bool open_tags(struct sctp_track *sctp, const struct packet *p, uint32_t tag, bool alone)
 {
 	struct walk walk = walk_begin(p);
 	const uint8_t *chunk = walk_next(&walk);
@@ -142,18 +140,23 @@ static bool open_tags(struct sctp_track *sctp, const struct packet *p, uint32_t 
 	/* Another path of an association, or the end of one that was forgotten.  All else is out of the blue (RFC 9260, 8.4), and
 	 * would not tell the tag of the other direction. */
 	sctp->tag[LUN_ORIG] = tag;
-	return tag != 0 && (present == 1u << CHUNK_HEARTBEAT || present == 1u << CHUNK_SHUTDOWN_ACK);
+	return tag != 0 && alone && (chunk[0] == CHUNK_HEARTBEAT || chunk[0] == CHUNK_SHUTDOWN_ACK);
 }
 
-/* A heartbeat's tag (RFC 9260, 8.5): a path's first one sets it; another one is doubted until its answer comes with it. */
-static bool heartbeat_tag(struct sctp_track *sctp, enum lun_direction direction, uint8_t type, uint32_t tag)
+/* A heartbeat's tag (RFC 9260, 8.5): a path's first one sets it; another one is doubted until its answer comes with it.  A
+ * chunk with a tag in doubt must be `alone`, or it would bring others past the check. */
+static bool heartbeat_tag(struct sctp_track *sctp, enum lun_direction direction, uint8_t type, uint32_t tag, bool alone)
 {
-	if (sctp->tag[direction] == 0)
+	if (sctp->tag[direction] == 0) {
 		sctp->tag[direction] = tag;
+		return true;
+	}
 	if (sctp->tag[direction] == tag) {
 		sctp->heartbeat_doubt = 0;
 		return true;
 	}
+	if (!alone)
+		return false;
 	if (type == CHUNK_HEARTBEAT) {
 		sctp->heartbeat_doubt = 1;
 		sctp->doubt_direction = direction & 1;
@@ -168,7 +171,7 @@ static bool heartbeat_tag(struct sctp_track *sctp, enum lun_direction direction,
 }
 
 /* Whether the tag fits this chunk (RFC 9260, 8.5 and 8.5.1). */
-static bool tag_fits(struct sctp_track *sctp, enum lun_direction direction, const uint8_t *chunk, uint32_t tag)
+static bool tag_fits(struct sctp_track *sctp, enum lun_direction direction, const uint8_t *chunk, uint32_t tag, bool alone)
 {
 	switch (chunk[0]) {
 	case CHUNK_INIT:
@@ -180,7 +183,7 @@ static bool tag_fits(struct sctp_track *sctp, enum lun_direction direction, cons
 		return true;
 	case CHUNK_HEARTBEAT:
 	case CHUNK_HEARTBEAT_ACK:
-		return heartbeat_tag(sctp, direction, chunk[0], tag);
+		return heartbeat_tag(sctp, direction, chunk[0], tag, alone);
 	default:
 		return tag == sctp->tag[direction];
 	}
@@ -222,17 +225,17 @@ static uint8_t refuse(enum lun_reason *reason, enum lun_reason why)
 uint8_t sctp_update(struct sctp_track *sctp, uint8_t state, const struct packet *p, bool opening, enum lun_reason *reason)
 {
 	uint8_t now = opening ? NOTHING : (uint8_t)(state - LUN_STATE_SCTP_CLOSED + 1);
-	uint32_t tag = load32(packet_transport(p) + 4), present;
+	uint32_t tag = load32(packet_transport(p) + 4), count = count_chunks(p);
 	struct sctp_track after = *sctp;
 	struct walk walk = walk_begin(p);
 	const uint8_t *chunk;
 
-	if (!read_chunks(p, &present))
+	if (count == 0)
 		return refuse(reason, LUN_REASON_bad_chunks);
-	if (opening && !open_tags(&after, p, present, tag))
+	if (opening && !open_tags(&after, p, tag, count == 1))
 		return refuse(reason, LUN_REASON_not_an_opening);
 	while ((chunk = walk_next(&walk)) != NULL) {
-		if (!opening && !tag_fits(&after, (enum lun_direction)p->direction, chunk, tag))
+		if (!opening && !tag_fits(&after, (enum lun_direction)p->direction, chunk, tag, count == 1))
 			return refuse(reason, LUN_REASON_bad_verification_tag);
 		if (chunk[0] < CHUNK_TYPES && steps[p->direction][chunk[0]][now] == INVALID)
 			return refuse(reason, LUN_REASON_bad_chunks);

@@ -349,6 +349,34 @@ static void sctp_associations_are_followed(void **state)
 	lun_engine_free(n.engine);
 }
 
+/* RFC 9260, 8.5: a heartbeat with another tag is doubted until its answer comes with it; no other chunk comes in with either. */
+static void sctp_heartbeats_may_change_tags(void **state)
+{
+	struct notation n;
+
+	(void)state;
+	start(&n, NO_CONFIG, PLAIN);
+	EXPECT(&n,
+	       { "sctp 10.1.1.1:4000 10.96.0.1:90 tag 5 chunk heartbeat",
+		 "accept new HEARTBEAT_SENT -> sctp 10.1.1.1:4000 10.244.0.5:9090" },
+	       { "sctp 10.1.1.1:4000 10.96.0.1:90 tag 6 chunk heartbeat chunk sack",
+		 "accept invalid HEARTBEAT_SENT (bad_verification_tag)" },
+	       { "sctp 10.1.1.1:4000 10.96.0.1:90 tag 6 chunk heartbeat",
+		 "accept new HEARTBEAT_SENT -> sctp 10.1.1.1:4000 10.244.0.5:9090" },
+	       /* The first tag of this direction: nothing was asked of it that it could answer. */
+	       { "sctp 10.244.0.5:9090 10.1.1.1:4000 tag 7 chunk heartbeat_ack",
+		 "accept established ESTABLISHED -> sctp 10.96.0.1:90 10.1.1.1:4000" },
+	       { "sctp 10.244.0.5:9090 10.1.1.1:4000 tag 8 chunk heartbeat_ack chunk data",
+		 "accept invalid ESTABLISHED (bad_verification_tag)" },
+	       { "sctp 10.244.0.5:9090 10.1.1.1:4000 tag 8 chunk heartbeat_ack",
+		 "accept established ESTABLISHED -> sctp 10.96.0.1:90 10.1.1.1:4000" },
+	       { "sctp 10.244.0.5:9090 10.1.1.1:4000 tag 8 chunk data",
+		 "accept established ESTABLISHED -> sctp 10.96.0.1:90 10.1.1.1:4000" },
+	       { "sctp 10.1.1.1:4001 10.96.0.1:90 tag 5 chunk heartbeat chunk data",
+		 "accept invalid NONE (not_an_opening)" });
+	lun_engine_free(n.engine);
+}
+
 static void limits_refuse_and_evict_nobody(void **state)
 {
 	struct notation n;
@@ -579,6 +607,7 @@ int main(void)
 		cmocka_unit_test(icmp_errors_are_translated_with_what_they_quote),
 		cmocka_unit_test(icmp_errors_change_nothing),
 		cmocka_unit_test(sctp_associations_are_followed),
+		cmocka_unit_test(sctp_heartbeats_may_change_tags),
 		cmocka_unit_test(limits_refuse_and_evict_nobody),
 		cmocka_unit_test(timeouts_are_the_policys),
 		cmocka_unit_test(fragments_are_translated_and_leave_in_order),
