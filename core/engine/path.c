@@ -247,6 +247,7 @@ static bool engine_opens_again(struct lun_engine *engine, struct packet *p)
 /* ---- fragments ---- */
 
 static void engine_run(struct lun_engine *engine, struct packet *p);
+static void begin(struct lun_engine *engine, struct packet *p, struct lun_packet *io);
 
 /* Says what the packet carried, and what it carries now. */
 static void say_tuples(struct packet *p)
@@ -258,81 +259,71 @@ static void say_tuples(struct packet *p)
 		p->io->is = p->tuple;
 }
 
-/* A fragment on its way out, with its own face toward the path. */
-struct piece {
-	struct lun_packet io;
-	struct packet p;
-};
-
-static bool emit_piece(struct lun_engine *engine, const struct piece *piece)
+/* What is invalid is left alone, unless the embedder wants otherwise. */
+static void leave_invalid(const struct lun_engine *engine, struct lun_packet *io)
 {
-	uint8_t *bytes = events_full(&engine->events) ? NULL : events_bytes(&engine->events, piece->io.length);
-	struct lun_event *event;
-
-	if (!bytes)
-		return false;
-	memcpy(bytes, piece->io.data, piece->io.length);
-	event = events_put(&engine->events);
-	event->kind = LUN_EVENT_EMIT;
-	event->packet = engine->packet;
-	event->flow = flow_id(&engine->flows, piece->p.flow);
-	event->side = piece->p.direction == LUN_ORIG ? LUN_SIDE_UPSTREAM : LUN_SIDE_CLIENT;
-	events_keep_bytes(&engine->events, event, piece->io.length);
-	return true;
+	if (io->ct == LUN_CT_INVALID && engine->config.drop_invalid && io->verdict == LUN_ACCEPT)
+		io->verdict = LUN_DROP;
 }
 
-/* Runs one fragment of a complete datagram down the path, where it lies; the first one lends its tuple to the others. */
-static void run_piece(struct lun_engine *engine, const struct datagram *datagram, uint32_t index, const struct piece *first,
-		      struct piece *piece)
+/* Sends the fragments of a datagram on, of which packet `p` says the flow, if it has one. */
+static void emit_datagram(struct lun_engine *engine, struct packet *p, const struct datagram *datagram)
 {
-	const struct fragment_piece *place = &datagram->pieces[index];
+	fragments_part(&engine->fragments, datagram);
+	for (uint32_t i = 0; i < datagram->count; i++) {
+		const struct fragment_piece *piece = &datagram->pieces[i];
+		uint8_t *bytes = events_full(&engine->events) ? NULL : events_bytes(&engine->events, piece->size);
+		struct lun_event *event;
 
-	*piece = (struct piece) { .io = { .data = fragment_bytes(&engine->fragments, place),
-					  .length = place->size,
-					  .capacity = place->size,
-					  .tenant = datagram->key.tenant,
-					  .trace = first->io.trace } };
-	piece->p.io = &piece->io;
-	if (index == 0 && !packet_parse_first_fragment(&piece->p, datagram->length))
-		return;
-	if (index > 0) {
-		packet_parse(&piece->p);
-		piece->p.role = PACKET_LATER_FRAGMENT;
-		piece->p.tuple = first->p.tuple;
+		if (!bytes) { /* for the receiver, this one and those behind it are lost */
+			packet_stop(p, LUN_DROP, LUN_REASON_events_full);
+			return;
+		}
+		memcpy(bytes, fragment_bytes(&engine->fragments, piece), piece->size);
+		event = events_put(&engine->events);
+		event->kind = LUN_EVENT_EMIT;
+		event->packet = engine->packet;
+		event->flow = p->flow ? flow_id(&engine->flows, p->flow) : 0;
+		event->side = p->direction == LUN_ORIG ? LUN_SIDE_UPSTREAM : LUN_SIDE_CLIENT;
+		events_keep_bytes(&engine->events, event, piece->size);
 	}
-	piece->p.hash = flow_hash(&engine->flows, &piece->p.tuple);
-	engine_run(engine, &piece->p);
-	say_tuples(&piece->p);
 }
 
-/* Sends a complete datagram on, in order.  What the path says of the first fragment, packet `p` reports. */
-static void send_datagram(struct lun_engine *engine, struct packet *p, const struct datagram *datagram)
+/* Runs a complete datagram down the path as the packet that it was, and sends its fragments on, in order.  What becomes of the
+ * datagram, packet `p` reports, which completed it. */
+static void run_datagram(struct lun_engine *engine, struct packet *p, const struct datagram *datagram)
 {
-	struct piece first = { .io.trace = p->io->trace }, later;
+	uint32_t length = fragments_join(&engine->fragments, datagram);
+	struct lun_packet io = { .data = engine->fragments.whole,
+				 .length = length,
+				 .capacity = length,
+				 .tenant = datagram->key.tenant,
+				 .trace = p->io->trace };
+	struct packet whole;
 
-	run_piece(engine, datagram, 0, &first, &first);
-	p->io->ct = first.io.ct;
-	p->role = first.p.role;
-	p->tuple = first.p.tuple;
-	p->io->was = first.io.was;
-	p->io->is = first.io.is;
-	p->is_set = true;
-	p->flow = first.p.flow;
-	p->direction = first.p.direction;
-	p->io->reason = first.io.reason;
-	if (first.io.verdict != LUN_ACCEPT || !first.p.flow) {
-		p->io->verdict = first.io.verdict == LUN_ACCEPT ? LUN_DROP : first.io.verdict;
-		return;
+	begin(engine, &whole, &io);
+	whole.in_pieces = true;
+	if (whole.readable && whole.role != PACKET_FRAGMENT)
+		engine_run(engine, &whole);
+	leave_invalid(engine, &io);
+	p->flow = whole.flow;
+	p->direction = whole.direction;
+	p->io->ct = io.ct;
+	p->io->reason = io.reason;
+	if (whole.readable) {
+		say_tuples(&whole);
+		p->role = whole.role;
+		p->tuple = whole.tuple;
+		p->io->was = io.was;
+		p->io->is = io.is;
+		p->is_set = true;
 	}
-	if (!emit_piece(engine, &first)) {
-		packet_stop(p, LUN_DROP, LUN_REASON_events_full);
-		return;
-	}
-	for (uint32_t i = 1; i < datagram->count; i++) {
-		run_piece(engine, datagram, i, &first, &later);
-		if (later.io.verdict != LUN_ACCEPT || !emit_piece(engine, &later))
-			return; /* the receiver's reassembly will time out, as for any loss */
-	}
+	if (length == 0 || whole.role == PACKET_FRAGMENT) /* too long; a fragment in a fragment */
+		packet_stop(p, LUN_DROP, LUN_REASON_bad_ip_header);
+	else if (io.verdict != LUN_ACCEPT)
+		p->io->verdict = io.verdict;
+	else
+		emit_datagram(engine, p, datagram);
 }
 
 /* A fragment waits for the others; the one that completes a datagram sends all of them on. */
@@ -342,7 +333,7 @@ static COLD void fragment_keep(struct lun_engine *engine, struct packet *p)
 
 	if (!datagram)
 		return;
-	send_datagram(engine, p, datagram);
+	run_datagram(engine, p, datagram);
 	fragments_done(&engine->fragments, datagram);
 }
 
@@ -379,7 +370,7 @@ static bool checksums_resolve(const struct lun_engine *engine, struct packet *p)
 
 static void engine_run(struct lun_engine *engine, struct packet *p)
 {
-	if (!fragment_resolve(engine, p) || !checksums_resolve(engine, p))
+	if (!checksums_resolve(engine, p) || !fragment_resolve(engine, p))
 		return;
 	if (!engine_find(engine, p) && !engine_admit(engine, p))
 		return;
@@ -471,8 +462,7 @@ static void finish(struct lun_engine *engine, struct packet *p)
 		io->direction = (enum lun_direction)p->direction;
 		io->state = (enum lun_state)p->flow->state;
 	}
-	if (io->ct == LUN_CT_INVALID && engine->config.drop_invalid && io->verdict == LUN_ACCEPT)
-		io->verdict = LUN_DROP;
+	leave_invalid(engine, io);
 	if (io->trace)
 		io->trace->translated = p->flow && p->flow->flags & FLOW_TRANSLATED;
 	engine->stats.bytes += io->length;

@@ -169,7 +169,7 @@ static bool inspect_place(struct http *http, const struct flow_table *table, str
 		       refuse(p, LUN_REASON_http_lost_place, "bytes in front of the FIN are missing");
 	if (p->tcp_flags & (TCP_SYN | TCP_RST))
 		return refuse(p, LUN_REASON_http_lost_place, "data on a SYN or RST");
-	if (p->end > p->io->length || p->datagram_length)
+	if (p->end > p->io->length || p->in_pieces)
 		return refuse(p, LUN_REASON_http_incomplete, "the packet is cut or a fragment");
 	if (ahead == 0)
 		return inspect_next(http, table, stream, p);

@@ -23,9 +23,8 @@ enum packet_role {
 	PACKET_DATA,       /* the flow's own */
 	PACKET_ICMP_QUERY, /* the same, a request */
 	PACKET_ICMP_REPLY,
-	PACKET_ICMP_ERROR,     /* about a packet of the flow: the key is that packet's tuple inverted */
-	PACKET_FRAGMENT,       /* a piece of a datagram that is not complete: no ports, unless it is the first */
-	PACKET_LATER_FRAGMENT, /* of a complete datagram, not its first: the key is the first one's, no transport header */
+	PACKET_ICMP_ERROR, /* about a packet of the flow: the key is that packet's tuple inverted */
+	PACKET_FRAGMENT,   /* a piece of a datagram: no ports, also if it has some */
 };
 
 struct packet {
@@ -47,7 +46,6 @@ struct packet {
 	uint64_t address_difference;     /* for seal: one's complement sums, for the IP header and the pseudo header */
 	uint64_t transport_difference;   /* for the transport checksum alone */
 	uint32_t crc_difference;         /* SCTP: to be added (that is, xor) to the CRC */
-	uint32_t datagram_length;        /* of a reassembled first fragment: bytes of the whole transport; else 0 */
 	uint8_t version;                 /* 4 or 6 */
 	uint8_t role;                    /* enum packet_role */
 	uint8_t inner_role;              /* of an ICMP error: what the quoted packet is */
@@ -56,6 +54,7 @@ struct packet {
 	bool readable;     /* parse succeeded: the fields above are set */
 	bool opening;      /* the flow was made for this packet */
 	bool rebuilt;      /* bytes moved: lengths and checksums anew */
+	bool in_pieces;    /* it came in fragments and leaves in them: its length must stay */
 	bool is_set;       /* io->is says what the packet carries now; else that is what it carried */
 };
 
@@ -149,9 +148,6 @@ struct fragment_place {
 	bool last;
 };
 void packet_fragment_place(const struct packet *p, struct fragment_place *place);
-
-/* Parses the first fragment of a datagram that is complete and `length` bytes long, as if it were all of it. */
-bool packet_parse_first_fragment(struct packet *p, uint32_t length);
 
 /* set.c: change fields in place and keep the differences for seal. */
 /* Makes the packet carry `other` inverted. */

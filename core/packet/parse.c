@@ -246,19 +246,19 @@ static enum lun_reason parse_tcp(struct packet *p)
 	p->acknowledgement = load32(tcp + 8);
 	p->tcp_flags = tcp[13] & 0x3f;
 	p->payload = p->transport + header;
-	p->payload_length = (p->datagram_length ? p->transport + p->datagram_length : p->end) - p->payload;
+	p->payload_length = p->end - p->payload;
 	return LUN_REASON_none;
 }
 
 static enum lun_reason parse_udp(struct packet *p)
 {
 	const uint8_t *udp = packet_transport(p);
-	uint32_t length, there = p->datagram_length ? p->datagram_length : p->end - p->transport;
+	uint32_t length;
 
 	if (!packet_has(p, p->transport, UDP_HEADER) || p->end - p->transport < UDP_HEADER)
 		return LUN_REASON_truncated;
 	length = load16(udp + 4);
-	if (length < UDP_HEADER || length > there)
+	if (length < UDP_HEADER || length > p->end - p->transport)
 		return LUN_REASON_bad_transport_header;
 	set_ports(&p->tuple, load16(udp), load16(udp + 2));
 	p->payload = p->transport + UDP_HEADER;
@@ -313,13 +313,11 @@ static inline enum lun_reason parse_whole(struct packet *p)
 	p->version = ip.version;
 	p->end = ip.end;
 	p->transport = (uint16_t)ip.transport;
-	if (ip.fragment && p->datagram_length == 0) {
+	if (ip.fragment) {
 		p->role = PACKET_FRAGMENT;
 		p->transport = (uint16_t)ip.piece;
 		return LUN_REASON_none;
 	}
-	if (p->datagram_length)
-		p->datagram_length -= ip.transport - ip.piece; /* extension headers in the fragmentable part */
 	return parse_transport(p);
 }
 
@@ -337,12 +335,6 @@ bool packet_parse(struct packet *p)
 	io->ct = LUN_CT_UNTRACKED;
 	p->readable = true;
 	return true;
-}
-
-bool packet_parse_first_fragment(struct packet *p, uint32_t length)
-{
-	p->datagram_length = length;
-	return packet_parse(p);
 }
 
 void packet_fragment_place(const struct packet *p, struct fragment_place *place)

@@ -136,7 +136,7 @@ void packet_seal(struct packet *p)
 		checksum_update(p->io->data + IP4_CHECKSUM, p->address_difference);
 	if (p->crc_difference)
 		seal_crc(p);
-	if (p->role != PACKET_LATER_FRAGMENT && checksum_offset(protocol))
+	if (checksum_offset(protocol))
 		seal_sum(p, protocol);
 }
 
@@ -155,7 +155,7 @@ bool packet_checksums_right(const struct packet *p)
 
 	if (p->version == 4 && checksum_fold(checksum_add(0, ip, (size_t)(ip[0] & 15) * 4)) != 0xffff)
 		return false;
-	if (p->end > p->io->length || p->role == PACKET_FRAGMENT || p->role == PACKET_LATER_FRAGMENT || p->datagram_length)
+	if (p->end > p->io->length || p->role == PACKET_FRAGMENT)
 		return true; /* cut, or a piece: it cannot be known */
 	if (protocol == LUN_SCTP)
 		return crc_right(p);

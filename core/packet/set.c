@@ -63,11 +63,10 @@ static void set_transport(struct packet *p, uint32_t offset, const void *bytes, 
 static void set_sctp_ports(struct packet *p, const uint8_t ports[4])
 {
 	uint8_t *field = packet_transport(p), difference[4];
-	uint32_t length = p->datagram_length ? p->datagram_length : p->end - p->transport;
 
 	for (int i = 0; i < 4; i++)
 		difference[i] = field[i] ^ ports[i];
-	p->crc_difference ^= crc32c_zeros(crc32c(0, difference, 4), length - 4);
+	p->crc_difference ^= crc32c_zeros(crc32c(0, difference, 4), p->end - p->transport - 4);
 	memcpy(field, ports, 4);
 }
 
@@ -100,8 +99,7 @@ void packet_set_inverse(struct packet *p, const struct lun_tuple *other)
 	*is = tuple_inverted(other);
 	p->is_set = true;
 	p->address_difference = put_addresses(p->io->data, p->version, &p->tuple, is, p->address_difference);
-	if ((p->tuple.source_port == is->source_port && p->tuple.destination_port == is->destination_port) ||
-	    p->role == PACKET_LATER_FRAGMENT)
+	if (p->tuple.source_port == is->source_port && p->tuple.destination_port == is->destination_port)
 		return;
 	store16(ports, is->source_port);
 	store16(ports + 2, is->destination_port);

@@ -1,16 +1,19 @@
 /* fragment.c - see fragment.h for the idea.  Datagrams are few, so they are looked for one after the other. */
 #include "track/fragment.h"
 
+#include "packet/checksum.h"
+
 #include <stdlib.h>
 
-enum { WAIT_V4_MS = 30000, WAIT_V6_MS = 60000, DATAGRAM_LONGEST = 65535 };
+enum { WAIT_V4_MS = 30000, WAIT_V6_MS = 60000, IP6_FRAGMENT_HEADER = 8, ADDRESSES_V4 = 12, ADDRESSES_V6 = 8 };
 
 int fragments_init(struct fragments *fragments, uint32_t size)
 {
 	*fragments = (struct fragments) { .size = size };
 	fragments->datagrams = calloc(FRAGMENT_DATAGRAMS, sizeof(*fragments->datagrams));
 	fragments->bytes = malloc(size);
-	if (fragments->datagrams && fragments->bytes)
+	fragments->whole = malloc(FRAGMENT_WHOLE);
+	if (fragments->datagrams && fragments->bytes && fragments->whole)
 		return 0;
 	fragments_fini(fragments);
 	return LUN_NO_MEMORY;
@@ -20,8 +23,9 @@ void fragments_fini(struct fragments *fragments)
 {
 	free(fragments->datagrams);
 	free(fragments->bytes);
+	free(fragments->whole);
 	fragments->datagrams = NULL;
-	fragments->bytes = NULL;
+	fragments->bytes = fragments->whole = NULL;
 }
 
 void fragments_done(struct fragments *fragments, struct datagram *datagram)
@@ -124,7 +128,7 @@ static bool is_impossible(const struct datagram *d, const struct fragment_place 
 {
 	uint32_t end = place->offset + place->length;
 
-	if (place->length == 0 || end > DATAGRAM_LONGEST || (!place->last && place->length % 8 != 0))
+	if (place->length == 0 || end > UINT16_MAX || (!place->last && place->length % 8 != 0))
 		return true;
 	return place->last && ((d->length && d->length != end) ||
 			       (d->count && d->pieces[d->count - 1].offset + d->pieces[d->count - 1].length > end));
@@ -177,4 +181,62 @@ struct datagram *fragments_keep(struct fragments *fragments, struct packet *p, u
 	insert(d, index, &place, at, p->end);
 	packet_stop(p, LUN_STOLEN, LUN_REASON_none);
 	return d->length && d->received == d->length ? d : NULL;
+}
+
+/* Bytes of a piece in front of its part of the datagram that the datagram has too: its headers without the fragment header. */
+static uint32_t front_of(const struct fragments *fragments, const struct fragment_piece *piece)
+{
+	bool v4 = *fragment_bytes(fragments, piece) >> 4 == 4;
+
+	return piece->size - piece->length - (v4 ? 0 : IP6_FRAGMENT_HEADER);
+}
+
+/* The field that says which header comes behind the first `front` bytes, which end an IPv6 extension header. */
+static uint8_t *next_header(uint8_t *packet, uint32_t front)
+{
+	uint8_t *field = packet + 6;
+
+	for (uint32_t at = IP6_HEADER; at < front; at += 8 + packet[at + 1] * 8u)
+		field = packet + at;
+	return field;
+}
+
+uint32_t fragments_join(const struct fragments *fragments, const struct datagram *datagram)
+{
+	const uint8_t *first = fragment_bytes(fragments, datagram->pieces);
+	uint32_t front = front_of(fragments, datagram->pieces), length = front + datagram->length;
+	bool v4 = *first >> 4 == 4;
+	uint8_t *whole = fragments->whole;
+
+	if (length > (v4 ? 0 : IP6_HEADER) + UINT16_MAX)
+		return 0;
+	memcpy(whole, first, front);
+	for (const struct fragment_piece *piece = datagram->pieces; piece < datagram->pieces + datagram->count; piece++)
+		memcpy(whole + front + piece->offset, fragment_bytes(fragments, piece) + piece->size - piece->length,
+		       piece->length);
+	if (v4) {
+		store16(whole + 2, (uint16_t)length);
+		store16(whole + 6, 0);
+		checksum_update(whole + 10, checksum_difference(0, first, whole, 8));
+	} else {
+		*next_header(whole, front) = first[front];
+		store16(whole + 4, (uint16_t)(length - IP6_HEADER));
+	}
+	return length;
+}
+
+void fragments_part(const struct fragments *fragments, const struct datagram *datagram)
+{
+	bool v4 = *fragments->whole >> 4 == 4;
+	uint32_t front = front_of(fragments, datagram->pieces), at = v4 ? ADDRESSES_V4 : ADDRESSES_V6, size = v4 ? 8 : 32;
+	const uint8_t *addresses = fragments->whole + at;
+
+	for (const struct fragment_piece *piece = datagram->pieces; piece < datagram->pieces + datagram->count; piece++) {
+		uint8_t *bytes = fragment_bytes(fragments, piece);
+
+		if (v4)
+			checksum_update(bytes + 10, checksum_difference(0, bytes + at, addresses, size));
+		memcpy(bytes + at, addresses, size);
+		memcpy(bytes + piece->size - piece->length, fragments->whole + front + piece->offset, piece->length);
+	}
 }

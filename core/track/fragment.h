@@ -1,7 +1,8 @@
-/* fragment.h - virtual reassembly: the fragments of a datagram are held until all are there, and then sent on in order.
+/* fragment.h - reassembly: the fragments of a datagram are held until all are there, and then sent on in order.
  *
- * Only the first fragment has ports, and what is decided for it holds for all; so all wait.  Nothing is put together: each leaves
- * as it came, translated.  The fragments lie in one ring of bytes in the order in which they came; when it is full, the datagram
+ * What a datagram is can only be said of the whole: ports, chunks and checksums are where they are.  So a complete one is put
+ * together, goes down the path like any packet, and what the path changed is put back into its fragments, which leave as they
+ * came: of the same sizes, with their own headers.  Waiting fragments lie in one ring of bytes in the order in which they came; when it is full, the datagram
  * that waits longest is given up.  A datagram that is not complete after 30 seconds (RFC 791, 3.2; 60 for IPv6, RFC 8200, 4.5) is
  * given up as well, and so is one whose fragments overlap, for two receivers may read it differently (RFC 5722). */
 #ifndef LUNETTE_TRACK_FRAGMENT_H
@@ -10,8 +11,9 @@
 #include "packet/packet.h"
 
 enum {
-	FRAGMENT_DATAGRAMS = 64, /* waiting at once */
-	FRAGMENT_PIECES = 64,    /* of one datagram: 64 kB in pieces of 1 kB */
+	FRAGMENT_DATAGRAMS = 64,                  /* waiting at once */
+	FRAGMENT_PIECES = 64,                     /* of one datagram: 64 kB in pieces of 1 kB */
+	FRAGMENT_WHOLE = IP6_HEADER + UINT16_MAX, /* bytes of the longest datagram, its header included */
 };
 
 /* One fragment of a datagram. */
@@ -39,7 +41,7 @@ struct datagram {
 
 struct fragments {
 	struct datagram *datagrams;
-	uint8_t *bytes;
+	uint8_t *bytes, *whole;              /* the ring; the datagram that is complete */
 	uint32_t size, head;                 /* of the ring; where the next fragment goes */
 	uint32_t waiting;                    /* datagrams */
 	uint64_t number;                     /* the last one's */
@@ -54,6 +56,13 @@ void fragments_fini(struct fragments *fragments);
  * sends its pieces and calls fragments_done; else NULL. */
 struct datagram *fragments_keep(struct fragments *fragments, struct packet *p, uint64_t now_ms);
 void fragments_done(struct fragments *fragments, struct datagram *datagram);
+
+/* Puts a complete datagram together in fragments->whole, as the packet that was fragmented.  Returns its length, or 0 if no packet
+ * can be as long. */
+uint32_t fragments_join(const struct fragments *fragments, const struct datagram *datagram);
+
+/* Puts the bytes and addresses of fragments->whole, which still has the same length, back into the datagram's pieces. */
+void fragments_part(const struct fragments *fragments, const struct datagram *datagram);
 
 /* Gives up datagrams whose time is over. */
 void fragments_expire(struct fragments *fragments, uint64_t now_ms);

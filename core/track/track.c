@@ -71,8 +71,6 @@ bool track_may_open(struct packet *p, bool pick_up)
 		return invalid(p, LUN_REASON_icmp_unrelated);
 	case PACKET_ICMP_REPLY:
 		return invalid(p, LUN_REASON_not_an_opening);
-	case PACKET_LATER_FRAGMENT:
-		return packet_stop(p, LUN_DROP, LUN_REASON_fragment_dropped);
 	default:
 		break;
 	}
@@ -158,8 +156,6 @@ static bool update_tcp(struct flow_table *table, struct packet *p, bool *counts)
 static bool update_state(struct flow_table *table, struct packet *p, bool *counts)
 {
 	*counts = true;
-	if (p->role == PACKET_LATER_FRAGMENT)
-		return true; /* its first fragment spoke for it */
 	switch (p->tuple.protocol) {
 	case LUN_TCP:
 		return update_tcp(table, p, counts);

@@ -83,7 +83,6 @@ LUN_API const char *lun_strerror(int code);
 	X(fragment_duplicate, "this fragment came already")                                                                 \
 	X(fragment_memory, "no room for the fragments of this datagram")                                                    \
 	X(fragment_timeout, "the rest of the datagram did not come in time")                                                \
-	X(fragment_dropped, "the first fragment of this datagram was not let through")                                      \
 	X(icmp_type, "an ICMP message that belongs to no flow")                                                             \
 	X(icmp_unrelated, "an ICMP error about a packet of no flow")                                                        \
 	X(extension_headers, "too many IPv6 extension headers")                                                             \
@@ -521,7 +520,7 @@ enum lun_side { LUN_SIDE_CLIENT, LUN_SIDE_UPSTREAM };
  * address if `masquerade`, unspecified if the policy named none.  With `masquerade` the port is the kernel's to choose. */
 struct lun_event {
 	enum lun_event_kind kind;
-	uint64_t flow;
+	uint64_t flow; /* EMIT: 0 if the packet belongs to none */
 	struct lun_tuple orig, reply;
 	enum lun_state state;
 	uint64_t timeout; /* STATE */

@@ -470,7 +470,7 @@ static enum lun_verdict hand_in(struct notation *n, uint8_t pieces[][2048], cons
 static void expect_whole(struct notation *n, uint32_t count, const char *tuple)
 {
 	static uint8_t whole[8192];
-	uint32_t front = 0, at = 0, header;
+	uint32_t front = 0, at = 0, header = 0;
 	struct lun_packet io = { .data = whole };
 	struct packet p = { .io = &io };
 	struct lun_event event;
@@ -537,6 +537,94 @@ static void fragments_are_translated_and_leave_in_order(void **state)
 		expect_whole(&n, 4, "udp [fd00::1]:4000 [fd00::2]:53");
 		lun_engine_free(n.engine);
 	}
+}
+
+/* What is quoted, chunks, and checksums may lie in any fragment. */
+static void fragments_are_tracked_as_the_whole(void **state)
+{
+	static uint8_t pieces[8][2048];
+	uint32_t lengths[8];
+	struct notation n;
+
+	(void)state;
+	start(&n, NO_CONFIG, MASQUERADED);
+	EXPECT(&n,
+	       { "udp 10.1.1.1:4000 10.96.0.1:53 len 20", "accept new UNREPLIED -> udp 10.244.0.1:4000 10.244.0.5:5353" });
+	notation_build(&n, "error 3/3 10.9.9.9");
+	assert_int_equal(cut(&n, 16, pieces, lengths), 4); /* the second one has the quoted addresses */
+	assert_int_equal(hand_in(&n, pieces, lengths, "3120"), LUN_STOLEN);
+	assert_int_equal(n.packet.ct, LUN_CT_RELATED);
+	expect_whole(&n, 4, "udp 10.96.0.1:53 10.1.1.1:4000");
+	notation_build(&n, "sctp 10.1.1.1:4000 10.96.0.1:90 tag 0 chunk init:7");
+	assert_int_equal(cut(&n, 16, pieces, lengths), 2); /* the second one has the tag */
+	assert_int_equal(hand_in(&n, pieces, lengths, "01"), LUN_STOLEN);
+	assert_int_equal(n.packet.ct, LUN_CT_NEW);
+	expect_whole(&n, 2, "sctp 10.244.0.1:4000 10.244.0.5:9090");
+	EXPECT(&n, { "sctp 10.244.0.5:9090 10.244.0.1:4000 tag 7 chunk init_ack:9",
+		     "accept established COOKIE_WAIT -> sctp 10.96.0.1:90 10.1.1.1:4000" });
+	notation_build(&n, "tcp 10.1.1.1:4000 10.96.0.1:80 S scale 7 sackok");
+	assert_int_equal(cut(&n, 8, pieces, lengths), 4); /* not even its flags are in the first */
+	assert_int_equal(hand_in(&n, pieces, lengths, "0123"), LUN_STOLEN);
+	expect_whole(&n, 4, "tcp 10.244.0.1:4000 10.244.0.5:8080");
+	lun_engine_free(n.engine);
+}
+
+static void fragments_of_what_is_invalid_are_left_alone(void **state)
+{
+	static uint8_t pieces[8][2048];
+	struct lun_event event;
+	struct notation n;
+	uint32_t lengths[8];
+
+	(void)state;
+	for (int drop = 0; drop <= 1; drop++) {
+		start(&n, (struct lun_config) { .verify = true, .drop_invalid = drop }, PLAIN);
+		notation_build(&n, "udp 10.1.1.1:4000 10.96.0.1:53 len 100 bad-checksum");
+		assert_int_equal(cut(&n, 80, pieces, lengths), 2);
+		assert_int_equal(hand_in(&n, pieces, lengths, "10"), drop ? LUN_DROP : LUN_STOLEN);
+		assert_int_equal(n.packet.ct, LUN_CT_INVALID);
+		assert_int_equal(n.packet.reason, LUN_REASON_bad_checksum);
+		for (uint32_t i = 0; i < 2 && !drop; i++) {
+			assert_true(lun_engine_next_event(n.engine, &event));
+			assert_int_equal(event.length, lengths[i]);
+			assert_memory_equal(event.data, pieces[i], lengths[i]);
+		}
+		assert_false(lun_engine_next_event(n.engine, &event));
+		lun_engine_free(n.engine);
+	}
+}
+
+/* Together longer than a packet can be, or a fragment in a fragment. */
+static void fragments_that_make_no_packet_are_dropped(void **state)
+{
+	static uint8_t pieces[1][2048];
+	struct lun_event event;
+	struct notation n;
+	uint32_t length;
+
+	(void)state;
+	start(&n, (struct lun_config) { .fragment_size = 1 << 20 }, NULL);
+	notation_build(&n, "udp 10.1.1.1:4000 10.2.2.2:53 len 1472");
+	cut(&n, 2000, pieces, &length);
+	for (uint32_t at = 0; at < UINT16_MAX; at += 1480) {
+		bool last = at + 1480 > UINT16_MAX;
+
+		length = IP4_HEADER + (last ? UINT16_MAX - at : 1480);
+		store16(pieces[0] + 2, (uint16_t)length);
+		store16(pieces[0] + 6, (uint16_t)(at / 8 | (last ? 0 : 0x2000)));
+		assert_int_equal(hand_in(&n, pieces, &length, "0"), last ? LUN_DROP : LUN_STOLEN);
+	}
+	assert_int_equal(n.packet.reason, LUN_REASON_bad_ip_header);
+	notation_build(&n, "udp [fd00::1]:4000 [fd00::2]:53 len 100");
+	cut(&n, 2000, pieces, &length);
+	pieces[0][40] = 44; /* the first header says that more comes, the second one that this is all */
+	pieces[0][43] = 1;
+	memset(pieces[0] + 48, 0, 8);
+	pieces[0][48] = LUN_UDP;
+	assert_int_equal(hand_in(&n, pieces, &length, "0"), LUN_DROP);
+	assert_int_equal(n.packet.reason, LUN_REASON_bad_ip_header);
+	assert_false(lun_engine_next_event(n.engine, &event));
+	lun_engine_free(n.engine);
 }
 
 static void fragments_that_overlap_are_refused(void **state)
@@ -611,6 +699,9 @@ int main(void)
 		cmocka_unit_test(limits_refuse_and_evict_nobody),
 		cmocka_unit_test(timeouts_are_the_policys),
 		cmocka_unit_test(fragments_are_translated_and_leave_in_order),
+		cmocka_unit_test(fragments_are_tracked_as_the_whole),
+		cmocka_unit_test(fragments_of_what_is_invalid_are_left_alone),
+		cmocka_unit_test(fragments_that_make_no_packet_are_dropped),
 		cmocka_unit_test(fragments_that_overlap_are_refused),
 		cmocka_unit_test(fragments_never_take_more_than_their_memory),
 	};
