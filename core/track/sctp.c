@@ -243,6 +243,7 @@ uint8_t sctp_update(struct sctp_track *sctp, uint8_t state, const struct packet 
 			now = steps[p->direction][chunk[0]][now];
 		else if (chunk[0] == CHUNK_ABORT || now == NOTHING)
 			now = S(CLOSED);
+		after.established |= now == S(ESTABLISHED);
 		if (!note_init(&after, p, chunk))
 			return refuse(reason, LUN_REASON_bad_verification_tag);
 	}

@@ -9,6 +9,7 @@ struct sctp_track {
 	uint8_t heartbeat_doubt; /* a heartbeat came with another tag ... */
 	uint8_t doubt_direction; /* ... in this direction */
 	uint8_t initiated;       /* bit 1 << direction: an INIT went that way since the last COOKIE ACK */
+	uint8_t established;     /* the association was, once */
 };
 
 /* The state after a packet; UINT8_MAX, and *reason set, if it is refused.  `opening`: the packet is to open the flow. */

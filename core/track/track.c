@@ -126,11 +126,12 @@ static bool update_sctp(struct flow_table *table, struct packet *p)
 {
 	struct flow *flow = p->flow;
 	enum lun_reason reason = LUN_REASON_none;
-	uint8_t next = sctp_update(&flow_more(table, flow)->sctp, flow->state, p, flow->state == LUN_STATE_NONE, &reason);
+	struct sctp_track *sctp = &flow_more(table, flow)->sctp;
+	uint8_t next = sctp_update(sctp, flow->state, p, flow->state == LUN_STATE_NONE, &reason);
 
 	if (next == UINT8_MAX)
 		return invalid(p, reason);
-	if (next == LUN_STATE_SCTP_ESTABLISHED && next != flow->state)
+	if (sctp->established)
 		flow->flags |= FLOW_ASSURED;
 	flow->state = next;
 	return true;

@@ -349,6 +349,26 @@ static void sctp_associations_are_followed(void **state)
 	lun_engine_free(n.engine);
 }
 
+/* One packet may complete the set-up and say more, that the association is to end for instance. */
+static void sctp_is_assured_once_it_is_established(void **state)
+{
+	struct lun_flow flow;
+	struct notation n;
+
+	(void)state;
+	start(&n, NO_CONFIG, NULL);
+	EXPECT(&n, { "sctp 10.1.1.1:4000 10.2.2.2:90 tag 0 chunk init:7", "accept new CLOSED" },
+	       { "sctp 10.2.2.2:90 10.1.1.1:4000 tag 7 chunk init_ack:9", "accept established COOKIE_WAIT" },
+	       { "sctp 10.1.1.1:4000 10.2.2.2:90 tag 9 chunk cookie_echo", "accept established COOKIE_ECHOED" });
+	assert_int_equal(lun_flow_find(n.engine, &n.packet.is, &flow), 0);
+	assert_false(flow.assured);
+	EXPECT(&n, { "sctp 10.2.2.2:90 10.1.1.1:4000 tag 7 chunk cookie_ack chunk shutdown",
+		     "accept established SHUTDOWN_RECD" });
+	assert_int_equal(lun_flow_find(n.engine, &n.packet.is, &flow), 0);
+	assert_true(flow.assured);
+	lun_engine_free(n.engine);
+}
+
 /* RFC 9260, 8.5: a heartbeat with another tag is doubted until its answer comes with it; no other chunk comes in with either. */
 static void sctp_heartbeats_may_change_tags(void **state)
 {
@@ -696,6 +716,7 @@ int main(void)
 		cmocka_unit_test(icmp_errors_change_nothing),
 		cmocka_unit_test(sctp_associations_are_followed),
 		cmocka_unit_test(sctp_heartbeats_may_change_tags),
+		cmocka_unit_test(sctp_is_assured_once_it_is_established),
 		cmocka_unit_test(limits_refuse_and_evict_nobody),
 		cmocka_unit_test(timeouts_are_the_policys),
 		cmocka_unit_test(fragments_are_translated_and_leave_in_order),
