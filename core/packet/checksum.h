@@ -9,6 +9,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "packet/packet.h"
+
 static inline uint16_t checksum_fold(uint32_t sum)
 {
 	sum = (sum & 0xffff) + (sum >> 16);
@@ -83,6 +85,40 @@ static inline void checksum_update(uint8_t *field, uint64_t difference)
 	half = (uint32_t)((sum + (sum << 32 | sum >> 32)) >> 32);
 	checksum = (uint16_t) ~((half + (half << 16 | half >> 16)) >> 16);
 	memcpy(field, &checksum, 2);
+}
+
+/* ---- of transports ---- */
+
+/* Offset of the checksum, a sum of 16 bits, in the transport header; 0 for a protocol without one that we know. */
+static inline uint32_t protocol_checksum(uint8_t protocol)
+{
+	switch (protocol) {
+	case LUN_TCP:
+		return 16;
+	case LUN_UDP:
+	case PROTOCOL_UDP_LITE:
+	case PROTOCOL_DCCP:
+		return 6;
+	case LUN_ICMP:
+	case LUN_ICMPV6:
+		return 2;
+	default:
+		return 0;
+	}
+}
+
+/* Applies to the checksum at `field` the differences of addresses, which count where there is a pseudo header, and of the
+ * transport.  UDP's zero is none and stays; a sum of zero is sent as ones (RFC 768; RFC 3828, 3.1). */
+static inline void protocol_checksum_update(uint8_t protocol, uint8_t *field, uint64_t addresses, uint64_t transport)
+{
+	uint64_t difference = transport + (protocol == LUN_ICMP ? 0 : addresses);
+	bool udp = protocol == LUN_UDP || protocol == PROTOCOL_UDP_LITE;
+
+	if (difference == 0 || (udp && field[0] == 0 && field[1] == 0))
+		return;
+	checksum_update(field, difference);
+	if (udp && field[0] == 0 && field[1] == 0)
+		memset(field, 0xff, 2);
 }
 
 #endif

@@ -13,6 +13,9 @@
 
 enum { IP4_HEADER = 20, IP6_HEADER = 40, TCP_HEADER = 20, UDP_HEADER = 8, ICMP_HEADER = 8, SCTP_HEADER = 12 };
 
+/* Tracked by addresses alone, but their checksums cover these. */
+enum { PROTOCOL_DCCP = 33, PROTOCOL_UDP_LITE = 136 };
+
 enum tcp_flag { TCP_FIN = 0x01, TCP_SYN = 0x02, TCP_RST = 0x04, TCP_PSH = 0x08, TCP_ACK = 0x10, TCP_URG = 0x20 };
 
 struct flow;

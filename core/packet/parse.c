@@ -21,7 +21,8 @@ enum {
 	IP6_FRAGMENT_MASK = 0xfff9,
 	IP6_FRAGMENT_HEADER = 8,
 
-	QUOTE_LEAST = 8, /* bytes of transport that an error quotes at least (RFC 792) */
+	QUOTE_LEAST = 8,     /* bytes of transport that an error quotes at least (RFC 792) */
+	CHECKSUM_WITHIN = 8, /* bytes that hold the checksum of DCCP and UDP-Lite */
 };
 
 /* One IP header, of the packet or of the one that an error quotes. */
@@ -278,6 +279,14 @@ static enum lun_reason parse_sctp(struct packet *p)
 	return LUN_REASON_none;
 }
 
+/* A protocol of which no more than the first `least` bytes matter. */
+static enum lun_reason parse_by_addresses(struct packet *p, uint32_t least)
+{
+	p->payload = p->transport;
+	p->payload_length = p->end - p->payload;
+	return packet_has(p, p->transport, least) && p->payload_length >= least ? LUN_REASON_none : LUN_REASON_truncated;
+}
+
 static enum lun_reason parse_transport(struct packet *p)
 {
 	switch (p->tuple.protocol) {
@@ -291,10 +300,11 @@ static enum lun_reason parse_transport(struct packet *p)
 		return p->version == 4 ? parse_icmp(p) : LUN_REASON_icmp_type;
 	case LUN_ICMPV6:
 		return p->version == 6 ? parse_icmp(p) : LUN_REASON_icmp_type;
+	case PROTOCOL_DCCP:
+	case PROTOCOL_UDP_LITE:
+		return parse_by_addresses(p, CHECKSUM_WITHIN);
 	default:
-		p->payload = p->transport;
-		p->payload_length = p->end - p->payload;
-		return LUN_REASON_none; /* tracked by addresses */
+		return parse_by_addresses(p, 0);
 	}
 }
 

@@ -3,23 +3,7 @@
 #include "packet/crc32c.h"
 #include "packet/packet.h"
 
-enum { IP4_CHECKSUM = 10, TCP_CHECKSUM = 16, UDP_CHECKSUM = 6, UDP_LENGTH = 4, ICMP_CHECKSUM = 2, SCTP_CHECKSUM = 8 };
-
-/* Offset of the checksum in the transport header, or 0 for a protocol without one that we know. */
-static uint32_t checksum_offset(uint8_t protocol)
-{
-	switch (protocol) {
-	case LUN_TCP:
-		return TCP_CHECKSUM;
-	case LUN_UDP:
-		return UDP_CHECKSUM;
-	case LUN_ICMP:
-	case LUN_ICMPV6:
-		return ICMP_CHECKSUM;
-	default:
-		return 0;
-	}
-}
+enum { IP4_CHECKSUM = 10, UDP_LENGTH = 4, UDP_LITE_COVERAGE = 4, DCCP_OFFSET = 4, DCCP_COVERAGE = 5, SCTP_CHECKSUM = 8 };
 
 /* The protocol of the packet itself: an ICMP error's key has that of the packet it quotes. */
 static uint8_t own_protocol(const struct packet *p)
@@ -27,6 +11,18 @@ static uint8_t own_protocol(const struct packet *p)
 	if (p->role == PACKET_ICMP_ERROR)
 		return p->version == 4 ? LUN_ICMP : LUN_ICMPV6;
 	return p->tuple.protocol;
+}
+
+/* How many of the `length` bytes of transport the checksum covers; 0: the header asks for what cannot be. */
+static uint32_t covered(const uint8_t *transport, uint8_t protocol, uint32_t length)
+{
+	uint32_t coverage = length;
+
+	if (protocol == PROTOCOL_UDP_LITE && load16(transport + UDP_LITE_COVERAGE) != 0) /* RFC 3828, 3.1 */
+		coverage = load16(transport + UDP_LITE_COVERAGE);
+	else if (protocol == PROTOCOL_DCCP && transport[DCCP_COVERAGE] & 0x0f) /* RFC 4340, 9.2 */
+		coverage = (transport[DCCP_OFFSET] + (transport[DCCP_COVERAGE] & 0x0fu) - 1) * 4;
+	return coverage < UDP_HEADER || coverage > length ? 0 : coverage;
 }
 
 /* The sum of pseudo header and transport (RFC 9293, 3.1; RFC 768; RFC 8200, 8.1; ICMP has no pseudo header). */
@@ -44,7 +40,7 @@ static uint32_t transport_sum(const struct packet *p)
 	store32(pseudo + 4, length);
 	sum = checksum_add(0, pseudo, sizeof(pseudo));
 	sum = p->version == 4 ? checksum_add(sum, ip + 12, 8) : checksum_add(sum, ip + 8, 32);
-	return checksum_add(sum, ip + p->transport, length);
+	return checksum_add(sum, ip + p->transport, covered(ip + p->transport, protocol, length));
 }
 
 /* The CRC of an SCTP packet as it stands in the packet, by its bytes (RFC 9260, appendix A). */
@@ -58,7 +54,7 @@ static uint32_t whole_crc(const struct packet *p)
 
 static void seal_whole_transport(struct packet *p)
 {
-	uint8_t protocol = own_protocol(p), *field = packet_transport(p) + checksum_offset(protocol);
+	uint8_t protocol = own_protocol(p), *field = packet_transport(p) + protocol_checksum(protocol);
 	uint16_t checksum;
 	uint32_t crc;
 
@@ -66,7 +62,7 @@ static void seal_whole_transport(struct packet *p)
 		crc = whole_crc(p);
 		memcpy(packet_transport(p) + SCTP_CHECKSUM, &crc, sizeof(crc));
 	}
-	if (checksum_offset(protocol) == 0)
+	if (protocol_checksum(protocol) == 0)
 		return;
 	if (protocol == LUN_UDP)
 		store16(packet_transport(p) + UDP_LENGTH, (uint16_t)(p->end - p->transport));
@@ -105,25 +101,6 @@ static void seal_crc(struct packet *p)
 	memcpy(field, &crc, 4);
 }
 
-/* TCP, UDP and the ICMPs, by the difference. */
-static void seal_sum(struct packet *p, uint8_t protocol)
-{
-	uint64_t difference = p->transport_difference + (protocol == LUN_ICMP ? 0 : p->address_difference);
-	uint8_t *field = packet_transport(p) + checksum_offset(protocol);
-
-	if (difference == 0)
-		return;
-	if (protocol != LUN_UDP) {
-		checksum_update(field, difference);
-		return;
-	}
-	if (field[0] == 0 && field[1] == 0)
-		return; /* a UDP checksum of zero is none, and stays so (RFC 768) */
-	checksum_update(field, difference);
-	if (field[0] == 0 && field[1] == 0)
-		memset(field, 0xff, 2);
-}
-
 void packet_seal(struct packet *p)
 {
 	uint8_t protocol = own_protocol(p);
@@ -136,8 +113,9 @@ void packet_seal(struct packet *p)
 		checksum_update(p->io->data + IP4_CHECKSUM, p->address_difference);
 	if (p->crc_difference)
 		seal_crc(p);
-	if (checksum_offset(protocol))
-		seal_sum(p, protocol);
+	if (protocol_checksum(protocol))
+		protocol_checksum_update(protocol, packet_transport(p) + protocol_checksum(protocol), p->address_difference,
+					 p->transport_difference);
 }
 
 static bool crc_right(const struct packet *p)
@@ -151,7 +129,7 @@ static bool crc_right(const struct packet *p)
 bool packet_checksums_right(const struct packet *p)
 {
 	uint8_t protocol = own_protocol(p);
-	const uint8_t *ip = p->io->data, *field = packet_transport(p) + checksum_offset(protocol);
+	const uint8_t *ip = p->io->data, *field = packet_transport(p) + protocol_checksum(protocol);
 
 	if (p->version == 4 && checksum_fold(checksum_add(0, ip, (size_t)(ip[0] & 15) * 4)) != 0xffff)
 		return false;
@@ -159,7 +137,8 @@ bool packet_checksums_right(const struct packet *p)
 		return true; /* cut, or a piece: it cannot be known */
 	if (protocol == LUN_SCTP)
 		return crc_right(p);
-	if (checksum_offset(protocol) == 0 || (protocol == LUN_UDP && field[0] == 0 && field[1] == 0))
+	if (protocol_checksum(protocol) == 0 || (protocol == LUN_UDP && field[0] == 0 && field[1] == 0))
 		return true; /* none (RFC 768), which over IPv6 is for tunnels (RFC 6936, 5) */
-	return checksum_fold(transport_sum(p)) == 0xffff;
+	return covered(packet_transport(p), protocol, p->end - p->transport) > 0 &&
+	       checksum_fold(transport_sum(p)) == 0xffff;
 }

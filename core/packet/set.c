@@ -10,9 +10,6 @@
 
 enum {
 	IP4_CHECKSUM = 10,
-	TCP_CHECKSUM = 16,
-	UDP_CHECKSUM = 6,
-	ICMP_CHECKSUM = 2,
 	SCTP_CHECKSUM = 8,
 	ICMP_IDENTIFIER = 4,
 	QUOTED_HEADER = 40,    /* what translation changes of a quoted IP header, */
@@ -108,23 +105,6 @@ void packet_set_inverse(struct packet *p, const struct lun_tuple *other)
 
 /* ---- ICMP errors ---- */
 
-/* The offset of the checksum in the quoted transport header, and whether addresses count in it; 0: none. */
-static uint32_t quoted_checksum(const struct packet *p, bool *pseudo)
-{
-	*pseudo = p->tuple.protocol != LUN_ICMP;
-	switch (p->tuple.protocol) {
-	case LUN_TCP:
-		return TCP_CHECKSUM;
-	case LUN_UDP:
-		return UDP_CHECKSUM;
-	case LUN_ICMP:
-	case LUN_ICMPV6:
-		return ICMP_CHECKSUM;
-	default:
-		return 0;
-	}
-}
-
 /* SCTP's checksum changes by the ports and by how much follows them, which the quoted IP header says: see crc32c.h. */
 static void put_quoted_crc(struct packet *p, const uint8_t before[4], const uint8_t after[4])
 {
@@ -170,18 +150,14 @@ static void put_quoted(struct packet *p, const struct lun_tuple *before, const s
 {
 	uint8_t *ip = p->io->data + p->inner;
 	uint64_t addresses = put_addresses(ip, p->version, before, after, 0), ports = put_quoted_ports(p, before, after);
-	bool pseudo;
-	uint32_t checksum = quoted_checksum(p, &pseudo);
+	uint32_t checksum = protocol_checksum(p->tuple.protocol);
 	uint8_t *field = p->io->data + p->inner_transport + checksum;
 
 	if (p->version == 4 && addresses)
 		checksum_update(ip + IP4_CHECKSUM, addresses);
 	if (!checksum || !packet_has(p, p->inner_transport + checksum, 2) || p->inner_transport + checksum + 2 > p->end)
 		return;
-	if (p->tuple.protocol == LUN_UDP && field[0] == 0 && field[1] == 0)
-		return;
-	if (addresses || ports)
-		checksum_update(field, (pseudo ? addresses : 0) + ports);
+	protocol_checksum_update(p->tuple.protocol, field, addresses, ports);
 }
 
 void packet_set_related(struct packet *p, const struct lun_tuple *outer, const struct lun_tuple *inner)

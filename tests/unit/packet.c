@@ -933,6 +933,94 @@ static void a_udp_sum_of_zero_is_sent_as_ones(void **state)
 	assert_int_equal(ones, 1);
 }
 
+/* ---- checksums that cover only the front of a packet ---- */
+
+/* A header of DCCP or UDP-Lite with 40 bytes behind it, of which the checksum covers the first `covered`. */
+static const struct {
+	uint8_t protocol, field[2], covered; /* `field`: the two bytes at offset 4 */
+} partly[] = {
+	{ PROTOCOL_UDP_LITE, { 0, 0 }, 48 }, { PROTOCOL_UDP_LITE, { 0, 8 }, 8 }, { PROTOCOL_UDP_LITE, { 0, 21 }, 21 },
+	{ PROTOCOL_DCCP, { 4, 0 }, 48 },     { PROTOCOL_DCCP, { 4, 0xf1 }, 16 }, { PROTOCOL_DCCP, { 4, 0x03 }, 24 },
+};
+
+/* The folded sum of pseudo header and what is covered, the checksum field included. */
+static uint16_t plain_partly(const struct packet *p, uint32_t covered)
+{
+	uint32_t sum = p->tuple.protocol + p->end - p->transport;
+
+	sum = plain_add(sum, p->io->data + (p->version == 4 ? 12 : 8), p->version == 4 ? 8 : 32);
+	return plain_fold(plain_add(sum, packet_transport(p), covered));
+}
+
+/* Builds the packet of partly[i]; its sum is right. */
+static uint32_t build_partly(size_t i, bool v4, uint8_t bytes[ROOM])
+{
+	uint32_t length =
+		bytes_of(v4 ? "udp 10.1.1.1:4000 10.2.2.2:53 len 40" : "udp [fd00::1]:4000 [fd00::2]:53 len 40", bytes);
+	struct lun_packet io = { .data = bytes, .length = length };
+	struct packet p = { .io = &io };
+
+	bytes[v4 ? 9 : 6] = partly[i].protocol;
+	if (v4) {
+		store16(bytes + 10, 0);
+		store16(bytes + 10, (uint16_t)~plain_fold(plain_add(0, bytes, IP4_HEADER)));
+	}
+	assert_true(packet_parse(&p));
+	memcpy(packet_transport(&p) + 4, partly[i].field, 2);
+	store16(checksum_field(&p), 0);
+	store16(checksum_field(&p), (uint16_t)~plain_partly(&p, partly[i].covered));
+	return length;
+}
+
+static void sums_that_cover_a_part_follow_the_addresses(void **state)
+{
+	struct random random = { 19 };
+	uint8_t bytes[ROOM];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(partly) * 2; i++) {
+		struct lun_packet io = exact(bytes, build_partly(i / 2, i % 2, bytes));
+		struct packet p = { .io = &io };
+		struct lun_tuple tuple;
+
+		assert_true(packet_parse(&p));
+		assert_true(packet_checksums_right(&p));
+		packet_transport(&p)[47] ^= 1;
+		assert_int_equal(packet_checksums_right(&p), partly[i / 2].covered < 48);
+		packet_transport(&p)[47] ^= 1;
+		tuple = other_tuple(&random, &p.tuple);
+		tuple.source_port = tuple.destination_port = 0;
+		carry(&p, &tuple);
+		packet_seal(&p);
+		assert_int_equal(plain_partly(&p, partly[i / 2].covered), 0xffff);
+		packet_transport(&p)[1] ^= 1;
+		assert_false(packet_checksums_right(&p));
+		exact_free(&io);
+	}
+}
+
+/* A coverage that ends inside of the header or behind the packet, and a packet that ends before the checksum. */
+static void sums_of_what_cannot_be_covered_are_wrong(void **state)
+{
+	static const uint8_t fields[][2] = { { 0, 7 }, { 0, 49 }, { 13, 1 } };
+	uint8_t bytes[ROOM];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(fields); i++) {
+		uint32_t length = build_partly(i < 2 ? 0 : 3, true, bytes);
+		struct lun_packet io = { .data = bytes, .length = length };
+		struct packet p = { .io = &io };
+
+		memcpy(bytes + IP4_HEADER + 4, fields[i], 2);
+		assert_true(packet_parse(&p));
+		assert_false(packet_checksums_right(&p));
+		store16(bytes + 2, IP4_HEADER + 7);
+		p = (struct packet) { .io = &io };
+		assert_false(packet_parse(&p));
+		assert_int_equal(io.reason, LUN_REASON_truncated);
+	}
+}
+
 /* Nothing was changed: nothing is written, not even to a wrong sum. */
 static void nothing_set_is_nothing_sealed(void **state)
 {
@@ -1061,6 +1149,30 @@ static void errors_and_their_quotes_keep_their_sums(void **state)
 		if (p.version == 4)
 			assert_true(plain_header(&p) == 0xffff && plain_header(&quoted) == 0xffff);
 		exact_free(&io);
+	}
+}
+
+static void quotes_of_sums_that_cover_a_part_follow_the_addresses(void **state)
+{
+	struct random random = { 20 };
+	uint8_t bytes[ROOM];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(partly) * 2; i++) {
+		struct lun_packet io = { .data = bytes }, quoted_io;
+		struct packet p = { .io = &io }, quoted;
+		struct lun_tuple inner;
+
+		io.length = quote_in_error(&random, bytes, build_partly(i / 2, i % 2, bytes));
+		assert_true(packet_parse(&p));
+		read_quote(&p, &quoted_io, &quoted);
+		inner = other_tuple(&random, &quoted.tuple);
+		inner.source_port = inner.destination_port = 0;
+		packet_set_related(&p, &io.was, &inner);
+		packet_seal(&p);
+		read_quote(&p, &quoted_io, &quoted);
+		assert_true(tuple_equal(&quoted.tuple, &inner));
+		assert_int_equal(plain_partly(&quoted, partly[i / 2].covered), 0xffff);
 	}
 }
 
@@ -1363,9 +1475,12 @@ int main(void)
 		cmocka_unit_test(a_wrong_checksum_stays_wrong_by_the_same_difference),
 		cmocka_unit_test(a_udp_checksum_of_zero_stays_zero),
 		cmocka_unit_test(a_udp_sum_of_zero_is_sent_as_ones),
+		cmocka_unit_test(sums_that_cover_a_part_follow_the_addresses),
+		cmocka_unit_test(sums_of_what_cannot_be_covered_are_wrong),
 		cmocka_unit_test(nothing_set_is_nothing_sealed),
 		cmocka_unit_test(an_sctp_checksum_follows_by_difference_right_or_wrong),
 		cmocka_unit_test(errors_and_their_quotes_keep_their_sums),
+		cmocka_unit_test(quotes_of_sums_that_cover_a_part_follow_the_addresses),
 		cmocka_unit_test(a_quote_that_ends_before_its_transport_is_not_read),
 		cmocka_unit_test(sack_is_mapped_at_any_offset),
 		cmocka_unit_test(sack_edges_become_what_the_map_says),
