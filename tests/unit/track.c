@@ -1,4 +1,5 @@
 /* track.c - protocols and their states, in the notation of notation.h; the numbers of requirements are those of the RFCs. */
+#include "fragments.h"
 #include "notation.h"
 
 static void start(struct notation *n, struct lun_config config, struct lun_policy *policy)
@@ -440,35 +441,11 @@ static void timeouts_are_the_policys(void **state)
 /* Cuts the packet in n->data into pieces of `size` bytes of transport each; returns how many. */
 static uint32_t cut(const struct notation *n, uint32_t size, uint8_t pieces[][2048], uint32_t lengths[])
 {
-	bool v4 = n->data[0] >> 4 == 4;
-	uint32_t header = v4 ? 20 : 40, total = n->packet.length - header, count = 0;
+	struct fragment_cut cut = { .size = size, .identification = 4711 };
+	uint32_t count = 0;
 
-	for (uint32_t at = 0; at < total; at += size, count++) {
-		uint32_t length = total - at < size ? total - at : size, front = header + (v4 ? 0 : 8);
-		uint8_t *piece = pieces[count];
-		bool last = at + length == total;
-
-		memcpy(piece, n->data, header);
-		memcpy(piece + front, n->data + header + at, length);
-		lengths[count] = front + length;
-		if (v4) {
-			uint16_t checksum;
-
-			store16(piece + 2, (uint16_t)lengths[count]);
-			store16(piece + 4, 4711);
-			store16(piece + 6, (uint16_t)((last ? 0 : 0x2000) | at / 8));
-			memset(piece + 10, 0, 2);
-			checksum = (uint16_t)~checksum_fold(checksum_add(0, piece, header));
-			memcpy(piece + 10, &checksum, 2);
-		} else {
-			store16(piece + 4, (uint16_t)(lengths[count] - 40));
-			piece[40] = piece[6];
-			piece[41] = 0;
-			piece[6] = 44;
-			store16(piece + 42, (uint16_t)(at | !last));
-			store32(piece + 44, 4711);
-		}
-	}
+	while ((lengths[count] = fragment_cut(pieces[count], n->data, n->packet.length, cut, count)) > 0)
+		count++;
 	return count;
 }
 
@@ -489,44 +466,21 @@ static enum lun_verdict hand_in(struct notation *n, uint8_t pieces[][2048], cons
 /* All that is emitted, put together again; checks order, addresses, and the checksum of the whole. */
 static void expect_whole(struct notation *n, uint32_t count, const char *tuple)
 {
-	static uint8_t whole[8192];
-	uint32_t front = 0, at = 0, header = 0;
-	struct lun_packet io = { .data = whole };
+	static struct whole whole;
+	struct lun_packet io = { .data = whole.data };
 	struct packet p = { .io = &io };
 	struct lun_event event;
 	char text[LUN_TUPLE_TEXT];
 
+	whole = (struct whole) { 0 };
 	for (uint32_t i = 0; i < count; i++) {
 		assert_true(lun_engine_next_event(n->engine, &event));
 		assert_int_equal(event.kind, LUN_EVENT_EMIT);
-		header = event.data[0] >> 4 == 4 ? 20 : 40;
-		front = header + (header == 20 ? 0 : 8);
-		if (i == 0)
-			memcpy(whole, event.data, header);
-		assert_int_equal(at,
-				 header == 20 ? (load16(event.data + 6) & 0x1fff) * 8 : load16(event.data + 42) & 0xfff8);
-		if (header == 20)
-			assert_int_equal(checksum_fold(checksum_add(0, event.data, 20)), 0xffff);
-		else
-			whole[6] = event.data[40];
-		assert_memory_equal(event.data + (header == 20 ? 12 : 8), whole + (header == 20 ? 12 : 8),
-				    header == 20 ? 8 : 32);
-		memcpy(whole + header + at, event.data + front, event.length - front);
-		at += event.length - front;
+		assert_true(whole_add(&whole, event.data, event.length));
 	}
 	assert_false(lun_engine_next_event(n->engine, &event));
-	io.length = header + at;
-	if (header == 20) {
-		uint16_t checksum;
-
-		store16(whole + 2, (uint16_t)io.length);
-		memset(whole + 6, 0, 2);
-		memset(whole + 10, 0, 2);
-		checksum = (uint16_t)~checksum_fold(checksum_add(0, whole, 20));
-		memcpy(whole + 10, &checksum, 2);
-	} else {
-		store16(whole + 4, (uint16_t)at);
-	}
+	assert_true(whole.complete);
+	io.length = whole.length;
 	assert_true(packet_parse(&p));
 	assert_string_equal(lun_tuple_format(&p.tuple, text), tuple);
 	assert_true(packet_checksums_right(&p));
