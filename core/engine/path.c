@@ -266,8 +266,8 @@ static void leave_invalid(const struct lun_engine *engine, struct lun_packet *io
 		io->verdict = LUN_DROP;
 }
 
-/* Sends the fragments of a datagram on, of which packet `p` says the flow, if it has one. */
-static void emit_datagram(struct lun_engine *engine, struct packet *p, const struct datagram *datagram)
+/* Sends the fragments of a datagram on, of which packet `p` says the flow, if it has one; returns how many went. */
+static uint32_t emit_datagram(struct lun_engine *engine, struct packet *p, const struct datagram *datagram)
 {
 	fragments_part(&engine->fragments, datagram);
 	for (uint32_t i = 0; i < datagram->count; i++) {
@@ -277,7 +277,7 @@ static void emit_datagram(struct lun_engine *engine, struct packet *p, const str
 
 		if (!bytes) { /* for the receiver, this one and those behind it are lost */
 			packet_stop(p, LUN_DROP, LUN_REASON_events_full);
-			return;
+			return i;
 		}
 		memcpy(bytes, fragment_bytes(&engine->fragments, piece), piece->size);
 		event = events_put(&engine->events);
@@ -287,11 +287,12 @@ static void emit_datagram(struct lun_engine *engine, struct packet *p, const str
 		event->side = p->direction == LUN_ORIG ? LUN_SIDE_UPSTREAM : LUN_SIDE_CLIENT;
 		events_keep_bytes(&engine->events, event, piece->size);
 	}
+	return datagram->count;
 }
 
 /* Runs a complete datagram down the path as the packet that it was, and sends its fragments on, in order.  What becomes of the
- * datagram, packet `p` reports, which completed it. */
-static void run_datagram(struct lun_engine *engine, struct packet *p, const struct datagram *datagram)
+ * datagram, packet `p` reports, which completed it.  Returns how many fragments went. */
+static uint32_t run_datagram(struct lun_engine *engine, struct packet *p, const struct datagram *datagram)
 {
 	uint32_t length = fragments_join(&engine->fragments, datagram);
 	struct lun_packet io = { .data = engine->fragments.whole,
@@ -323,17 +324,23 @@ static void run_datagram(struct lun_engine *engine, struct packet *p, const stru
 	else if (io.verdict != LUN_ACCEPT)
 		p->io->verdict = io.verdict;
 	else
-		emit_datagram(engine, p, datagram);
+		return emit_datagram(engine, p, datagram);
+	return 0;
 }
 
 /* A fragment waits for the others; the one that completes a datagram sends all of them on. */
 static COLD void fragment_keep(struct lun_engine *engine, struct packet *p)
 {
 	struct datagram *datagram = fragments_keep(&engine->fragments, p, engine->flows.now_ms);
+	uint32_t lost;
+	bool counted;
 
 	if (!datagram)
 		return;
-	run_datagram(engine, p, datagram);
+	lost = datagram->count - run_datagram(engine, p, datagram);
+	counted = p->io->verdict != LUN_STOLEN; /* one of them, which is `p` itself, by its verdict */
+	if (lost)
+		engine->fragments.given_up[counted ? p->io->reason : LUN_REASON_events_full] += lost - counted;
 	fragments_done(&engine->fragments, datagram);
 }
 

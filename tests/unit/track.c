@@ -652,6 +652,111 @@ static void fragments_never_take_more_than_their_memory(void **state)
 	lun_engine_free(n.engine);
 }
 
+static void fragments_of_a_reset_end_their_flow_once(void **state)
+{
+	static uint8_t pieces[8][2048];
+	struct notation n;
+	struct lun_stats stats;
+	uint32_t lengths[8];
+
+	(void)state;
+	start(&n, NO_CONFIG, NULL);
+	EXPECT(&n, { "tcp 10.1.1.1:4000 10.2.2.2:80 S seq 100", "accept new SYN_SENT" });
+	notation_build(&n, "tcp 10.2.2.2:80 10.1.1.1:4000 R. seq 0 ack 101 len 900");
+	cut(&n, 400, pieces, lengths);
+	assert_int_equal(hand_in(&n, pieces, lengths, "012"), LUN_STOLEN);
+	expect_whole(&n, 3, "tcp 10.2.2.2:80 10.1.1.1:4000");
+	lun_engine_stats(n.engine, &stats);
+	assert_int_equal(stats.flows, 0);
+	assert_int_equal(stats.flows_ended, 1);
+	lun_engine_free(n.engine);
+}
+
+static void fragments_that_were_kept_and_never_sent_are_counted(void **state)
+{
+	static uint8_t pieces[8][2048];
+	struct notation n;
+	struct lun_stats stats;
+	struct lun_event event;
+	uint32_t lengths[8];
+
+	(void)state;
+	start(&n, (struct lun_config) { .events = 2, .drop_invalid = true }, NULL);
+	notation_build(&n, "icmp 10.2.2.2:8 10.1.1.1:77 len 1500"); /* a reply to nothing */
+	assert_int_equal(cut(&n, 400, pieces, lengths), 4);
+	assert_int_equal(hand_in(&n, pieces, lengths, "0123"), LUN_DROP);
+	notation_build(&n, "icmp 10.1.1.1:77 10.2.2.2:8 len 1500");
+	cut(&n, 400, pieces, lengths);
+	assert_int_equal(hand_in(&n, pieces, lengths, "0123"), LUN_DROP); /* the last one speaks for what is lost */
+	lun_engine_stats(n.engine, &stats);
+	assert_int_equal(stats.fragments_given_up[LUN_REASON_not_an_opening], 3);
+	assert_int_equal(stats.reasons[LUN_REASON_not_an_opening], 1);
+	assert_int_equal(stats.fragments_given_up[LUN_REASON_events_full], 1);
+	while (lun_engine_next_event(n.engine, &event))
+		stats.verdicts[LUN_STOLEN]--;
+	assert_int_equal(stats.verdicts[LUN_STOLEN], 3 + 1);
+	lun_engine_free(n.engine);
+}
+
+/* As a whole packet would be: an invalid one is left alone, and so is what is not tracked. */
+static void fragments_that_concern_no_flow_leave_as_they_came(void **state)
+{
+	static const char *const lines[] = {
+		"icmp 10.2.2.2:8 10.1.1.1:77 len 900",                                 /* a reply to nothing */
+		"tcp 10.1.1.1:4000 10.96.0.1:80 . seq 99999999 ack 501 len 900 win 9", /* of a flow, but far past its window */
+		"icmpv6 [fe80::1]:9 [ff02::1]:128 len 900", /* becomes neighbour discovery, below */
+	};
+	static uint8_t pieces[8][2048];
+	struct notation n;
+	struct lun_event event;
+	uint32_t lengths[8], count;
+
+	(void)state;
+	start(&n, NO_CONFIG, MASQUERADED);
+	EXPECT(&n,
+	       { "tcp 10.1.1.1:4000 10.96.0.1:80 S seq 100 win 1000",
+		 "accept new SYN_SENT -> tcp 10.244.0.1:4000 10.244.0.5:8080" },
+	       { "tcp 10.244.0.5:8080 10.244.0.1:4000 S. seq 500 ack 101 win 1000",
+		 "accept established SYN_RECV -> tcp 10.96.0.1:80 10.1.1.1:4000" });
+	for (size_t i = 0; i < 3; i++) {
+		notation_build(&n, lines[i]);
+		if (i == 2)
+			n.data[40] = 135;
+		count = cut(&n, 400, pieces, lengths);
+		assert_int_equal(hand_in(&n, pieces, lengths, "102"), LUN_STOLEN);
+		assert_int_equal(n.packet.ct, i == 2 ? LUN_CT_UNTRACKED : LUN_CT_INVALID);
+		for (uint32_t k = 0; k < count; k++) {
+			assert_true(lun_engine_next_event(n.engine, &event));
+			assert_int_equal(event.length, lengths[k]);
+			assert_memory_equal(event.data, pieces[k], lengths[k]);
+		}
+		assert_false(lun_engine_next_event(n.engine, &event));
+	}
+	lun_engine_free(n.engine);
+}
+
+static void fragments_with_a_wrong_checksum_are_not_kept(void **state)
+{
+	static uint8_t pieces[8][2048];
+	struct lun_event event;
+	struct notation n;
+	uint32_t lengths[8];
+
+	(void)state;
+	start(&n, (struct lun_config) { .verify = true }, NULL);
+	notation_build(&n, "udp 10.1.1.1:4000 10.2.2.2:53 len 1500");
+	cut(&n, 800, pieces, lengths);
+	pieces[1][10] ^= 1;
+	assert_int_equal(hand_in(&n, pieces, lengths, "01"), LUN_ACCEPT);
+	assert_int_equal(n.packet.ct, LUN_CT_INVALID);
+	assert_int_equal(n.packet.reason, LUN_REASON_bad_checksum);
+	assert_false(lun_engine_next_event(n.engine, &event));
+	pieces[1][10] ^= 1;
+	assert_int_equal(hand_in(&n, pieces, lengths, "1"), LUN_STOLEN);
+	expect_whole(&n, 2, "udp 10.1.1.1:4000 10.2.2.2:53");
+	lun_engine_free(n.engine);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -678,6 +783,10 @@ int main(void)
 		cmocka_unit_test(fragments_of_what_is_invalid_are_left_alone),
 		cmocka_unit_test(fragments_that_make_no_packet_are_dropped),
 		cmocka_unit_test(fragments_that_overlap_are_refused),
+		cmocka_unit_test(fragments_of_a_reset_end_their_flow_once),
+		cmocka_unit_test(fragments_that_were_kept_and_never_sent_are_counted),
+		cmocka_unit_test(fragments_that_concern_no_flow_leave_as_they_came),
+		cmocka_unit_test(fragments_with_a_wrong_checksum_are_not_kept),
 		cmocka_unit_test(fragments_never_take_more_than_their_memory),
 	};
 
