@@ -232,14 +232,16 @@ static APART bool engine_admit(struct lun_engine *engine, struct packet *p)
 	return engine_open(engine, p, p->decision);
 }
 
-/* When committing, only openings come.  One of a flow that we know: the same sequence number is a retransmission; another one
- * may be a new connection or a forgery, which only the kernel's entry can tell. */
+/* When committing, what comes may open a flow.  If we know that flow, the kernel's entry has to tell: a UDP packet may be one
+ * of it or come after its end; the opening of a TCP or SCTP connection may be a new one or a forgery.  With the same sequence
+ * number as before it is a retransmission. */
 static bool engine_opens_again(struct lun_engine *engine, struct packet *p)
 {
-	if (!engine->config.commit || p->opening || p->tuple.protocol != LUN_TCP || p->role != PACKET_DATA)
+	if (!engine->config.commit || p->opening || p->role != PACKET_DATA)
 		return true;
 	p->io->ct = LUN_CT_NEW;
-	if (flow_more(&engine->flows, p->flow)->tcp.side[LUN_ORIG].end - p->payload_length - 1 == p->sequence)
+	if (p->tuple.protocol == LUN_TCP &&
+	    flow_more(&engine->flows, p->flow)->tcp.side[LUN_ORIG].end - p->payload_length - 1 == p->sequence)
 		return packet_stop(p, LUN_ACCEPT, LUN_REASON_retransmission);
 	return packet_stop(p, LUN_QUERY, LUN_REASON_none);
 }

@@ -100,8 +100,7 @@ static bool adopt(struct lun_live *live, const struct conntrack_entry *entry, ui
 	return true;
 }
 
-/* One entry of a list. */
-static void sight(struct lun_live *live, const struct conntrack_entry *entry, uint64_t now)
+void carried_sight(struct lun_live *live, const struct conntrack_entry *entry, uint64_t now)
 {
 	struct lun_flow flow;
 
@@ -133,7 +132,7 @@ static int read_part(struct lun_live *live, uint64_t now)
 		if (message->nlmsg_type == NLMSG_ERROR)
 			return -EIO;
 		if (conntrack_parse(message, &entry) && conntrack_is_ours(&entry))
-			sight(live, &entry, now);
+			carried_sight(live, &entry, now);
 	}
 	return 0;
 }

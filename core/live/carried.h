@@ -2,7 +2,7 @@
 #ifndef LUNETTE_LIVE_CARRIED_H
 #define LUNETTE_LIVE_CARRIED_H
 
-#include "live/netlink.h"
+#include "live/conntrack.h"
 
 struct lun_live;
 
@@ -27,6 +27,9 @@ void carried_close(struct carried *carried);
 
 /* The kernel took a flow: it is to be in the lists from now on. */
 void carried_expect(struct carried *carried, uint64_t flow);
+
+/* The kernel has this entry of ours: what it says counts. */
+void carried_sight(struct lun_live *live, const struct conntrack_entry *entry, uint64_t now);
 
 /* Takes over what an earlier agent committed.  Waits for the whole list. */
 int carried_adopt(struct lun_live *live, uint64_t now, struct lun_error *error);

@@ -10,6 +10,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_conntrack_sctp.h>
 #include <linux/netfilter/nf_conntrack_tcp.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
@@ -361,6 +362,22 @@ static bool parse_tuple(const struct nlattr *nest, struct lun_tuple *tuple)
 	       parse_port(ports[CTA_PROTO_DST_PORT], &tuple->destination_port);
 }
 
+/* A state that a nest of a nest tells as one byte, through a table of `count`; LUN_STATE_NONE if it does not. */
+static enum lun_state parse_state(const struct nlattr *protoinfo, uint16_t protocol, uint16_t attribute,
+				  const enum lun_state *states, size_t count)
+{
+	const struct nlattr *info[CTA_PROTOINFO_MAX + 1], *parts[CTA_PROTOINFO_TCP_MAX + 1];
+	uint8_t state;
+
+	_Static_assert((int)CTA_PROTOINFO_TCP_MAX >= (int)CTA_PROTOINFO_SCTP_MAX, "room for either");
+	if (!parse_nest(protoinfo, info, CTA_PROTOINFO_MAX + 1) ||
+	    !parse_nest(info[protocol], parts, CTA_PROTOINFO_TCP_MAX + 1) || !parts[attribute] ||
+	    mnl_attr_validate(parts[attribute], MNL_TYPE_U8) < 0)
+		return LUN_STATE_NONE;
+	state = mnl_attr_get_u8(parts[attribute]);
+	return state < count ? states[state] : LUN_STATE_NONE;
+}
+
 static enum lun_state parse_tcp_state(const struct nlattr *protoinfo)
 {
 	static const enum lun_state states[] = {
@@ -370,15 +387,44 @@ static enum lun_state parse_tcp_state(const struct nlattr *protoinfo)
 		[TCP_CONNTRACK_TIME_WAIT] = LUN_STATE_TIME_WAIT,     [TCP_CONNTRACK_CLOSE] = LUN_STATE_CLOSE,
 		[TCP_CONNTRACK_SYN_SENT2] = LUN_STATE_SYN_SENT2,
 	};
-	const struct nlattr *info[CTA_PROTOINFO_MAX + 1], *tcp[CTA_PROTOINFO_TCP_MAX + 1];
-	uint8_t state;
 
-	if (!parse_nest(protoinfo, info, CTA_PROTOINFO_MAX + 1) ||
-	    !parse_nest(info[CTA_PROTOINFO_TCP], tcp, CTA_PROTOINFO_TCP_MAX + 1) || !tcp[CTA_PROTOINFO_TCP_STATE] ||
-	    mnl_attr_validate(tcp[CTA_PROTOINFO_TCP_STATE], MNL_TYPE_U8) < 0)
+	return parse_state(protoinfo, CTA_PROTOINFO_TCP, CTA_PROTOINFO_TCP_STATE, states,
+			   sizeof(states) / sizeof(states[0]));
+}
+
+static enum lun_state parse_sctp_state(const struct nlattr *protoinfo)
+{
+	static const enum lun_state states[] = {
+		[SCTP_CONNTRACK_NONE] = LUN_STATE_SCTP_CLOSED,
+		[SCTP_CONNTRACK_CLOSED] = LUN_STATE_SCTP_CLOSED,
+		[SCTP_CONNTRACK_COOKIE_WAIT] = LUN_STATE_SCTP_COOKIE_WAIT,
+		[SCTP_CONNTRACK_COOKIE_ECHOED] = LUN_STATE_SCTP_COOKIE_ECHOED,
+		[SCTP_CONNTRACK_ESTABLISHED] = LUN_STATE_SCTP_ESTABLISHED,
+		[SCTP_CONNTRACK_SHUTDOWN_SENT] = LUN_STATE_SCTP_SHUTDOWN_SENT,
+		[SCTP_CONNTRACK_SHUTDOWN_RECD] = LUN_STATE_SCTP_SHUTDOWN_RECD,
+		[SCTP_CONNTRACK_SHUTDOWN_ACK_SENT] = LUN_STATE_SCTP_SHUTDOWN_ACK_SENT,
+		[SCTP_CONNTRACK_HEARTBEAT_SENT] = LUN_STATE_SCTP_HEARTBEAT_SENT,
+	};
+
+	return parse_state(protoinfo, CTA_PROTOINFO_SCTP, CTA_PROTOINFO_SCTP_STATE, states,
+			   sizeof(states) / sizeof(states[0]));
+}
+
+/* UDP has no state in the kernel but what was seen of it. */
+static enum lun_state state_of(uint8_t protocol, const struct nlattr *protoinfo, uint32_t status)
+{
+	switch (protocol) {
+	case LUN_TCP:
+		return parse_tcp_state(protoinfo);
+	case LUN_SCTP:
+		return parse_sctp_state(protoinfo);
+	case LUN_UDP:
+		return status & IPS_ASSURED      ? LUN_STATE_UDP_STREAM
+		       : status & IPS_SEEN_REPLY ? LUN_STATE_UDP_REPLIED
+						 : LUN_STATE_UDP_UNREPLIED;
+	default:
 		return LUN_STATE_NONE;
-	state = mnl_attr_get_u8(tcp[CTA_PROTOINFO_TCP_STATE]);
-	return state < sizeof(states) / sizeof(states[0]) ? states[state] : LUN_STATE_NONE;
+	}
 }
 
 bool conntrack_parse(const struct nlmsghdr *message, struct conntrack_entry *entry)
@@ -401,7 +447,8 @@ bool conntrack_parse(const struct nlmsghdr *message, struct conntrack_entry *ent
 	parse_u32(attributes[CTA_TIMEOUT], &timeout_s);
 	entry->orig.tenant = entry->reply.tenant = zone;
 	entry->assured = status & IPS_ASSURED;
+	entry->answered = status & IPS_SEEN_REPLY;
 	entry->timeout = timeout_s * UINT64_C(1000000000);
-	entry->state = parse_tcp_state(attributes[CTA_PROTOINFO]);
+	entry->state = state_of(entry->orig.protocol, attributes[CTA_PROTOINFO], status);
 	return true;
 }

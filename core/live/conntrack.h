@@ -15,11 +15,11 @@
 /* An entry as the kernel tells it. */
 struct conntrack_entry {
 	struct lun_tuple orig, reply;
-	enum lun_state state; /* LUN_STATE_NONE where it is not TCP */
+	enum lun_state state; /* LUN_STATE_NONE where the kernel knows none */
 	uint64_t timeout;     /* ns */
 	uint32_t mark;
-	uint32_t id; /* distinguishes it from an earlier one with the same tuple */
-	bool assured;
+	uint32_t id;            /* distinguishes it from an earlier one with the same tuple */
+	bool assured, answered; /* IPS_ASSURED, IPS_SEEN_REPLY */
 };
 
 /* Ours, whoever of us made it. */
@@ -28,10 +28,12 @@ static inline bool conntrack_is_ours(const struct conntrack_entry *entry)
 	return (entry->mark & CONNTRACK_MASK) == CONNTRACK_MARK;
 }
 
-/* A connection is going on: an opening that comes now must not disturb it. */
+/* A connection is going on: an opening that comes now must not disturb it.  The kernel says "closed" of an SCTP association
+ * also while its opening waits for the answer. */
 static inline bool conntrack_is_alive(const struct conntrack_entry *entry)
 {
-	return entry->state != LUN_STATE_TIME_WAIT && entry->state != LUN_STATE_CLOSE;
+	return entry->state != LUN_STATE_TIME_WAIT && entry->state != LUN_STATE_CLOSE &&
+	       !(entry->state == LUN_STATE_SCTP_CLOSED && entry->answered);
 }
 
 /* An entry to be made; `problem` is what became of it: 0 or a negative errno. */

@@ -193,6 +193,7 @@ static int rules_init(struct rules *rules, const struct lun_live_config *config,
 {
 	rules->queueing = RULES_NFT;
 	rules->queue = config->queue ? config->queue : DEFAULT_QUEUE;
+	rules->udp_timeout_ms = rules_udp_timeout();
 	rules->marks = config->marks;
 	if (!rules->marks.queue)
 		rules->marks.queue = DEFAULT_MARK_QUEUE;
@@ -231,21 +232,16 @@ static int parts_open(struct lun_live *live, const struct lun_live_config *confi
 	return code;
 }
 
-/* Tells what this version leaves to others. */
-static void warn_unserved(struct lun_live *live)
+/* Tells what this version does not do yet. */
+static void warn_unedited(struct lun_live *live)
 {
 	struct lun_frontend frontend;
 	char address[LUN_ADDRESS_TEXT];
 
-	for (size_t i = 0; lun_policy_frontend(live->policy, i, &frontend); i++) {
-		lun_endpoint_format(&frontend.address, frontend.port, address);
-		if (!rules_serve(&frontend))
-			live_log(live, LUN_LOG_WARNING, "%s: %s %s is not served live in this version, it is left alone",
-				 frontend.service, lun_protocol_name(frontend.protocol), address);
-		else if (frontend.http)
+	for (size_t i = 0; lun_policy_frontend(live->policy, i, &frontend); i++)
+		if (frontend.http)
 			live_log(live, LUN_LOG_WARNING, "%s: heads of requests to %s are not edited live in this version",
-				 frontend.service, address);
-	}
+				 frontend.service, lun_endpoint_format(&frontend.address, frontend.port, address));
 }
 
 /* ---- The public functions ---- */
@@ -271,7 +267,7 @@ int lun_live_start(struct lun_live **result, const struct lun_live_config *confi
 		live_close(live);
 		return code;
 	}
-	warn_unserved(live);
+	warn_unedited(live);
 	handles_start(live);
 	*result = live;
 	return 0;
@@ -293,7 +289,7 @@ int lun_live_set_policy(struct lun_live *live, struct lun_policy *policy, struct
 	lun_policy_unref(live->policy);
 	live->policy = policy;
 	route_clear(&live->routes);
-	warn_unserved(live);
+	warn_unedited(live);
 	return 0;
 }
 

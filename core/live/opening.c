@@ -1,12 +1,15 @@
 /* opening.c - what becomes of the packets that open connections.
  *
- *	receive -> the engine decides -> openings of flows that we know are checked -> entries are made -> verdicts
+ *	receive -> the engine decides -> packets of flows that we know are checked -> entries are made -> verdicts
  *
  * Whatever is asked or made is asked or made in one write for the whole batch, and the kernel works while we write.  So when
  * the verdicts are given it is known what became of each entry, and no packet goes on toward an entry that is not there.
  *
  * An entry in the way is never deleted blindly: a forged opening on a live connection's addresses and ports must change
- * nothing.  Only one that is closed, or that is not ours on an address that is ours to serve, makes room. */
+ * nothing.  Only one that is closed, or that is not ours on an address that is ours to serve, makes room.
+ *
+ * UDP has no opening.  Its packets come here until the kernel's own set knows their flow: the first, those that came right
+ * behind it, and the first answer where a range is intercepted. */
 #include "live/live.h"
 
 #include <errno.h>
@@ -21,6 +24,7 @@ struct batch {
 	size_t count; /* of packets */
 	struct queue_packet queued[QUEUE_BATCH];
 	struct lun_packet packets[QUEUE_BATCH];
+	bool opens[QUEUE_BATCH];      /* the packet opens its flow */
 	bool left_alone[QUEUE_BATCH]; /* accepted, with nothing to translate */
 	size_t commit_count;
 	struct conntrack_commit commits[QUEUE_BATCH];
@@ -82,6 +86,7 @@ static void plan_commits(struct lun_live *live, struct batch *batch, size_t firs
 
 		if (event.kind != LUN_EVENT_COMMIT)
 			continue;
+		batch->opens[index] = true;
 		problem = prepare(live, &event, batch->now, commit);
 		if (problem) {
 			fail_opening(live, batch, index, event.flow, problem);
@@ -97,51 +102,105 @@ static void plan_commits(struct lun_live *live, struct batch *batch, size_t firs
 	}
 }
 
-/* Is the packet an opening of a flow that we know, be it a retransmission or a new attempt, which is not committed just now? */
-static bool wants_check(const struct batch *batch, const struct lun_packet *packet)
+/* The packet of the batch that opens the same flow as this one belongs to, or batch->count. */
+static size_t opener_of(const struct batch *batch, size_t index)
 {
-	if (packet->verdict != LUN_QUERY && packet->reason != LUN_REASON_retransmission)
-		return false;
-	for (size_t i = 0; i < batch->commit_count; i++)
-		if (batch->flows[i] == packet->flow)
-			return false;
-	return true;
+	size_t opener = 0;
+
+	while (opener < batch->count && !(batch->opens[opener] && batch->packets[opener].flow == batch->packets[index].flow))
+		opener++;
+	return opener;
 }
 
-/* What the kernel says of the flow of such a packet.  If the flow is not there any more, the packet opens it anew. */
-static void check_known(struct lun_live *live, struct batch *batch, size_t index, const struct conntrack_question *answer)
+/* Was the packet refused for want of room?  Then it need not open anything: we may only have had no room for its flow. */
+static bool is_refused_for_room(const struct lun_packet *packet)
+{
+	switch (packet->reason) {
+	case LUN_REASON_table_full:
+	case LUN_REASON_source_limit:
+	case LUN_REASON_service_limit:
+	case LUN_REASON_half_open_limit:
+	case LUN_REASON_events_full:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Can only the kernel tell what the packet is?  One that seems to open a UDP flow may as well be the answer in another. */
+static bool wants_check(const struct batch *batch, size_t index)
+{
+	const struct lun_packet *packet = &batch->packets[index];
+
+	if (packet->verdict == LUN_QUERY || packet->reason == LUN_REASON_retransmission)
+		return opener_of(batch, index) == batch->count;
+	if (packet->was.protocol == LUN_UDP)
+		return !batch->opens[index] || batch->left_alone[index];
+	return is_refused_for_room(packet);
+}
+
+/* A UDP packet of the reply direction of an entry that we did not know, or not with the port that the kernel chose. */
+static void take_as_answer(struct lun_live *live, struct batch *batch, size_t index, const struct conntrack_entry *entry)
+{
+	struct lun_packet *packet = &batch->packets[index];
+	struct lun_event opened_nothing = { .kind = LUN_EVENT_FAILED, .flow = packet->flow, .error = EISCONN };
+
+	if (packet->flow && packet->direction == LUN_ORIG)
+		lun_engine_event(live->engine, &opened_nothing, batch->now);
+	packet->verdict = LUN_ACCEPT;
+	batch->left_alone[index] = !conntrack_is_ours(entry);
+	if (conntrack_is_ours(entry))
+		carried_sight(live, entry, batch->now);
+}
+
+/* The flow is known and its entry is not what it should be: the packet opens it anew. */
+static void reopen(struct lun_live *live, struct batch *batch, size_t index, const struct conntrack_entry *replaced)
 {
 	struct lun_packet *packet = &batch->packets[index];
 	struct lun_event ended = { .kind = LUN_EVENT_ENDED, .flow = packet->flow };
 
-	if (answer->problem == 0 && conntrack_is_ours(&answer->entry) && conntrack_is_alive(&answer->entry)) {
-		packet->verdict = LUN_ACCEPT;
-	} else if (answer->problem == 0 || answer->problem == -ENOENT) {
-		lun_engine_event(live->engine, &ended, batch->now);
-		lun_engine_packets(live->engine, packet, 1, batch->now);
-		plan_commits(live, batch, index, answer->problem ? NULL : &answer->entry);
-	} else {
-		packet->verdict = LUN_DROP;
-	}
+	lun_engine_event(live->engine, &ended, batch->now);
+	lun_engine_packets(live->engine, packet, 1, batch->now);
+	plan_commits(live, batch, index, replaced);
 }
 
-static void check_all_known(struct lun_live *live, struct batch *batch)
+/* What the kernel says of the packet. */
+static void check(struct lun_live *live, struct batch *batch, size_t index, const struct conntrack_question *answer)
+{
+	const struct conntrack_entry *entry = &answer->entry;
+	struct lun_packet *packet = &batch->packets[index];
+	bool found = answer->problem == 0, alive = found && conntrack_is_alive(entry);
+	bool same = found && memcmp(&entry->orig, &packet->was, sizeof(packet->was)) == 0;
+	bool known = packet->verdict == LUN_QUERY || packet->reason == LUN_REASON_retransmission;
+
+	if (alive && !same && packet->was.protocol == LUN_UDP)
+		take_as_answer(live, batch, index, entry);
+	else if (alive && conntrack_is_ours(entry) && (known || is_refused_for_room(packet)))
+		packet->verdict = LUN_ACCEPT;
+	else if (known && (found || answer->problem == -ENOENT))
+		reopen(live, batch, index, same ? entry : NULL);
+	else if (known)
+		packet->verdict = LUN_DROP;
+}
+
+static void check_all(struct lun_live *live, struct batch *batch)
 {
 	struct conntrack_question questions[QUEUE_BATCH];
 	size_t packet_of[QUEUE_BATCH], count = 0;
 
 	for (size_t i = 0; i < batch->count; i++) {
-		if (!wants_check(batch, &batch->packets[i]))
+		if (!wants_check(batch, i))
 			continue;
 		questions[count].tuple = batch->packets[i].was;
 		packet_of[count++] = i;
 	}
 	conntrack_get(&live->conntrack, questions, count);
 	for (size_t i = 0; i < count; i++)
-		check_known(live, batch, packet_of[i], &questions[i]);
+		check(live, batch, packet_of[i], &questions[i]);
 }
 
-/* An entry stands in the way of a commit: the flow is carried by that one, or it is to be replaced (-EAGAIN), or neither. */
+/* An entry stands in the way of a commit: the flow is carried by that one (0), or it is to be replaced (-EAGAIN), or the packet
+ * opens nothing and is an answer (-EISCONN), or it goes nowhere. */
 static int judge_conflict(struct conntrack_commit *commit, const struct conntrack_question *answer)
 {
 	const struct conntrack_entry *entry = &answer->entry;
@@ -153,7 +212,7 @@ static int judge_conflict(struct conntrack_commit *commit, const struct conntrac
 	if (conntrack_is_alive(entry) && same && conntrack_is_ours(entry))
 		return 0;
 	if (conntrack_is_alive(entry) && !same)
-		return -EEXIST; /* these are the replies of another connection */
+		return commit->orig.protocol == LUN_UDP ? -EISCONN : -EEXIST;
 	commit->replaces = true;
 	commit->replaced = *entry;
 	return -EAGAIN;
@@ -177,6 +236,8 @@ static void settle_conflicts(struct lun_live *live, struct batch *batch)
 		struct conntrack_commit *commit = &batch->commits[conflicts[i]];
 
 		commit->problem = judge_conflict(commit, &questions[i]);
+		if (commit->problem == -EISCONN)
+			take_as_answer(live, batch, batch->packet_of[conflicts[i]], &questions[i].entry);
 		if (commit->problem == -EAGAIN) {
 			again[again_count] = *commit;
 			retried[again_count++] = conflicts[i];
@@ -194,10 +255,23 @@ static void commit_all(struct lun_live *live, struct batch *batch)
 	conntrack_create(&live->conntrack, batch->commits, batch->commit_count);
 	settle_conflicts(live, batch);
 	for (size_t i = 0; i < batch->commit_count; i++) {
-		if (batch->commits[i].problem)
-			fail_opening(live, batch, batch->packet_of[i], batch->flows[i], batch->commits[i].problem);
-		else
+		if (!batch->commits[i].problem)
 			carried_expect(&live->carried, batch->flows[i]);
+		else if (batch->commits[i].problem != -EISCONN)
+			fail_opening(live, batch, batch->packet_of[i], batch->flows[i], batch->commits[i].problem);
+	}
+}
+
+/* What came behind the opening of its flow, in one batch with it, goes the way of that one. */
+static void follow_openings(struct batch *batch)
+{
+	for (size_t i = 0; i < batch->count; i++) {
+		size_t opener = batch->packets[i].flow && !batch->opens[i] ? opener_of(batch, i) : batch->count;
+
+		if (opener == batch->count)
+			continue;
+		batch->packets[i].verdict = batch->packets[opener].verdict;
+		batch->left_alone[i] = batch->left_alone[opener];
 	}
 }
 
@@ -235,6 +309,7 @@ size_t opening_serve(struct lun_live *live, uint64_t now)
 
 	batch.now = now;
 	batch.commit_count = 0;
+	memset(batch.opens, 0, sizeof(batch.opens));
 	memset(batch.left_alone, 0, sizeof(batch.left_alone));
 	batch.count = queue_receive(&live->queue, batch.queued);
 	if (!batch.count)
@@ -248,8 +323,9 @@ size_t opening_serve(struct lun_live *live, uint64_t now)
 		};
 	lun_engine_packets(live->engine, batch.packets, batch.count, now);
 	plan_commits(live, &batch, 0, NULL);
-	check_all_known(live, &batch);
+	check_all(live, &batch);
 	commit_all(live, &batch);
+	follow_openings(&batch);
 	answer(live, &batch);
 	return batch.count;
 }

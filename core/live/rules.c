@@ -82,6 +82,20 @@ int rules_try(enum rules_queueing queueing, struct lun_error *error)
 	return xtables_restore(restore_programs[queueing][0], text, true, error);
 }
 
+unsigned rules_udp_timeout(void)
+{
+	enum { DEFAULT_S = 30, MOST_S = 86400, EARLIER_MS = 5000 };
+	FILE *file = fopen("/proc/sys/net/netfilter/nf_conntrack_udp_timeout", "re");
+	unsigned seconds = DEFAULT_S;
+
+	if (file) {
+		if (fscanf(file, "%u", &seconds) != 1 || seconds == 0 || seconds > MOST_S)
+			seconds = DEFAULT_S;
+		fclose(file);
+	}
+	return seconds * 1000 > 2 * EARLIER_MS ? seconds * 1000 - EARLIER_MS : seconds * 500;
+}
+
 int rules_detect(enum rules_queueing *queueing, struct lun_error *error)
 {
 	struct lun_error why = { 0 };

@@ -14,6 +14,7 @@ struct rules {
 	enum rules_queueing queueing;
 	struct lun_live_marks marks;
 	uint16_t queue;
+	unsigned udp_timeout_ms; /* how long a UDP flow that is silent is known */
 };
 
 /* ---- Text; malloc'ed, NULL without memory ---- */
@@ -40,6 +41,9 @@ char *rules_text(const struct rules *rules, const struct lun_policy *policy);
 int rules_try_nft(struct lun_error *error);
 int rules_try(enum rules_queueing queueing, struct lun_error *error);
 
+/* How long a UDP flow may be known as committed: somewhat less than the kernel's table keeps it, in ms. */
+unsigned rules_udp_timeout(void);
+
 /* Finds out which program can queue here. */
 int rules_detect(enum rules_queueing *queueing, struct lun_error *error);
 
@@ -55,11 +59,5 @@ int rules_stop_queueing(const struct rules *rules, struct lun_error *error);
 
 /* Everything goes. */
 int rules_remove(const struct rules *rules, struct lun_error *error);
-
-/* Is this frontend of a protocol that is served live? */
-static inline bool rules_serve(const struct lun_frontend *frontend)
-{
-	return frontend->protocol == LUN_TCP;
-}
 
 #endif

@@ -1,16 +1,19 @@
 /* rules_text.c - what the firewall rules say.
  *
- *	-305  an opening to a service address is queued; where nft cannot, it gets the mark bit "queue",
+ *	-305  what may open a flow to a service address is queued: a SYN, an INIT, a UDP packet whose flow the kernel does not know
+ *	      by the sets "committed"; where nft cannot queue, it gets the mark bit "queue",
  *	-300  by which iptables queues it.  It comes back with the bit "committed" or "reject", or both: left alone
  *	-200  (the kernel's conntrack finds the entry that was committed)
  *	-190  fail-safe: what was to be translated and is not, is dropped, whatever the cause; what is to be left alone
- *	      gets our connection mark, which says so for all packets to come
+ *	      gets our connection mark, which says so for all packets to come.  UDP that passes is put into "committed", what is
+ *	      dropped is taken out, so that the next packet is decided anew
  *	-100  (the kernel translates)
  *
  * Kept when the agent stops: all but the rule that queues.  The nat chains and the match on conntrack look idle, but the
  * kernel has its hooks for conntrack and NAT only where some rule uses them.
  *
- * What is carried passes one rule at each of these places: that is the price of a packet, keep it so.
+ * What is carried passes one rule at each of these places: that is the price of a packet, keep it so.  UDP pays more, for its
+ * flows have to be known before the kernel's conntrack knows them.
  *
  * Our bits are worth something only if nobody else can set them: they are cleared on what arrives and on what is made here.
  * Not on "lo": a connection of this host to itself passes twice, as output and as input, and was decided the first time. */
@@ -22,12 +25,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char table_head[] = "table " RULES_TABLE " {\n"
-				 "	set services4 { type ipv4_addr . inet_proto . inet_service; }\n"
-				 "	set services6 { type ipv6_addr . inet_proto . inet_service; }\n"
-				 "	set ranges4 { type ipv4_addr; flags interval; auto-merge; }\n"
-				 "	set ranges6 { type ipv6_addr; flags interval; auto-merge; }\n"
-				 "}\n";
+static const char table_head[] =
+	"table " RULES_TABLE " {\n"
+	"	set services4 { type ipv4_addr . inet_proto . inet_service; }\n"
+	"	set services6 { type ipv6_addr . inet_proto . inet_service; }\n"
+	"	set ranges4 { type ipv4_addr; flags interval; auto-merge; }\n"
+	"	set ranges6 { type ipv6_addr; flags interval; auto-merge; }\n"
+	"	set committed4 { type ipv4_addr . inet_service . ipv4_addr . inet_service; size 65535; "
+	"flags dynamic,timeout; }\n"
+	"	set committed6 { type ipv6_addr . inet_service . ipv6_addr . inet_service; size 65535; "
+	"flags dynamic,timeout; }\n"
+	"}\n";
 
 /* Elements of one family.  No text at all if there are none: nft wants none then. */
 static void put_elements(FILE *out, const struct lun_policy *policy, const char *set, bool v4)
@@ -37,7 +45,7 @@ static void put_elements(FILE *out, const struct lun_policy *policy, const char 
 	bool first = true;
 
 	for (size_t i = 0; lun_policy_frontend(policy, i, &frontend); i++) {
-		if (!rules_serve(&frontend) || lun_address_is_v4(&frontend.address) != v4)
+		if (lun_address_is_v4(&frontend.address) != v4)
 			continue;
 		if (first)
 			fprintf(out, "add element " RULES_TABLE " %s {\n", set);
@@ -78,8 +86,11 @@ static void put_sets(FILE *out, const struct lun_policy *policy)
 		put_range(out, &range);
 }
 
-/* Only openings carry our bits into prerouting, but a packet that is made here may have inherited them from one that it
- * wraps (a tunnel). */
+/* A UDP flow as its set has it, by the family of addresses. */
+#define FLOW4 "ip saddr . udp sport . ip daddr . udp dport"
+#define FLOW6 "ip6 saddr . udp sport . ip6 daddr . udp dport"
+
+/* A packet may also have inherited our bits from the one that it came in, or wraps (a tunnel). */
 static void put_opening(FILE *out, const struct rules *rules)
 {
 	const struct lun_live_marks *marks = &rules->marks;
@@ -88,61 +99,97 @@ static void put_opening(FILE *out, const struct rules *rules)
 	fprintf(out,
 		"	chain opening_prerouting {\n"
 		"		type filter hook prerouting priority -305; policy accept;\n"
-		"		tcp flags & (fin | syn | rst | ack) == syn jump arriving\n"
-		"	}\n"
-		"	chain arriving {\n"
+		"		tcp flags & (fin | syn | rst | ack) != syn meta mark & 0x%08x == 0 accept\n"
 		"		iif != lo meta mark set meta mark & 0x%08x\n"
 		"		meta mark & 0x%08x == 0 goto opening\n"
 		"	}\n"
 		"	chain opening_output {\n"
 		"		type filter hook output priority -305; policy accept;\n"
-		"		meta mark & 0x%08x != 0 meta mark set meta mark & 0x%08x\n"
-		"		tcp flags & (fin | syn | rst | ack) == syn jump opening\n"
-		"	}\n"
-		"	chain opening {\n"
-		"		ip daddr . ip protocol . tcp dport @services4 goto to_queue\n"
-		"		ip6 daddr . meta l4proto . tcp dport @services6 goto to_queue\n"
-		"		ip daddr @ranges4 goto to_queue\n"
-		"		ip6 daddr @ranges6 goto to_queue\n"
+		"		tcp flags & (fin | syn | rst | ack) != syn meta mark & 0x%08x == 0 accept\n"
+		"		meta mark set meta mark & 0x%08x\n"
+		"		goto opening\n"
 		"	}\n",
-		~bits, marks->committed, bits, ~bits);
+		bits, ~bits, marks->committed, bits, ~bits);
+	fprintf(out,
+		"	chain opening {\n"
+		"		" FLOW4 " @committed4 meta mark set meta mark | 0x%08x accept\n"
+		"		" FLOW6 " @committed6 meta mark set meta mark | 0x%08x accept\n"
+		"		ip daddr . ip protocol . th dport @services4 goto served\n"
+		"		ip6 daddr . meta l4proto . th dport @services6 goto served\n"
+		"		ip daddr @ranges4 goto served\n"
+		"		ip6 daddr @ranges6 goto served\n"
+		"	}\n"
+		"	chain served {\n"
+		"		tcp flags & (fin | syn | rst | ack) == syn goto to_queue\n"
+		"		meta l4proto udp goto to_queue\n"
+		"		meta l4proto sctp @th,96,8 1 goto to_queue\n"
+		"	}\n",
+		marks->committed, marks->committed);
 	if (rules->queueing == RULES_NFT)
 		fprintf(out, "	chain to_queue {\n		queue num %u\n	}\n", rules->queue);
 	else
 		fprintf(out, "	chain to_queue {\n		meta mark set meta mark | 0x%08x\n	}\n", marks->queue);
 }
 
+/* The hooks that carry.  `ct status dnat` alone says nothing of what came past the queue: that may have been rejected. */
 static void put_carry(FILE *out, const struct lun_live_marks *marks)
 {
-	uint32_t both = marks->committed | marks->reject, plain = CONNTRACK_MARK | CONNTRACK_PLAIN;
+	static const char *const hooks[] = { "prerouting", "output" };
+	uint32_t both = marks->committed | marks->reject;
 
 	fputs("	chain nat_prerouting { type nat hook prerouting priority -100; policy accept; }\n"
 	      "	chain nat_input { type nat hook input priority 100; policy accept; }\n"
 	      "	chain nat_output { type nat hook output priority -100; policy accept; }\n"
-	      "	chain nat_postrouting { type nat hook postrouting priority 100; policy accept; }\n"
-	      "	chain failsafe_prerouting { type filter hook prerouting priority -190; ct status dnat accept; jump "
-	      "failsafe; }\n"
-	      "	chain failsafe_output { type filter hook output priority -190; ct status dnat accept; jump failsafe; }\n",
+	      "	chain nat_postrouting { type nat hook postrouting priority 100; policy accept; }\n",
 	      out);
+	for (int i = 0; i < 2; i++)
+		fprintf(out,
+			"	chain failsafe_%s {\n"
+			"		type filter hook %s priority -190; policy accept;\n"
+			"		meta mark & 0x%08x == 0 ct status dnat accept\n"
+			"		meta mark & 0x%08x == 0x%08x ct status dnat goto learn\n"
+			"		goto failsafe\n"
+			"	}\n",
+			hooks[i], hooks[i], both, both, marks->committed);
+}
+
+static void put_failsafe(FILE *out, const struct rules *rules)
+{
+	const struct lun_live_marks *marks = &rules->marks;
+	uint32_t both = marks->committed | marks->reject, plain = CONNTRACK_MARK | CONNTRACK_PLAIN;
+
 	fprintf(out,
 		"	chain failsafe {\n"
 		"		meta mark & 0x%08x == 0x%08x goto left_alone\n"
 		"		meta mark & 0x%08x != 0 goto refuse\n"
+		"		meta mark & 0x%08x != 0 goto untranslated\n"
 		"		ct direction reply return\n"
 		"		ct mark & 0x%08x == 0x%08x return\n"
-		"		meta mark & 0x%08x != 0 drop\n"
 		"		ip daddr . ip protocol . th dport @services4 drop\n"
 		"		ip6 daddr . meta l4proto . th dport @services6 drop\n"
+		"	}\n",
+		both, both, marks->reject, marks->committed, CONNTRACK_MASK | CONNTRACK_PLAIN, plain);
+	fprintf(out,
+		"	chain untranslated {\n"
+		"		ct mark & 0x%08x == 0x%08x goto learn\n"
+		"		delete @committed4 { " FLOW4 " }\n"
+		"		delete @committed6 { " FLOW6 " }\n"
+		"		drop\n"
 		"	}\n"
 		"	chain left_alone {\n"
-		"		ct mark set ct mark & 0x%08x | 0x%08x\n"
+		"		ct direction original ct mark set ct mark & 0x%08x | 0x%08x goto learn\n"
+		"	}\n"
+		"	chain learn {\n"
+		"		ct mark & 0x%08x != 0x%08x return\n"
+		"		update @committed4 { " FLOW4 " timeout %ums }\n"
+		"		update @committed6 { " FLOW6 " timeout %ums }\n"
 		"	}\n"
 		"	chain refuse {\n"
 		"		meta l4proto tcp reject with tcp reset\n"
 		"		reject with icmpx type port-unreachable\n"
 		"	}\n",
-		both, both, marks->reject, CONNTRACK_MASK | CONNTRACK_PLAIN, plain, marks->committed, ~CONNTRACK_MASK,
-		plain);
+		CONNTRACK_MASK | CONNTRACK_PLAIN, plain, ~CONNTRACK_MASK, plain, CONNTRACK_MASK, CONNTRACK_MARK,
+		rules->udp_timeout_ms, rules->udp_timeout_ms);
 }
 
 char *rules_table_text(const struct rules *rules, const struct lun_policy *policy)
@@ -159,6 +206,7 @@ char *rules_table_text(const struct rules *rules, const struct lun_policy *polic
 	fputs("table " RULES_TABLE " {\n", out);
 	put_opening(out, rules);
 	put_carry(out, &rules->marks);
+	put_failsafe(out, rules);
 	fputs("}\n", out);
 	return fclose(out) == 0 ? text : NULL;
 }

@@ -432,8 +432,9 @@ LUN_API int lun_engine_set_policy(struct lun_engine *engine, struct lun_policy *
  *   drop    silently
  *   reject  drop; the answer to the client is an EMIT event or, when committing, yours (the kernel's `reject`)
  *   stolen  drop the original: the engine keeps a copy and emits what is to be sent
- *   query   committing only: the opening of a known flow with a new sequence number.  Ask the kernel for its entry: if that is
- *           closed or gone, report LUN_EVENT_ENDED and hand the packet in again; if it lives, accept */
+ *   query   committing only: the opening of a known flow with a new sequence number, or any UDP packet of a known flow.  If
+ *           the COMMIT of that flow came out of the same array, the packet goes the way of that one.  Else ask the kernel for
+ *           its entry: if that is closed or gone, report LUN_EVENT_ENDED and hand the packet in again; if it lives, accept */
 #define LUN_VERDICTS(X) X(accept) X(drop) X(reject) X(stolen) X(query)
 enum lun_verdict { LUN_ACCEPT, LUN_DROP, LUN_REJECT, LUN_STOLEN, LUN_QUERY };
 LUN_API const char *lun_verdict_name(enum lun_verdict verdict);

@@ -7,6 +7,12 @@ finds() { "$LUNETTE" doctor --json | jq -se --arg name "$1" 'any(.[]; .name == $
 finds iptables_legacy || skip "no iptables-legacy here"
 ! finds nft_queue || skip "nft can queue here, nobody asks iptables"
 
+cat >>"$work/policy.lua" <<-EOT
+	service "default/dns" {
+		cluster_ips = { "10.96.0.10", "fd96::10" }, endpoints = { "10.244.0.5", "fd44::5" },
+		ports = { { protocol = "udp", port = 53, target_port = 5353 } },
+	}
+EOT
 printf '#!/bin/sh\nexit 1\n' >"$work/broken"
 chmod +x "$work/broken"
 cat >"$work/without" <<-EOT
@@ -21,7 +27,12 @@ wait_for grep -q '"event":"ready"' "$agent_log"
 is "$(node iptables-legacy -t raw -S LUNETTE | tail -1)" "-A LUNETTE -j NFQUEUE --queue-num 4242" "the rule"
 client curl -s --max-time 2 http://10.96.0.10/ | grep -q ^pod || fail "no answer over IPv4"
 client curl -sg --max-time 2 http://[fd96::10]/ | grep -q ^pod || fail "no answer over IPv6"
-echo "ok: it serves"
+echo "ok: it serves TCP"
+ip netns exec "$lab-pod1" "$LUNETTE_BUILD/tests/helper-datagram" serve pod1 5353 &
+started+=($!)
+for address in 10.96.0.10 fd96::10; do
+	is "$(client "$LUNETTE_BUILD/tests/helper-datagram" ask -n 20 $address 53 | cut -d' ' -f1,2)" "20 pod1" "UDP to $address"
+done
 
 agent_stop TERM
 is "$agent_status" 0 "SIGTERM, exit status"

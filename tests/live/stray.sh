@@ -56,6 +56,17 @@ pod2 nft delete table inet mute
 wait $pending || fail "the entry was replaced while the opening waited: curl status $?"
 echo "ok: the entry was replaced while the opening waited"
 
+# The old entry of a port does not help an opening that the policy rejects now.
+connects 40007 "a connection"
+cp "$work/policy.lua" "$work/first.lua"
+sed -i 's/endpoints = .*/endpoints = {},/' "$work/policy.lua"
+reload
+status=0
+client curl -s --max-time 1 --local-port 40007 http://10.96.0.10/ || status=$?
+is "$status" 7 "the same port again, rejected by now: curl"
+cp "$work/first.lua" "$work/policy.lua"
+reload
+
 # An opening that is in nobody's set, as after a crash in the middle of a change: the fail-safe rule holds it back.
 is "$(leaked)" 0 "packets that left untranslated"
 agent_stop KILL

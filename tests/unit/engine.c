@@ -315,6 +315,29 @@ static void commit_asks_and_is_told(void **state)
 	stop(&n);
 }
 
+/* UDP and SCTP have no sequence number to tell a retransmission by: the kernel is asked, of both directions. */
+static void commit_queries_what_it_knows(void **state)
+{
+	struct lun_config config = { .size = sizeof(config), .flows = 64, .commit = true };
+	struct lun_event event, report;
+	struct notation n;
+
+	(void)state;
+	start(&n, NULL, &config);
+	EXPECT(&n, { "udp 10.0.0.1:5353 10.0.0.2:53 len 20", "accept new UNREPLIED" });
+	assert_true(lun_engine_next_event(n.engine, &event));
+	assert_int_equal(event.kind, LUN_EVENT_COMMIT);
+	EXPECT(&n, { "udp 10.0.0.1:5353 10.0.0.2:53 len 20", "query new UNREPLIED" },
+	       { "udp 10.0.0.2:53 10.0.0.1:5353 len 20", "query new UNREPLIED" });
+	assert_false(lun_engine_next_event(n.engine, &event));
+	report = (struct lun_event) { .kind = LUN_EVENT_ENDED, .flow = event.flow };
+	assert_int_equal(lun_engine_event(n.engine, &report, n.now), 0);
+	EXPECT(&n, { "udp 10.0.0.1:5353 10.0.0.2:53 len 20", "accept new UNREPLIED" },
+	       { "sctp 10.0.0.1:5 10.0.0.2:6 tag 0 chunk init:7", "accept new CLOSED" },
+	       { "sctp 10.0.0.1:5 10.0.0.2:6 tag 0 chunk init:8", "query new CLOSED" });
+	stop(&n);
+}
+
 static void import_takes_over(void **state)
 {
 	struct lun_config config = { .size = sizeof(config), .flows = 64, .commit = true };
@@ -423,6 +446,7 @@ int main(void)
 		cmocka_unit_test(a_full_table_refuses_and_evicts_nobody),
 		cmocka_unit_test(a_reload_keeps_turns_and_old_flows),
 		cmocka_unit_test(commit_asks_and_is_told),
+		cmocka_unit_test(commit_queries_what_it_knows),
 		cmocka_unit_test(import_takes_over),
 		cmocka_unit_test(import_takes_only_states_of_the_protocol),
 		cmocka_unit_test(without_memory_there_is_no_engine),
