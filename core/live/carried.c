@@ -96,7 +96,7 @@ static bool adopt(struct lun_live *live, const struct conntrack_entry *entry, ui
 	if (!conntrack_is_alive(entry) || lun_flow_import(live->engine, flow, now) < 0 ||
 	    lun_flow_find(live->engine, &entry->orig, flow) < 0)
 		return false;
-	live->carried.adopted++;
+	live->stats.adopted++;
 	return true;
 }
 

@@ -19,7 +19,6 @@ struct carried {
 	size_t swept;  /* slots that were looked at since the last list */
 	uint32_t dump; /* number of the list that is coming, or came last */
 	enum { CARRIED_IDLE, CARRIED_LISTING, CARRIED_SWEEPING } state;
-	uint64_t adopted; /* flows that an earlier agent had committed */
 };
 
 int carried_open(struct carried *carried, uint32_t flows, struct lun_error *error);

@@ -166,8 +166,8 @@ static int problem_of(const struct nlmsghdr *message)
 													    : 0;
 }
 
-/* Reads the errors of a write: whoever is not mentioned succeeded. */
-static void read_problems(struct netlink *netlink, struct conntrack_commit *commits, size_t count, uint32_t first)
+/* Reads the errors of a write: whoever is not mentioned succeeded, unless some of it was lost. */
+static int read_problems(struct netlink *netlink, struct conntrack_commit *commits, size_t count, uint32_t first)
 {
 	int length;
 
@@ -178,6 +178,7 @@ static void read_problems(struct netlink *netlink, struct conntrack_commit *comm
 			if (message->nlmsg_seq - first < count)
 				commits[message->nlmsg_seq - first].problem = problem_of(message);
 	}
+	return length;
 }
 
 void conntrack_create(struct netlink *netlink, struct conntrack_commit *commits, size_t count)
@@ -185,7 +186,7 @@ void conntrack_create(struct netlink *netlink, struct conntrack_commit *commits,
 	_Alignas(16) char buffer[CONNTRACK_BATCH * 2 * MESSAGE_SIZE];
 	uint32_t first = netlink->sequence + 1, ignored = first + (uint32_t)count;
 	size_t length = 0;
-	int problem = 0;
+	int problem;
 
 	if (!count)
 		return;
@@ -202,11 +203,13 @@ void conntrack_create(struct netlink *netlink, struct conntrack_commit *commits,
 		length += MNL_ALIGN(message->nlmsg_len);
 	}
 	netlink->sequence = ignored;
-	if (mnl_socket_sendto(netlink->socket, buffer, length) < 0)
-		problem = -errno;
 	for (size_t i = 0; i < count; i++)
-		commits[i].problem = problem;
-	read_problems(netlink, commits, count, first);
+		commits[i].problem = 0;
+	problem = mnl_socket_sendto(netlink->socket, buffer, length) < 0 ? -errno
+									 : read_problems(netlink, commits, count, first);
+	for (size_t i = 0; problem && i < count; i++)
+		if (!commits[i].problem)
+			commits[i].problem = problem;
 }
 
 /* Reads answers until there is one for each question: an entry or an error. */
@@ -219,10 +222,11 @@ static int read_answers(struct netlink *netlink, struct conntrack_question *ques
 		if (length <= 0)
 			return length ? length : -EIO;
 		for (; mnl_nlmsg_ok(message, length); message = mnl_nlmsg_next(message, &length)) {
-			struct conntrack_question *question = &questions[message->nlmsg_seq - first];
+			struct conntrack_question *question;
 
 			if (message->nlmsg_seq - first >= count)
-				continue;
+				continue; /* late, of an earlier write */
+			question = &questions[message->nlmsg_seq - first];
 			question->problem = problem_of(message);
 			if (!question->problem && !conntrack_parse(message, &question->entry))
 				question->problem = -EBADMSG;

@@ -298,6 +298,12 @@ struct lun_engine *lun_live_engine(struct lun_live *live)
 	return live->engine;
 }
 
+void lun_live_stats(const struct lun_live *live, struct lun_live_stats *stats)
+{
+	*stats = live->stats;
+	queue_losses(live->queue.number, &stats->queue_full, &stats->socket_full);
+}
+
 void lun_live_stop(struct lun_live *live, bool flush)
 {
 	struct lun_error error;

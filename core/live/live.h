@@ -15,6 +15,8 @@ struct lun_live {
 	struct rules rules;
 	void (*log)(void *user, enum lun_log_level level, const char *line);
 	void *user;
+	/* by whoever sees it happen */
+	struct lun_live_stats stats;
 	/* by opening.c */
 	struct queue queue;
 	struct netlink conntrack; /* for commits and questions; every answer is read at once */

@@ -32,19 +32,28 @@ struct batch {
 	size_t packet_of[QUEUE_BATCH]; /* likewise: index of the packet that waits for it */
 };
 
-/* Says at most once a second that openings could not be committed. */
-static void log_failure(struct lun_live *live, const struct lun_tuple *orig, int problem, uint64_t now)
+static const char *failure_text(int problem)
+{
+	return problem == -ENOMEM ? "its table is full (sysctl net.netfilter.nf_conntrack_max)" : strerror(-problem);
+}
+
+/* Drops a packet: the kernel would not take its flow, or did not answer.  Says so at most once a second. */
+static void fail_packet(struct lun_live *live, struct batch *batch, size_t index, int problem)
 {
 	char tuple[LUN_TUPLE_TEXT];
 
+	batch->packets[index].verdict = LUN_DROP;
+	live->stats.failed++;
+	live->stats.table_full += problem == -ENOMEM;
 	live->failures++;
-	if (live->failures_at && now - live->failures_at < FAILURE_INTERVAL)
+	if (live->failures_at && batch->now - live->failures_at < FAILURE_INTERVAL)
 		return;
 	live_log(live, LUN_LOG_WARNING,
 		 "%llu opening(s) dropped, the kernel would not take the connection; the last: %s: %s",
-		 (unsigned long long)live->failures, lun_tuple_format(orig, tuple), strerror(-problem));
+		 (unsigned long long)live->failures, lun_tuple_format(&batch->packets[index].was, tuple),
+		 failure_text(problem));
 	live->failures = 0;
-	live->failures_at = now;
+	live->failures_at = batch->now;
 }
 
 /* The packet is dropped and the flow forgotten; its sender tries again. */
@@ -53,8 +62,7 @@ static void fail_opening(struct lun_live *live, struct batch *batch, size_t inde
 	struct lun_event event = { .kind = LUN_EVENT_FAILED, .flow = flow, .error = -problem };
 
 	lun_engine_event(live->engine, &event, batch->now);
-	batch->packets[index].verdict = LUN_DROP;
-	log_failure(live, &batch->packets[index].was, problem, batch->now);
+	fail_packet(live, batch, index, problem);
 }
 
 /* From what the engine wants to what is asked of the kernel.  Returns 0 or a negative errno. */
@@ -180,7 +188,8 @@ static void check(struct lun_live *live, struct batch *batch, size_t index, cons
 	else if (known && (found || answer->problem == -ENOENT))
 		reopen(live, batch, index, same ? entry : NULL);
 	else if (known)
-		packet->verdict = LUN_DROP;
+		fail_packet(live, batch, index, answer->problem);
+	live->stats.carried += alive && conntrack_is_ours(entry) && packet->verdict == LUN_ACCEPT;
 }
 
 static void check_all(struct lun_live *live, struct batch *batch)
@@ -255,10 +264,14 @@ static void commit_all(struct lun_live *live, struct batch *batch)
 	conntrack_create(&live->conntrack, batch->commits, batch->commit_count);
 	settle_conflicts(live, batch);
 	for (size_t i = 0; i < batch->commit_count; i++) {
-		if (!batch->commits[i].problem)
+		const struct conntrack_commit *commit = &batch->commits[i];
+
+		live->stats.committed += !commit->problem;
+		live->stats.replaced += !commit->problem && commit->replaces;
+		if (!commit->problem)
 			carried_expect(&live->carried, batch->flows[i]);
-		else if (batch->commits[i].problem != -EISCONN)
-			fail_opening(live, batch, batch->packet_of[i], batch->flows[i], batch->commits[i].problem);
+		else if (commit->problem != -EISCONN)
+			fail_opening(live, batch, batch->packet_of[i], batch->flows[i], commit->problem);
 	}
 }
 
@@ -314,6 +327,7 @@ size_t opening_serve(struct lun_live *live, uint64_t now)
 	batch.count = queue_receive(&live->queue, batch.queued);
 	if (!batch.count)
 		return 0;
+	live->stats.queued += batch.count;
 	for (size_t i = 0; i < batch.count; i++)
 		batch.packets[i] = (struct lun_packet) {
 			.data = batch.queued[i].data,

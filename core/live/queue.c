@@ -21,22 +21,50 @@ enum {
 	RECEIVE_BUFFER = 32 << 20, /* enough for them: about 1,300 bytes of the kernel's memory each */
 };
 
-const char *queue_owner(uint16_t number, char *text, size_t size)
+/* What /proc says of a queue. */
+struct queue_line {
+	unsigned port; /* of the socket that has it */
+	unsigned queue_full, socket_full;
+};
+
+/* False if nobody has the queue. */
+static bool find_line(uint16_t number, struct queue_line *found)
 {
 	FILE *file = fopen("/proc/net/netfilter/nfnetlink_queue", "re");
-	unsigned queue, port;
-	bool found = false;
-	char line[256], path[64], name[32] = "";
+	bool is_there = false;
+	unsigned queue;
+	char line[256];
 
 	if (!file)
-		return NULL;
-	while (!found && fgets(line, sizeof(line), file))
-		found = sscanf(line, "%u %u", &queue, &port) == 2 && queue == number;
+		return false;
+	while (!is_there && fgets(line, sizeof(line), file))
+		is_there = sscanf(line, "%u %u %*u %*u %*u %u %u", &queue, &found->port, &found->queue_full,
+				  &found->socket_full) == 4 &&
+			   queue == number;
 	fclose(file);
-	if (!found)
+	return is_there;
+}
+
+void queue_losses(uint16_t number, uint64_t *queue_full, uint64_t *socket_full)
+{
+	struct queue_line line;
+
+	if (!find_line(number, &line))
+		return;
+	*queue_full = line.queue_full;
+	*socket_full = line.socket_full;
+}
+
+const char *queue_owner(uint16_t number, char *text, size_t size)
+{
+	char path[64], name[32] = "";
+	struct queue_line line;
+	FILE *file;
+
+	if (!find_line(number, &line))
 		return NULL;
 	/* The port of a process' first netlink socket is its number. */
-	snprintf(path, sizeof(path), "/proc/%u/comm", port);
+	snprintf(path, sizeof(path), "/proc/%u/comm", line.port);
 	file = fopen(path, "re");
 	if (file) {
 		if (fgets(name, sizeof(name), file))
@@ -44,9 +72,9 @@ const char *queue_owner(uint16_t number, char *text, size_t size)
 		fclose(file);
 	}
 	if (*name)
-		snprintf(text, size, "process %u (%s)", port, name);
+		snprintf(text, size, "process %u (%s)", line.port, name);
 	else
-		snprintf(text, size, "another process (netlink port %u)", port);
+		snprintf(text, size, "another process (netlink port %u)", line.port);
 	return text;
 }
 

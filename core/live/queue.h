@@ -43,6 +43,10 @@ size_t queue_receive(struct queue *queue, struct queue_packet *packets);
  * negative errno. */
 int queue_answer(struct queue *queue, const struct queue_verdict *verdicts, size_t count);
 
+/* How many packets the kernel dropped since the queue was bound: too many were waiting, or the socket was full.  Both stay as
+ * they are if nobody has the queue. */
+void queue_losses(uint16_t number, uint64_t *queue_full, uint64_t *socket_full);
+
 /* The process that has a queue, as text ("process 4711 (lunette)"), or NULL if nobody has it. */
 const char *queue_owner(uint16_t number, char *text, size_t size);
 

@@ -47,6 +47,21 @@ LUN_API int lun_live_set_policy(struct lun_live *live, struct lun_policy *policy
 /* The engine inside, for flows and counters; do not feed it packets. */
 LUN_API struct lun_engine *lun_live_engine(struct lun_live *live);
 
+/* What became of packets since the start, besides what the engine counts. */
+struct lun_live_stats {
+	uint64_t queued;      /* packets that came out of the queue */
+	uint64_t committed;   /* flows that the kernel took */
+	uint64_t carried;     /* packets that belonged to a flow that it had already */
+	uint64_t replaced;    /* entries of its table that stood in the way of a flow, and were deleted */
+	uint64_t failed;      /* packets that were dropped because it did not take their flow, or did not answer */
+	uint64_t table_full;  /* of these: its table was full */
+	uint64_t adopted;     /* flows that an earlier agent had committed */
+	uint64_t queue_full;  /* packets that it dropped because too many were waiting */
+	uint64_t socket_full; /* likewise, because our socket's buffer was full */
+};
+
+LUN_API void lun_live_stats(const struct lun_live *live, struct lun_live_stats *stats);
+
 /* Stops.  The rules that queue go; with `flush` those that carry committed flows go too, and the flows with them.  The
  * memory is freed by the loop, which must run once more.  NULL is fine. */
 LUN_API void lun_live_stop(struct lun_live *live, bool flush);
