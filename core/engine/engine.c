@@ -1,5 +1,6 @@
 /* engine.c - making, freeing and asking an engine; what it does with packets is in path.c. */
 #include "engine/engine.h"
+#include "engine/gone.h"
 
 #include "base/fail.h"
 
@@ -128,6 +129,7 @@ int lun_engine_set_policy(struct lun_engine *engine, struct lun_policy *policy)
 		lun_policy_ref(policy);
 	lun_policy_unref(engine->policy);
 	engine->policy = policy;
+	gone_begin(engine);
 	return 0;
 }
 

@@ -25,14 +25,17 @@ struct lun_engine {
 	struct random random;
 	struct lun_config config;
 	struct lun_stats stats;
+	uint32_t gone_next, gone_end; /* records that are still to be looked at since the policy changed (gone.c) */
 	uint64_t memory;
 	size_t packet; /* index of the packet on the path, in the caller's array */
 	struct packet batch[BATCH];
 	struct decision decisions[BATCH]; /* of these packets, made ahead */
 };
 
-/* path.c: ends a flow and its stream; engine_end_flow also says so in an event, when committing. */
+/* path.c: ends a flow and its stream; engine_end_flow also says so in an event, when committing; engine_withdraw_flow says that it
+ * is to end in the kernel too. */
 void engine_forget_flow(struct lun_engine *engine, struct flow *flow);
 void engine_end_flow(struct lun_engine *engine, struct flow *flow);
+void engine_withdraw_flow(struct lun_engine *engine, struct flow *flow);
 
 #endif

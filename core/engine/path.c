@@ -6,6 +6,7 @@
 #include "engine/engine.h"
 
 #include "base/cold.h"
+#include "engine/gone.h"
 #include "packet/build.h"
 #include "packet/trace.h"
 
@@ -27,7 +28,7 @@ void engine_forget_flow(struct lun_engine *engine, struct flow *flow)
 	flow_end(&engine->flows, flow);
 }
 
-void engine_end_flow(struct lun_engine *engine, struct flow *flow)
+static void end_flow(struct lun_engine *engine, struct flow *flow, bool withdrawn)
 {
 	struct lun_event *event = engine->config.commit ? events_put(&engine->events) : NULL;
 
@@ -37,18 +38,30 @@ void engine_end_flow(struct lun_engine *engine, struct flow *flow)
 		event->orig = flow->tuple[LUN_ORIG];
 		event->reply = flow->tuple[LUN_REPLY];
 		event->state = (enum lun_state)flow->state;
+		event->withdrawn = withdrawn;
 	}
 	engine_forget_flow(engine, flow);
+}
+
+void engine_end_flow(struct lun_engine *engine, struct flow *flow)
+{
+	end_flow(engine, flow, false);
+}
+
+void engine_withdraw_flow(struct lun_engine *engine, struct flow *flow)
+{
+	end_flow(engine, flow, true);
 }
 
 static void expire(struct lun_engine *engine, uint32_t budget)
 {
 	struct flow *expired[FLOW_EXPIRED];
-	uint32_t count;
+	uint32_t left = budget, count;
 
-	while ((count = flow_take_expired(&engine->flows, &budget, expired)) > 0)
+	while ((count = flow_take_expired(&engine->flows, &left, expired)) > 0)
 		for (uint32_t i = 0; i < count; i++)
 			engine_end_flow(engine, expired[i]);
+	gone_proceed(engine, budget);
 	fragments_expire(&engine->fragments, engine->flows.now_ms);
 }
 
@@ -509,10 +522,10 @@ uint64_t lun_engine_tick(struct lun_engine *engine, uint64_t now)
 {
 	flow_set_clock(&engine->flows, now);
 	expire(engine, EXPIRE_BUDGET_TICK);
-	return flow_deadline(&engine->flows);
+	return lun_engine_deadline(engine);
 }
 
 uint64_t lun_engine_deadline(const struct lun_engine *engine)
 {
-	return flow_deadline(&engine->flows);
+	return gone_pending(engine) ? flow_now(&engine->flows) : flow_deadline(&engine->flows);
 }

@@ -75,6 +75,7 @@ static int map_ports(struct port_state *slots, uint32_t *slot, const struct name
 		if (state->name_hash != hash)
 			*state = (struct port_state) { .name_hash = hash };
 		state->declared = true;
+		state->service_port = i;
 		state->limit = port->service->flow_limit;
 		state->timeouts = (uint8_t)row;
 	}

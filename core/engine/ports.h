@@ -13,9 +13,10 @@ struct port_state {
 	struct balance_state balance[2]; /* as endpoint lists: IPv4, IPv6 */
 	uint64_t name_hash;
 	uint32_t flows;
-	uint32_t limit;   /* 0: none */
-	uint8_t timeouts; /* row of the flow table's */
-	bool declared;    /* by the policy that is set */
+	uint32_t limit;        /* 0: none */
+	uint32_t service_port; /* of the policy that is set, if it declares the port */
+	uint8_t timeouts;      /* row of the flow table's */
+	bool declared;         /* by the policy that is set */
 };
 
 struct ports {

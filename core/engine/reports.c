@@ -1,5 +1,6 @@
 /* reports.c - what the embedder reports of flows that the kernel carries, and takes over from an earlier life. */
 #include "engine/engine.h"
+#include "engine/gone.h"
 
 enum { NS_PER_MS = 1000000 };
 
@@ -108,5 +109,6 @@ int lun_flow_import(struct lun_engine *engine, const struct lun_flow *import, ui
 	}
 	sources_add(&engine->sources, &flow->tuple[LUN_ORIG]);
 	flow_schedule(&engine->flows, flow);
+	gone_adopt(engine, flow);
 	return 0;
 }

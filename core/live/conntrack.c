@@ -270,6 +270,23 @@ struct nlmsghdr *conntrack_put_update(void *buffer, const struct lun_tuple *tupl
 	return message;
 }
 
+void conntrack_delete(struct netlink *netlink, const struct conntrack_entry *entries, size_t count)
+{
+	_Alignas(16) char buffer[CONNTRACK_BATCH * MESSAGE_SIZE];
+	uint32_t ignored = ++netlink->sequence;
+	size_t length = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		struct nlmsghdr *message = put_deletion(buffer + length, &entries[i]);
+
+		message->nlmsg_seq = ignored;
+		length += MNL_ALIGN(message->nlmsg_len);
+	}
+	if (count && mnl_socket_sendto(netlink->socket, buffer, length) > 0)
+		while (netlink_read(netlink) > 0)
+			;
+}
+
 static void put_our_mark(struct nlmsghdr *message)
 {
 	mnl_attr_put_u32(message, CTA_MARK, htonl(CONNTRACK_MARK));

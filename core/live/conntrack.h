@@ -66,6 +66,9 @@ void conntrack_create(struct netlink *netlink, struct conntrack_commit *commits,
 /* Answers the questions, CONNTRACK_BATCH at most, asked in one write. */
 void conntrack_get(struct netlink *netlink, struct conntrack_question *questions, size_t count);
 
+/* Deletes these very entries, CONNTRACK_BATCH at most, in one write; those that are gone already are gone. */
+void conntrack_delete(struct netlink *netlink, const struct conntrack_entry *entries, size_t count);
+
 /* Deletes all entries of ours.  Returns 0 or a negative errno. */
 int conntrack_flush(struct netlink *netlink);
 

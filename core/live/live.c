@@ -53,13 +53,14 @@ static void arm_engine(struct lun_live *live, uint64_t now)
 		uv_timer_start(&live->engine_due, on_engine_due, deadline > now ? (deadline - now) / 1000000 + 1 : 0, 0);
 }
 
-/* The engine's events outside of a batch: nothing that concerns the kernel is among them. */
+/* The engine's events outside of a batch: no COMMIT is among them. */
 static void drain_events(struct lun_live *live)
 {
 	struct lun_event event;
 
 	while (lun_engine_next_event(live->engine, &event))
-		;
+		endings_note(live, &event);
+	endings_proceed(live);
 }
 
 static void on_engine_due(uv_timer_t *timer)
@@ -268,6 +269,7 @@ int lun_live_start(struct lun_live **result, const struct lun_live_config *confi
 		return code;
 	}
 	warn_unedited(live);
+	drain_events(live); /* flows of an earlier agent whose endpoints are gone */
 	handles_start(live);
 	*result = live;
 	return 0;
@@ -289,6 +291,8 @@ int lun_live_set_policy(struct lun_live *live, struct lun_policy *policy, struct
 	lun_policy_unref(live->policy);
 	live->policy = policy;
 	route_clear(&live->routes);
+	drain_events(live); /* flows that the change ended */
+	arm_engine(live, uv_hrtime());
 	warn_unedited(live);
 	return 0;
 }
@@ -296,6 +300,15 @@ int lun_live_set_policy(struct lun_live *live, struct lun_policy *policy, struct
 struct lun_engine *lun_live_engine(struct lun_live *live)
 {
 	return live->engine;
+}
+
+int lun_live_end_flow(struct lun_live *live, const struct lun_flow *flow)
+{
+	if (lun_flow_end(live->engine, flow->id) < 0)
+		return LUN_NOT_FOUND;
+	endings_add(live, &flow->orig, &flow->reply);
+	endings_proceed(live);
+	return 0;
 }
 
 void lun_live_stats(const struct lun_live *live, struct lun_live_stats *stats)

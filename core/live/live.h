@@ -4,6 +4,7 @@
 
 #include "live/carried.h"
 #include "live/conntrack.h"
+#include "live/endings.h"
 #include "live/queue.h"
 #include "live/route.h"
 #include "live/rules.h"
@@ -23,6 +24,8 @@ struct lun_live {
 	struct route_cache routes;
 	uint64_t failures;    /* openings that were dropped since the last message about them */
 	uint64_t failures_at; /* ns; when that message was */
+	/* by endings.c */
+	struct endings endings;
 	/* by carried.c */
 	struct carried carried;
 	/* by live.c */

@@ -92,8 +92,10 @@ static void plan_commits(struct lun_live *live, struct batch *batch, size_t firs
 		size_t index = first + event.packet;
 		int problem;
 
-		if (event.kind != LUN_EVENT_COMMIT)
+		if (event.kind != LUN_EVENT_COMMIT) {
+			endings_note(live, &event);
 			continue;
+		}
 		batch->opens[index] = true;
 		problem = prepare(live, &event, batch->now, commit);
 		if (problem) {
@@ -340,6 +342,7 @@ size_t opening_serve(struct lun_live *live, uint64_t now)
 	check_all(live, &batch);
 	commit_all(live, &batch);
 	follow_openings(&batch);
+	endings_proceed(live);
 	answer(live, &batch);
 	return batch.count;
 }

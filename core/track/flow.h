@@ -161,6 +161,9 @@ void flow_set_clock(struct flow_table *table, uint64_t now);
 enum { FLOW_EXPIRED = 32 };
 uint32_t flow_take_expired(struct flow_table *table, uint32_t *budget, struct flow *expired[FLOW_EXPIRED]);
 
+/* The table's clock, in ns of the caller's. */
+uint64_t flow_now(const struct flow_table *table);
+
 /* When flow_take_expired wants to be called, in ns of the caller's clock, or UINT64_MAX. */
 uint64_t flow_deadline(const struct flow_table *table);
 

@@ -269,6 +269,11 @@ uint32_t flow_take_expired(struct flow_table *table, uint32_t *budget, struct fl
 	return count;
 }
 
+uint64_t flow_now(const struct flow_table *table)
+{
+	return table->epoch + table->now_ms * NS_PER_MS;
+}
+
 uint64_t flow_deadline(const struct flow_table *table)
 {
 	uint64_t ms = wheel_deadline(&table->wheel);

@@ -56,11 +56,16 @@ struct lun_live_stats {
 	uint64_t failed;      /* packets that were dropped because it did not take their flow, or did not answer */
 	uint64_t table_full;  /* of these: its table was full */
 	uint64_t adopted;     /* flows that an earlier agent had committed */
+	uint64_t ended;       /* flows that were deleted in its table: their endpoint is gone, or lun_live_end_flow */
 	uint64_t queue_full;  /* packets that it dropped because too many were waiting */
 	uint64_t socket_full; /* likewise, because our socket's buffer was full */
 };
 
 LUN_API void lun_live_stats(const struct lun_live *live, struct lun_live_stats *stats);
+
+/* Ends a flow, as lun_flow_find or lun_flow_next told it, at once and in the kernel too.  Its client is told nothing.  Fails:
+ * LUN_NOT_FOUND. */
+LUN_API int lun_live_end_flow(struct lun_live *live, const struct lun_flow *flow);
 
 /* Stops.  The rules that queue go; with `flush` those that carry committed flows go too, and the flows with them.  The
  * memory is freed by the loop, which must run once more.  NULL is fine. */

@@ -420,7 +420,8 @@ LUN_API int lun_engine_new(struct lun_engine **engine, const struct lun_config *
 			   struct lun_error *error);
 LUN_API void lun_engine_free(struct lun_engine *engine);
 
-/* New flows see the new policy from the next packet on; old flows keep what was decided for them.  What changes over time
+/* New flows see the new policy from the next packet on; old flows keep what was decided for them, but UDP flows to endpoints that
+ * their service has no more: those end, some at once and the others as lun_engine_tick is called.  What changes over time
  * (round robin positions, connection counts) is kept under the names of service and port.  Fails, and keeps the old policy:
  * LUN_NO_MEMORY; LUN_FULL, if its services have more than 255 different sets of timeouts, together with those set before. */
 LUN_API int lun_engine_set_policy(struct lun_engine *engine, struct lun_policy *policy);
@@ -508,7 +509,7 @@ enum lun_event_kind {
 	/* From the engine to you. */
 	LUN_EVENT_EMIT,   /* send `data`, `length` bytes, toward `side` */
 	LUN_EVENT_COMMIT, /* give `flow` to the kernel, then accept packet `packet` of the array; answer CONFIRMED or FAILED */
-	LUN_EVENT_ENDED, /* the engine forgot `flow`.  Also from you: the kernel did */
+	LUN_EVENT_ENDED, /* the engine forgot `flow`; `withdrawn`: delete it in the kernel.  Also from you: the kernel did */
 	/* From you to the engine.  `flow`, or if that is 0 the flow with the tuple `orig`. */
 	LUN_EVENT_CONFIRMED, /* the kernel has it; `reply` is the real tuple, by which the flow is re-keyed */
 	LUN_EVENT_STATE,     /* the kernel says that it is in `state` now, for `timeout` more ns */
@@ -529,6 +530,7 @@ struct lun_event {
 	size_t packet;    /* COMMIT, EMIT: index into the array of the call that caused it */
 	bool translate;   /* COMMIT: false: accepted as it is, no DNAT */
 	bool masquerade;  /* COMMIT */
+	bool withdrawn;   /* ENDED: its endpoint is gone from the policy */
 	enum lun_side side;
 	const uint8_t *data; /* EMIT: valid until the next call of lun_engine_next_event or lun_engine_packets */
 	uint32_t length;
@@ -564,7 +566,7 @@ LUN_API bool lun_flow_next(const struct lun_engine *engine, uint64_t *cursor, st
 LUN_API int lun_flow_find(const struct lun_engine *engine, const struct lun_tuple *tuple, struct lun_flow *flow);
 
 /* Takes over a flow that the kernel carries already (a restart): `orig`, `reply`, `state`, `expires`, `translated` and
- * `masquerade` are read.  Fails: LUN_EXISTS, LUN_FULL, LUN_BAD_ARGUMENT. */
+ * `masquerade` are read.  A UDP flow to an endpoint that its service has no more ends at once, with an event.  Fails: LUN_EXISTS, LUN_FULL, LUN_BAD_ARGUMENT. */
 LUN_API int lun_flow_import(struct lun_engine *engine, const struct lun_flow *flow, uint64_t now);
 
 /* Forgets a flow at once.  Fails: LUN_NOT_FOUND. */

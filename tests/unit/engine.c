@@ -280,6 +280,149 @@ static void a_reload_keeps_turns_and_old_flows(void **state)
 	stop(&n);
 }
 
+static void set_policy(struct notation *n, const struct fixture *f)
+{
+	struct lun_policy *policy;
+
+	assert_int_equal(lun_policy_new(&policy, &f->config, NULL), 0);
+	assert_int_equal(lun_engine_set_policy(n->engine, policy), 0);
+	lun_policy_unref(policy);
+}
+
+/* A reload in which the DNS service moves to another endpoint, and the web service loses one of its two. */
+static void a_reload_ends_udp_to_endpoints_that_are_gone(void **state)
+{
+	struct lun_stats stats;
+	struct fixture f;
+	struct notation n;
+
+	(void)state;
+	fixture_init(&f);
+	start(&n, &f, NULL);
+	EXPECT(&n,
+	       { "udp 10.244.0.7:5353 10.96.0.10:53 len 20", "accept new UNREPLIED -> udp 10.244.0.7:5353 10.244.0.9:53" },
+	       { "udp 10.244.0.7:5353 1.1.1.1:53 len 20", "accept new UNREPLIED" },
+	       { "tcp 10.244.0.7:40000 10.96.176.241:80 S", "accept new SYN_SENT -> tcp 10.244.0.7:40000 10.244.0.5:8080" });
+	set_policy(&n, &f); /* nothing changed */
+	lun_engine_stats(n.engine, &stats);
+	assert_int_equal(stats.flows, 3);
+	f.dns[0].address = notation_address("10.244.0.10");
+	f.web[0].address = notation_address("10.244.0.11");
+	set_policy(&n, &f);
+	lun_engine_stats(n.engine, &stats);
+	assert_int_equal(stats.flows, 2);
+	EXPECT(&n,
+	       { "udp 10.244.0.7:5353 10.96.0.10:53 len 20", "accept new UNREPLIED -> udp 10.244.0.7:5353 10.244.0.10:53" },
+	       { "tcp 10.244.0.7:40000 10.96.176.241:80 S", "accept new SYN_SENT -> tcp 10.244.0.7:40000 10.244.0.5:8080" });
+	f.dns[0].port = 54; /* another port of the same address is another endpoint */
+	set_policy(&n, &f);
+	lun_engine_stats(n.engine, &stats);
+	assert_int_equal(stats.flows, 2);
+	EXPECT(&n,
+	       { "udp 10.244.0.7:5353 10.96.0.10:53 len 20", "accept new UNREPLIED -> udp 10.244.0.7:5353 10.244.0.10:54" });
+	f.config.service_count = 1; /* the service is gone */
+	set_policy(&n, &f);
+	assert_int_equal(lun_engine_set_policy(n.engine, NULL), 0);
+	lun_engine_stats(n.engine, &stats);
+	assert_int_equal(stats.flows, 2);
+	stop(&n);
+}
+
+static int no_opinion(void *user, const struct lun_new_flow *flow, struct lun_decision *decision)
+{
+	(void)user;
+	(void)flow;
+	(void)decision;
+	return 0;
+}
+
+/* More flows than one piece, and more ends than the ring has room for: none is forgotten. */
+static void a_reload_ends_many_flows_bit_by_bit(void **state)
+{
+	enum { FLOWS = 20000, EVENTS = 1000 };
+	struct lun_config config = { .size = sizeof(config), .flows = FLOWS, .commit = true, .events = EVENTS };
+	uint32_t withdrawn = 0;
+	struct lun_event event;
+	struct lun_stats stats;
+	struct fixture f;
+	struct notation n;
+
+	(void)state;
+	fixture_init(&f);
+	start(&n, &f, &config);
+	for (int i = 0; i < FLOWS; i++) {
+		char line[100];
+
+		snprintf(line, sizeof(line), "udp 10.244.1.%d:%d 10.96.0.10:53 len 20", i % 200, 1000 + i / 200);
+		notation_run(&n, line);
+		assert_true(lun_engine_next_event(n.engine, &event));
+	}
+	f.dns[0].address = notation_address("10.244.0.10");
+	set_policy(&n, &f);
+	for (int ticks = 0; ticks < 100; ticks++) {
+		bool more = lun_engine_deadline(n.engine) <= n.now;
+
+		while (lun_engine_next_event(n.engine, &event)) {
+			assert_int_equal(event.kind, LUN_EVENT_ENDED);
+			assert_true(event.withdrawn);
+			assert_int_equal(event.reply.source_port, 53);
+			withdrawn++;
+		}
+		assert_true(more || withdrawn == FLOWS);
+		lun_engine_tick(n.engine, n.now);
+	}
+	assert_int_equal(withdrawn, FLOWS);
+	assert_true(lun_engine_deadline(n.engine) > n.now);
+	lun_engine_stats(n.engine, &stats);
+	assert_int_equal(stats.flows, 0);
+	stop(&n);
+}
+
+/* What an earlier agent committed to an endpoint that is there, to one that is not, and to what only a script can have said. */
+static void import_ends_udp_to_endpoints_that_are_gone(void **state)
+{
+	static const struct {
+		const char *endpoint;
+		bool script;
+		uint32_t flows;
+	} cases[] = {
+		{ "10.244.0.9", false, 1 },
+		{ "10.244.0.8", false, 0 },
+		{ "10.244.0.9", true, 1 },
+		{ "10.244.0.8", true, 1 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct lun_config config = { .size = sizeof(config), .flows = 64, .commit = true };
+		struct lun_flow flow = { .state = LUN_STATE_UDP_STREAM, .expires = 1000000000, .translated = true };
+		struct lun_stats stats;
+		struct lun_event event;
+		struct fixture f;
+		struct notation n;
+
+		fixture_init(&f);
+		f.config.hooks.flow = cases[i].script ? no_opinion : NULL;
+		f.services[1].flow_limit = 1;
+		start(&n, &f, &config);
+		flow.orig = (struct lun_tuple) { .source = notation_address("10.244.0.7"),
+						 .destination = f.dns_ip,
+						 .source_port = 5353,
+						 .destination_port = 53,
+						 .protocol = LUN_UDP };
+		flow.reply = tuple_inverted(&flow.orig);
+		flow.reply.source = notation_address(cases[i].endpoint);
+		assert_int_equal(lun_flow_import(n.engine, &flow, n.now), 0);
+		lun_engine_stats(n.engine, &stats);
+		assert_int_equal(stats.flows, cases[i].flows);
+		assert_int_equal(lun_engine_next_event(n.engine, &event), cases[i].flows == 0);
+		assert_true(cases[i].flows == 1 || event.withdrawn);
+		if (i == 0) /* it counts for its service */
+			EXPECT(&n, { "udp 10.244.0.7:5354 10.96.0.10:53 len 20", "reject new NONE (service_limit)" });
+		stop(&n);
+	}
+}
+
 static void commit_asks_and_is_told(void **state)
 {
 	struct lun_config config = { .size = sizeof(config), .flows = 64, .commit = true };
@@ -445,6 +588,9 @@ int main(void)
 		cmocka_unit_test(tenants_do_not_meet),
 		cmocka_unit_test(a_full_table_refuses_and_evicts_nobody),
 		cmocka_unit_test(a_reload_keeps_turns_and_old_flows),
+		cmocka_unit_test(a_reload_ends_udp_to_endpoints_that_are_gone),
+		cmocka_unit_test(a_reload_ends_many_flows_bit_by_bit),
+		cmocka_unit_test(import_ends_udp_to_endpoints_that_are_gone),
 		cmocka_unit_test(commit_asks_and_is_told),
 		cmocka_unit_test(commit_queries_what_it_knows),
 		cmocka_unit_test(import_takes_over),

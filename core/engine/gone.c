@@ -1,0 +1,79 @@
+/* gone.c - a change of policy and the flows that it touches.
+ *
+ * Old flows keep what was decided for them, and drain, but for one kind: a UDP client never learns that nobody is there any more
+ * and would talk to it for ever.  So UDP flows end whose service port, or whose endpoint in it, is not in the new policy.  What
+ * a script decided by naming an address is its own affair.
+ *
+ * All records are looked at once after each change, some at a time, so that no packet waits for it; the first piece, which is
+ * all of a small table, before the change returns. */
+#include "engine/gone.h"
+
+#include "base/address.h"
+
+enum { BUDGET_BEGIN = 8192 /* some 50 µs */ };
+
+/* Whether a service port has this endpoint; what it cost is taken off *budget. */
+static bool has_endpoint(const struct lun_policy *policy, const struct service_port *port, const struct lun_tuple *reply,
+			 uint32_t *budget)
+{
+	const struct endpoint_list *list = &port->endpoints[!lun_address_is_v4(&reply->source)];
+	const struct endpoint *endpoints = &policy->endpoints[list->first];
+
+	*budget -= *budget < list->count ? *budget : list->count;
+	for (uint32_t i = 0; i < list->count; i++)
+		if (endpoints[i].port == reply->source_port && address_equal(&endpoints[i].address, &reply->source))
+			return true;
+	return false;
+}
+
+static bool is_gone(const struct lun_engine *engine, const struct flow *flow, uint32_t *budget)
+{
+	const struct port_state *state;
+
+	if (!(flow->flags & FLOW_OPEN) || !(flow->flags & FLOW_TRANSLATED) || flow->port == FLOW_NONE ||
+	    flow->tuple[LUN_ORIG].protocol != LUN_UDP)
+		return false;
+	state = &engine->ports.slots[flow->port];
+	return !state->declared ||
+	       !has_endpoint(engine->policy, &engine->policy->ports[state->service_port], &flow->tuple[LUN_REPLY], budget);
+}
+
+void gone_begin(struct lun_engine *engine)
+{
+	engine->gone_next = 0;
+	engine->gone_end = engine->flows.used;
+	gone_proceed(engine, BUDGET_BEGIN);
+}
+
+void gone_proceed(struct lun_engine *engine, uint32_t budget)
+{
+	for (; budget > 0 && gone_pending(engine); engine->gone_next++, budget -= budget > 0) {
+		struct flow *flow = &engine->flows.flows[engine->gone_next];
+
+		if (engine->config.commit && events_full(&engine->events))
+			return; /* nobody would hear of it */
+		if (is_gone(engine, flow, &budget))
+			engine_withdraw_flow(engine, flow);
+	}
+}
+
+void gone_adopt(struct lun_engine *engine, struct flow *flow)
+{
+	const struct lun_tuple *orig = &flow->tuple[LUN_ORIG];
+	const struct lun_policy *policy = engine->policy;
+	const struct frontend *frontend =
+		policy ? policy_find(policy, &orig->destination, orig->destination_port, orig->protocol) : NULL;
+	uint32_t slot, budget = 0;
+
+	if (!frontend || !(flow->flags & FLOW_TRANSLATED) || (engine->config.commit && events_full(&engine->events)))
+		return;
+	/* A script may have sent it to another service, or anywhere. */
+	if (policy->hooks.flow &&
+	    !has_endpoint(policy, &policy->ports[frontend->service_port], &flow->tuple[LUN_REPLY], &budget))
+		return;
+	slot = engine->ports.slot[frontend->service_port];
+	flow->port = slot;
+	engine->ports.slots[slot].flows++;
+	if (is_gone(engine, flow, &budget))
+		engine_withdraw_flow(engine, flow);
+}

@@ -1,0 +1,22 @@
+/* gone.h - a change of policy and the flows that it touches. */
+#ifndef LUNETTE_ENGINE_GONE_H
+#define LUNETTE_ENGINE_GONE_H
+
+#include "engine/engine.h"
+
+/* Another policy was set: looks at the first flows, and leaves the rest to gone_proceed. */
+void gone_begin(struct lun_engine *engine);
+
+/* Looks at some more of them, at most `budget` records or endpoints. */
+void gone_proceed(struct lun_engine *engine, uint32_t budget);
+
+static inline bool gone_pending(const struct lun_engine *engine)
+{
+	return engine->gone_next < engine->gone_end;
+}
+
+/* A flow from an earlier life, which nobody counts yet: finds out which service port it is of, and whether that still has the
+ * endpoint. */
+void gone_adopt(struct lun_engine *engine, struct flow *flow);
+
+#endif
