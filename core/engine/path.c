@@ -374,7 +374,7 @@ static bool engine_find(struct lun_engine *engine, struct packet *p)
 {
 	if (!flow_find(&engine->flows, p))
 		return false;
-	if (flow_left_ms(&engine->flows, p->flow) > 0 && !track_reopens(&engine->flows, p->flow, p))
+	if (flow_left_ms(&engine->flows, p->flow) > 0 && !track_reopens(p->flow, p))
 		return true;
 	engine_end_flow(engine, p->flow);
 	p->flow = NULL;

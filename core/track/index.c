@@ -9,7 +9,7 @@
 int index_init(struct index *index, uint32_t entries, uint64_t (*hash_of)(const void *owner, uint32_t slot),
 	       const void *owner)
 {
-	index->count = (uint32_t)((uint64_t)entries * 2 / INDEX_LOAD_HALVES) + 2;
+	index->count = entries / INDEX_LOAD + 2;
 	index->hash_of = hash_of;
 	index->owner = owner;
 	index->buckets = memory_new((size_t)index->count * sizeof(struct bucket));

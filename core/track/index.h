@@ -2,8 +2,8 @@
  *
  * A bucket is one cache line: twelve tags of eight bits and twelve slots; a slot is flow * 2 + direction.  Every tuple has two
  * buckets.  It lives in its first one; only when that is full does it go to its second, and the first one then counts one
- * guest away, so that a lookup reads the second line only for buckets that sent somebody there.  At the design load, eight and a
- * half of twelve slots, that is some six in a hundred.  When both are full, one entry of either is moved to its own other bucket.
+ * guest away, so that a lookup reads the second line only for buckets that sent somebody there.  At the design load, seven of
+ * twelve slots, that is some three in a hundred.  When both are full, one entry of either is moved to its own other bucket.
  *
  * Why not chaining: a chain is a dependent miss per step.  Why not open addressing over slots: a probe sequence has no bound.
  * The index knows nothing of tuples: whoever looks up compares them, and gives the hash back when an entry has to move. */
@@ -17,7 +17,7 @@
 #include <emmintrin.h>
 #endif
 
-enum { INDEX_WAYS = 12, INDEX_LOAD_HALVES = 17 /* entries in two buckets when the table is full */ };
+enum { INDEX_WAYS = 12, INDEX_LOAD = 7 /* entries per bucket when the table is full */ };
 
 struct bucket {
 	uint8_t tags[INDEX_WAYS]; /* 0: empty */

@@ -74,15 +74,11 @@ static enum tcp_outcome pass_by(struct tcp_track *tcp, uint8_t state, const stru
 	return TCP_PASS_BY;
 }
 
-/* A SYN/ACK that answers a SYN which we had let pass by: both ends are in step, so we get there; unless these are only late
- * duplicates of the two that opened the connection. */
+/* A SYN/ACK that answers a SYN which we had let pass by: both ends are in step, so we get there. */
 static bool answers_noted_syn(const struct tcp_track *tcp, const struct tcp_segment *s)
 {
-	bool late = (uint16_t)tcp->noted == tcp->side[tcp->noted_direction].initial &&
-		    (uint16_t)s->end == tcp->side[s->direction].initial;
-
 	return s->kind == TCP_KIND_SYNACK && tcp->noted_kind == TCP_KIND_SYN && tcp->noted_direction != s->direction &&
-	       s->acknowledgement == tcp->noted && !late;
+	       s->acknowledgement == tcp->noted;
 }
 
 static void follow_noted_syn(struct tcp_track *tcp, const struct tcp_segment *s)
@@ -93,7 +89,6 @@ static void follow_noted_syn(struct tcp_track *tcp, const struct tcp_segment *s)
 		.max_window = tcp->noted_window ? tcp->noted_window : 1,
 		.scale = tcp->noted_scale,
 		.flags = tcp->noted_flags & (TCP_SIDE_SCALE | TCP_SIDE_SACK),
-		.initial = (uint16_t)tcp->noted,
 	};
 	tcp->side[s->direction] = (struct tcp_side) { 0 };
 	tcp->simultaneous = 0;

@@ -106,9 +106,8 @@ static const uint8_t steps[S(SYN_SENT2) + 1][2][TCP_KIND_COUNT] = {
 			[RST] = S(CLOSE),
 		},
 	},
-	[S(TIME_WAIT)] = { /* a new SYN does not come here: track_reopens ends the flow first */
+	[S(TIME_WAIT)] = { /* a SYN does not come here: track_reopens ends the flow first */
 		[LUN_ORIG] = {
-			[SYN] = IGNORE, /* a late duplicate */
 			[FIN] = S(TIME_WAIT),
 			[ACK] = S(TIME_WAIT),
 			[RST] = S(CLOSE),
@@ -122,7 +121,6 @@ static const uint8_t steps[S(SYN_SENT2) + 1][2][TCP_KIND_COUNT] = {
 	},
 	[S(CLOSE)] = {
 		[LUN_ORIG] = {
-			[SYN] = IGNORE, /* a late duplicate, as in TIME_WAIT */
 			[FIN] = S(CLOSE),
 			[ACK] = S(CLOSE),
 			[RST] = S(CLOSE),

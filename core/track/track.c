@@ -81,13 +81,11 @@ bool track_may_open(struct packet *p, bool pick_up)
 	return true;
 }
 
-bool track_reopens(const struct flow_table *table, const struct flow *flow, const struct packet *p)
+bool track_reopens(const struct flow *flow, const struct packet *p)
 {
 	if (p->tuple.protocol != LUN_TCP || p->role != PACKET_DATA || tcp_kind(p->tcp_flags) != TCP_KIND_SYN)
 		return false;
-	if (flow->state != LUN_STATE_TIME_WAIT && !(flow->state == LUN_STATE_CLOSE && p->direction == LUN_ORIG))
-		return false;
-	return (uint16_t)(p->sequence + p->payload_length + 1) != flow_more(table, flow)->tcp.side[p->direction].initial;
+	return flow->state == LUN_STATE_TIME_WAIT || (flow->state == LUN_STATE_CLOSE && p->direction == LUN_ORIG);
 }
 
 /* ---- by protocol: each returns whether the packet counts for the flow's time ---- */

@@ -10,9 +10,8 @@ void track_default_timeouts(uint32_t timeout_ms[LUN_STATE_COUNT]);
 /* Whether a packet without a flow may open one; if not, it is invalid and its reason says why. */
 bool track_may_open(struct packet *p, bool pick_up);
 
-/* Whether this packet begins a new connection on the tuple of one that is over.  A late duplicate of the SYN that opened that one
- * does not; any other SYN does, as on Linux. */
-bool track_reopens(const struct flow_table *table, const struct flow *flow, const struct packet *p);
+/* Whether this packet begins a new connection on the tuple of one that is over. */
+bool track_reopens(const struct flow *flow, const struct packet *p);
 
 /* Moves the flow's state, time and counters.  False: the packet is invalid, and the flow as it was. */
 bool track_update(struct flow_table *table, struct packet *p);

@@ -36,8 +36,7 @@ static void side_begin(struct tcp_side *sender, struct tcp_side *receiver, const
 	*sender = (struct tcp_side) { .end = segment->end,
 				      .max_end = segment->end,
 				      .max_window = at_least_one(segment->window),
-				      .scale = options.scale,
-				      .initial = (uint16_t)segment->end };
+				      .scale = options.scale };
 	sender->flags = (uint8_t)((options.has_scale ? TCP_SIDE_SCALE : 0) | (options.sack_permitted ? TCP_SIDE_SACK : 0));
 	if (answer && !(sender->flags & receiver->flags & TCP_SIDE_SCALE))
 		sender->scale = receiver->scale = 0;

@@ -236,7 +236,7 @@ static void print_opinion(const struct moment *m, const char *who, const struct 
 	packet_parse(&p);
 	printf("\t%s: %s %s %s%s -> %s", who, opinion->length ? "accept" : "drop", lun_ct_name(opinion->ct),
 	       opinion->known ? lun_state_name(opinion->state) : "-", opinion->assured ? " assured" : "",
-	       lun_tuple_format(&io.was, text));
+	       lun_tuple_format(packet_was(&p), text));
 	if (p.role == PACKET_ICMP_ERROR)
 		printf(" about %s", lun_tuple_format(&p.tuple, text));
 	if (opinion->reason != LUN_REASON_none)

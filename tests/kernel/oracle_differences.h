@@ -59,8 +59,8 @@ static inline bool same_but_port(const struct moment *m)
 	return io[KERNEL].length == io[ENGINE].length &&
 	       packet_checksums_right(&packets[KERNEL]) == packet_checksums_right(&packets[ENGINE]) &&
 	       tuple_equal(&packets[KERNEL].tuple, &packets[ENGINE].tuple) &&
-	       address_equal(&io[KERNEL].was.source, &io[ENGINE].was.source) &&
-	       address_equal(&io[KERNEL].was.destination, &io[ENGINE].was.destination);
+	       address_equal(&packet_was(&packets[KERNEL])->source, &packet_was(&packets[ENGINE])->source) &&
+	       address_equal(&packet_was(&packets[KERNEL])->destination, &packet_was(&packets[ENGINE])->destination);
 }
 
 static inline bool is_unchanged(const struct moment *m, int who)

@@ -304,12 +304,25 @@ static void fly(const struct flight *like, const uint8_t *data, uint32_t length,
 	memcpy(flight->data, data, length);
 }
 
+/* A packet without options or extension headers, or the first fragment of one. */
+static bool is_syn(const uint8_t *data, uint32_t length)
+{
+	uint32_t transport = data[0] >> 4 == 4 ? IP4_HEADER : IP6_HEADER;
+	uint8_t protocol = data[0] >> 4 == 4 ? data[9] : data[6];
+
+	return protocol == LUN_TCP && length >= transport + TCP_HEADER && data[transport + 13] & TCP_SYN;
+}
+
+/* SYNs come once and soon: to a tracker a late duplicate of one that finds its connection closing is a new opening, for this one as
+ * for the kernel, and the old connection's last segments then come too late. */
 static void carry_one(const struct link *link, const struct flight *like, const uint8_t *data, uint32_t length)
 {
-	for (int copies = 1 + chance(link->duplication); copies > 0; copies--) {
+	bool syn = is_syn(data, length);
+
+	for (int copies = 1 + (!syn && chance(link->duplication)); copies > 0; copies--) {
 		uint64_t at = world.now + link->delay + random_below(&world.random, (uint32_t)link->jitter + 1);
 
-		if (chance(link->delays))
+		if (!syn && chance(link->delays))
 			at += random_below(&world.random, 500) * MILLISECOND;
 		if (!chance(link->loss))
 			fly(like, data, length, at);

@@ -166,30 +166,6 @@ static void tcp_syns_in_the_middle_are_answered_by_the_ends(void **state)
 	lun_engine_free(n.engine);
 }
 
-static void tcp_late_duplicates_of_the_opening_move_nothing(void **state)
-{
-	struct notation n;
-
-	(void)state;
-	start(&n, NO_CONFIG, NULL);
-	open_tcp(&n);
-	EXPECT(&n, { "tcp 10.1.1.1:4000 10.2.2.2:80 P. seq 101 ack 501 len 100 win 1000", "accept established ESTABLISHED" },
-	       { "tcp 10.2.2.2:80 10.1.1.1:4000 . seq 501 ack 201 len 500 win 1000", "accept established ESTABLISHED" },
-	       /* no new opening, though the second of them acknowledges the first */
-	       { "tcp 10.1.1.1:4000 10.2.2.2:80 S seq 100 win 1000", "accept established ESTABLISHED" },
-	       { "tcp 10.2.2.2:80 10.1.1.1:4000 S. seq 500 ack 101 win 1000", "accept established ESTABLISHED" },
-	       { "tcp 10.1.1.1:4000 10.2.2.2:80 F. seq 201 ack 1001 win 1000", "accept established FIN_WAIT" },
-	       { "tcp 10.2.2.2:80 10.1.1.1:4000 F. seq 1001 ack 202 win 1000", "accept established LAST_ACK" },
-	       { "tcp 10.1.1.1:4000 10.2.2.2:80 . seq 202 ack 1002 win 1000", "accept established TIME_WAIT" },
-	       { "tcp 10.1.1.1:4000 10.2.2.2:80 S seq 100 win 1000", "accept established TIME_WAIT" },
-	       /* the last acknowledgement got lost */
-	       { "tcp 10.2.2.2:80 10.1.1.1:4000 F. seq 1001 ack 202 win 1000", "accept established TIME_WAIT" },
-	       { "tcp 10.1.1.1:4000 10.2.2.2:80 R. seq 202 ack 1002 win 1000", "accept established CLOSE" },
-	       { "tcp 10.1.1.1:4000 10.2.2.2:80 S seq 100 win 1000", "accept established CLOSE" },
-	       { "tcp 10.1.1.1:4000 10.2.2.2:80 S seq 50 win 1000", "accept new SYN_SENT" });
-	lun_engine_free(n.engine);
-}
-
 static void tcp_forged_answers_do_not_make_a_side_known(void **state)
 {
 	struct notation n;
@@ -765,7 +741,6 @@ int main(void)
 		cmocka_unit_test(tcp_windows_scale),
 		cmocka_unit_test(tcp_resets_must_be_exact),
 		cmocka_unit_test(tcp_syns_in_the_middle_are_answered_by_the_ends),
-		cmocka_unit_test(tcp_late_duplicates_of_the_opening_move_nothing),
 		cmocka_unit_test(tcp_forged_answers_do_not_make_a_side_known),
 		cmocka_unit_test(tcp_opens_from_both_sides_at_once),
 		cmocka_unit_test(tcp_is_picked_up_in_mid_stream_if_allowed),
