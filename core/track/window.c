@@ -117,8 +117,7 @@ static bool begins(struct tcp_track *tcp, uint8_t state, const struct tcp_segmen
 	return false;
 }
 
-static enum tcp_outcome hold_against_windows(struct tcp_track *tcp, uint8_t state, const struct tcp_segment *s,
-					     enum lun_reason *reason)
+enum tcp_outcome tcp_window(struct tcp_track *tcp, uint8_t state, const struct tcp_segment *s, enum lun_reason *reason)
 {
 	struct tcp_side *sender = &tcp->side[s->direction], *receiver = &tcp->side[!s->direction];
 	uint32_t sequence = s->sequence, end = s->end, ack = s->acknowledgement, sack = s->sack, ack_window;
@@ -148,20 +147,4 @@ static enum tcp_outcome hold_against_windows(struct tcp_track *tcp, uint8_t stat
 		return refuse(sender, TCP_PASS_BY, LUN_REASON_acknowledgement_before_window, reason);
 	move(sender, receiver, s, end, ack, sack);
 	return TCP_PASS;
-}
-
-/* A side that is heard for the first time, or that begins anew, is not known by a segment that does not fit the other: that may
- * be forged. */
-enum tcp_outcome tcp_window(struct tcp_track *tcp, uint8_t state, const struct tcp_segment *s, enum lun_reason *reason)
-{
-	struct tcp_side side[2];
-	enum tcp_outcome outcome;
-
-	if (tcp->side[s->direction].max_window != 0 && !(s->flags & TCP_SYN))
-		return hold_against_windows(tcp, state, s, reason);
-	memcpy(side, tcp->side, sizeof(side));
-	outcome = hold_against_windows(tcp, state, s, reason);
-	if (outcome != TCP_PASS)
-		memcpy(tcp->side, side, sizeof(side));
-	return outcome;
 }

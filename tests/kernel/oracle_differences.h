@@ -260,6 +260,23 @@ static inline bool stays_simultaneous(const struct moment *m)
 	return again;
 }
 
+/* Whether both sides had sent a SYN and then two SYN/ACKs came. */
+static inline bool counts_second_answer(const struct moment *m)
+{
+	uint8_t sides = 0, answers = 0;
+
+	if (!is_packet(m, LUN_TCP))
+		return false;
+	for (const struct step *step = m->sequence->steps; step <= m->step; step++) {
+		if (step->kind != STEP_PACKET || step->conversation != m->step->conversation)
+			continue;
+		answers += sides == 3 && syn_and_ack(step) == (TCP_SYN | TCP_ACK);
+		if (syn_and_ack(step) == TCP_SYN)
+			sides |= (uint8_t)(1 << step->from);
+	}
+	return answers >= 2;
+}
+
 /* ---- ICMP ---- */
 
 static inline bool ignores_query_code(const struct moment *m)
@@ -437,6 +454,9 @@ static const struct difference differences[] = {
 	{ "a simultaneous open stays one when a SYN comes again",
 	  "the kernel keeps this beside what it notes of a SYN that is out of place, and so forgets it", stays_simultaneous,
 	  PARTS },
+	{ "of a simultaneous open the second SYN/ACK counts like the first",
+	  "it has the other side's scale and window; the kernel lets it pass unread, and holds what follows against less",
+	  counts_second_answer, PARTS_UNSEEN },
 	{ "the code of an ICMP query is no part of its flow",
 	  "it is always 0 (RFC 792; RFC 4443, 4.1), and a flow is its identifier (RFC 5508, REQ-1)", ignores_query_code,
 	  PARTS },

@@ -77,7 +77,9 @@ struct connection {
 	enum lun_state state;
 	uint32_t acknowledged[2]; /* highest that the engine has seen, by direction; in the receiver's numbers */
 	bool has_acknowledged[2];
-	bool simultaneous; /* both ends open */
+	bool simultaneous;  /* both ends open */
+	uint32_t opened_by; /* the sequence number of the SYN that opened the flow */
+	bool opened_late;   /* an old SYN that was under way when the connection ended has opened another flow */
 	uint32_t rounds;
 	uint64_t begins_at;
 };
@@ -401,6 +403,8 @@ static bool is_fair_refusal(const struct connection *c, const struct flight *fli
 {
 	const struct segment *s = &r->segment;
 
+	if (c->opened_late) /* what is left of the connection that was is nothing to this flow, as in the kernel */
+		return true;
 	if (world.mode == MODE_HTTP && io->reason == LUN_REASON_http_lost_place) {
 		coverage.lost_place++;
 		return flight->direction == LUN_ORIG && io->verdict == LUN_DROP && (s->length > 0 || s->flags & TCP_FIN);
@@ -453,6 +457,8 @@ static void learn_flow(struct connection *c, const struct reading *r, const stru
 	if (!(r->segment.flags & TCP_SYN))
 		fail_seed("a flow begins in the middle of a connection");
 	coverage.reopened += c->flow != 0;
+	c->opened_late = c->flow != 0 && c->opened_by == r->segment.sequence;
+	c->opened_by = r->segment.sequence;
 	c->flow = io->flow;
 	c->has_acknowledged[0] = c->has_acknowledged[1] = false;
 	if (world.mode == MODE_TRACK)
@@ -1024,7 +1030,8 @@ static bool was_reset(uint64_t flow)
 {
 	for (uint32_t i = 0; i < world.connection_count; i++)
 		if (world.connections[i].flow == flow)
-			return world.connections[i].ends[0].was_reset || world.connections[i].ends[1].was_reset;
+			return world.connections[i].ends[0].was_reset || world.connections[i].ends[1].was_reset ||
+			       world.connections[i].opened_late;
 	return false;
 }
 
