@@ -330,8 +330,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct input input = { data, size };
 	struct run run = { .engine = fuzz_engine(input_byte(&input)), .now = 1 };
 
-	for (uint8_t kind = 0; kind < TALKS; kind++) {
-		run.talks[kind].left = tuple_of(kind);
+	for (int kind = 0; kind < TALKS; kind++) {
+		run.talks[kind].left = tuple_of((uint8_t)kind);
 		run.talks[kind].number[0] = 1000;
 		run.talks[kind].number[1] = 0u - 60;
 	}

@@ -84,9 +84,10 @@ static void put_init(struct packet *packet, uint8_t type, uint32_t tag)
 static void put_data(struct packet *packet, const char *text)
 {
 	uint8_t value[PACKET / 2] = { [3] = 1 };
+	size_t length = strlen(text);
 
-	memcpy(value + 12, text, strlen(text));
-	put_chunk(packet, DATA, value, 12 + strlen(text));
+	memcpy(value + 12, text, length + 1);
+	put_chunk(packet, DATA, value, 12 + length);
 }
 
 static void send_packet(int fd, struct packet *packet, const struct sockaddr *to, socklen_t size)

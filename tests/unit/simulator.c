@@ -948,8 +948,8 @@ static void begin_world(uint32_t seed)
 	world.masquerade = notation_address(world.v6 ? "fd00::1" : "10.244.0.1");
 	service = notation_address(world.v6 ? "fd00:96::a" : "10.96.0.10");
 	make_engine(service);
-	for (uint16_t i = 0; i < FLIGHTS; i++)
-		world.order[i] = i;
+	for (int i = 0; i < FLIGHTS; i++)
+		world.order[i] = (uint16_t)i;
 	world.count = 0;
 	world.records = 0;
 	world.cuts = 0;
@@ -957,8 +957,8 @@ static void begin_world(uint32_t seed)
 	for (int i = 0; i < 4; i++)
 		draw_link(&world.links[i / 2][i % 2], i % 2);
 	world.connection_count = between(1, CONNECTIONS);
-	for (uint8_t i = 0; i < world.connection_count; i++)
-		make_connection(i, service);
+	for (uint32_t i = 0; i < world.connection_count; i++)
+		make_connection((uint8_t)i, service);
 }
 
 /* The earliest of what the ends and the embedder want to do; *end is NULL if it is to begin connection *c. */
