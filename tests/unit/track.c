@@ -552,12 +552,12 @@ static void fragments_that_make_no_packet_are_dropped(void **state)
 	}
 	assert_int_equal(n.packet.reason, LUN_REASON_bad_ip_header);
 	notation_build(&n, "udp [fd00::1]:4000 [fd00::2]:53 len 100");
-	cut(&n, 2000, pieces, &length);
+	cut(&n, 2000, pieces, lengths);
 	pieces[0][40] = 44; /* the first header says that more comes, the second one that this is all */
 	pieces[0][43] = 1;
 	memset(pieces[0] + 48, 0, 8);
 	pieces[0][48] = LUN_UDP;
-	assert_int_equal(hand_in(&n, pieces, &length, "0"), LUN_DROP);
+	assert_int_equal(hand_in(&n, pieces, lengths, "0"), LUN_DROP);
 	assert_int_equal(n.packet.reason, LUN_REASON_bad_ip_header);
 	assert_false(lun_engine_next_event(n.engine, &event));
 	lun_engine_free(n.engine);
