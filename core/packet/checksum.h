@@ -42,8 +42,8 @@ static inline uint32_t checksum_add(uint32_t sum, const void *data, size_t size)
 	return (uint32_t)(total & 0xffff) + (uint32_t)(total >> 16);
 }
 
-/* The difference that replacing bytes makes: the sum of ~before and after.  A 32-bit word is two 16-bit ones side by side, and a
- * sum of such words folds to the same (RFC 1071, section 2 (C)); 64 bits hold the carries of four thousand million. */
+/* The difference that replacing bytes makes: the sum of ~before and after.  A 32-bit word is two 16-bit ones side by side,
+ * and a sum of such words folds to the same (RFC 1071, section 2 (C)); 64 bits hold the carries of four thousand million. */
 static inline uint64_t checksum_difference32(uint64_t sum, const void *before, const void *after)
 {
 	uint32_t from, to;
@@ -108,13 +108,14 @@ static inline uint32_t protocol_checksum(uint8_t protocol)
 }
 
 /* Applies to the checksum at `field` the differences of addresses, which count where there is a pseudo header, and of the
- * transport.  UDP's zero is none and stays; a sum of zero is sent as ones (RFC 768; RFC 3828, 3.1). */
+ * transport.  UDP's zero is none and stays (RFC 768), UDP-Lite has no such (RFC 3828, 3.1); with both a sum of zero is sent
+ * as ones. */
 static inline void protocol_checksum_update(uint8_t protocol, uint8_t *field, uint64_t addresses, uint64_t transport)
 {
 	uint64_t difference = transport + (protocol == LUN_ICMP ? 0 : addresses);
 	bool udp = protocol == LUN_UDP || protocol == PROTOCOL_UDP_LITE;
 
-	if (difference == 0 || (udp && field[0] == 0 && field[1] == 0))
+	if (difference == 0 || (protocol == LUN_UDP && field[0] == 0 && field[1] == 0))
 		return;
 	checksum_update(field, difference);
 	if (udp && field[0] == 0 && field[1] == 0)

@@ -999,6 +999,27 @@ static void sums_that_cover_a_part_follow_the_addresses(void **state)
 	}
 }
 
+static void a_sum_of_zero_is_none_for_udp_alone(void **state)
+{
+	struct random random = { 20 };
+	uint8_t bytes[ROOM];
+	struct lun_packet io = exact(bytes, build_partly(0, true, bytes));
+	struct packet p = { .io = &io };
+	struct lun_tuple tuple;
+
+	(void)state;
+	assert_true(packet_parse(&p));
+	store16(checksum_field(&p), 0);
+	store16(packet_transport(&p) + UDP_HEADER, 0);
+	store16(packet_transport(&p) + UDP_HEADER, (uint16_t)~plain_partly(&p, 48)); /* the sum is right as it is */
+	tuple = other_tuple(&random, &p.tuple);
+	tuple.source_port = tuple.destination_port = 0;
+	carry(&p, &tuple);
+	packet_seal(&p);
+	assert_int_equal(plain_partly(&p, 48), 0xffff);
+	exact_free(&io);
+}
+
 /* A coverage that ends inside of the header or behind the packet, and a packet that ends before the checksum. */
 static void sums_of_what_cannot_be_covered_are_wrong(void **state)
 {
@@ -1476,6 +1497,7 @@ int main(void)
 		cmocka_unit_test(a_udp_checksum_of_zero_stays_zero),
 		cmocka_unit_test(a_udp_sum_of_zero_is_sent_as_ones),
 		cmocka_unit_test(sums_that_cover_a_part_follow_the_addresses),
+		cmocka_unit_test(a_sum_of_zero_is_none_for_udp_alone),
 		cmocka_unit_test(sums_of_what_cannot_be_covered_are_wrong),
 		cmocka_unit_test(nothing_set_is_nothing_sealed),
 		cmocka_unit_test(an_sctp_checksum_follows_by_difference_right_or_wrong),
