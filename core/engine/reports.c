@@ -15,6 +15,16 @@ static struct flow *flow_of_event(const struct lun_engine *engine, const struct 
 	return direction == LUN_ORIG ? flow : NULL;
 }
 
+/* Whether these can be the two tuples of a flow: no translation changes the family, or the type of an ICMP query. */
+static bool tuples_fit(const struct lun_tuple *orig, const struct lun_tuple *reply)
+{
+	bool v4 = lun_address_is_v4(&orig->source), query = orig->protocol == LUN_ICMP || orig->protocol == LUN_ICMPV6;
+
+	return reply->protocol == orig->protocol && reply->tenant == orig->tenant && !orig->zero && !reply->zero &&
+	       lun_address_is_v4(&orig->destination) == v4 && lun_address_is_v4(&reply->source) == v4 &&
+	       lun_address_is_v4(&reply->destination) == v4 && (!query || reply->source_port == orig->destination_port);
+}
+
 /* The kernel has the flow, and chose this reply tuple.  Its word counts: whoever else has that tuple here is over there. */
 static int confirm(struct lun_engine *engine, struct flow *flow, const struct lun_tuple *reply)
 {
@@ -22,8 +32,7 @@ static int confirm(struct lun_engine *engine, struct flow *flow, const struct lu
 	struct flow *other = flow_lookup(&engine->flows, reply, flow_hash(&engine->flows, reply), &direction);
 	bool taken = other && other != flow;
 
-	if (flow->owner == LUN_OWNER_ENGINE || reply->protocol != flow->tuple[LUN_ORIG].protocol ||
-	    reply->tenant != flow->tuple[LUN_ORIG].tenant)
+	if (flow->owner == LUN_OWNER_ENGINE || !tuples_fit(&flow->tuple[LUN_ORIG], reply))
 		return LUN_BAD_ARGUMENT;
 	if (taken)
 		engine_end_flow(engine, other);
@@ -90,7 +99,7 @@ int lun_flow_import(struct lun_engine *engine, const struct lun_flow *import, ui
 	enum lun_direction direction;
 	struct flow *flow;
 
-	if (tuple[0].protocol != tuple[1].protocol || tuple[0].tenant != tuple[1].tenant || tuple[0].zero || tuple[1].zero)
+	if (!tuples_fit(&import->orig, &import->reply))
 		return LUN_BAD_ARGUMENT;
 	flow_set_clock(&engine->flows, now);
 	for (int i = 0; i < 2; i++) {

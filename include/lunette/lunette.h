@@ -540,7 +540,8 @@ struct lun_event {
 LUN_API bool lun_engine_next_event(struct lun_engine *engine, struct lun_event *event);
 
 /* Reports what became of a flow.  Fails: LUN_NOT_FOUND, LUN_EXISTS (CONFIRMED with a reply tuple that another flow has: the
- * older one is ended), LUN_BAD_ARGUMENT (a kind that only the engine sends). */
+ * older one is ended), LUN_BAD_ARGUMENT (a kind that only the engine sends; a reply tuple that cannot be this
+ * flow's). */
 LUN_API int lun_engine_event(struct lun_engine *engine, const struct lun_event *event, uint64_t now);
 
 /* ---- Flows ----------------------------------------------------------------------------------------------------------- */
@@ -566,7 +567,8 @@ LUN_API bool lun_flow_next(const struct lun_engine *engine, uint64_t *cursor, st
 LUN_API int lun_flow_find(const struct lun_engine *engine, const struct lun_tuple *tuple, struct lun_flow *flow);
 
 /* Takes over a flow that the kernel carries already (a restart): `orig`, `reply`, `state`, `expires`, `translated` and
- * `masquerade` are read.  A UDP flow to an endpoint that its service has no more ends at once, with an event.  Fails: LUN_EXISTS, LUN_FULL, LUN_BAD_ARGUMENT. */
+ * `masquerade` are read.  A UDP flow to an endpoint that its service has no more ends at once, with an event.  Fails:
+ * LUN_EXISTS, LUN_FULL, LUN_BAD_ARGUMENT (tuples or a state that cannot be one flow's). */
 LUN_API int lun_flow_import(struct lun_engine *engine, const struct lun_flow *flow, uint64_t now);
 
 /* Forgets a flow at once.  Fails: LUN_NOT_FOUND. */

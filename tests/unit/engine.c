@@ -542,6 +542,30 @@ static void import_takes_only_states_of_the_protocol(void **state)
 	}
 }
 
+static void import_takes_only_tuples_of_one_kind(void **state)
+{
+	static const char *const lines[] = { "icmp 10.0.0.1:77 10.0.0.2:8 len 4", "udp 10.0.0.1:1 10.0.0.2:2 len 4" };
+	struct lun_flow flow = { .state = LUN_STATE_NONE, .expires = 1000000000 };
+	struct notation n;
+
+	(void)state;
+	start(&n, NULL, NULL);
+	for (size_t i = 0; i < 2; i++) {
+		struct packet p = { .io = &n.packet };
+
+		notation_build(&n, lines[i]);
+		assert_true(packet_parse(&p));
+		flow.orig = p.tuple;
+		flow.reply = tuple_inverted(&p.tuple);
+		if (i == 0)
+			flow.reply.source_port = 13; /* a timestamp's reply is none to an echo */
+		else
+			flow.reply.source = notation_address("fd00::1");
+		assert_int_equal(lun_flow_import(n.engine, &flow, n.now), LUN_BAD_ARGUMENT);
+	}
+	stop(&n);
+}
+
 static void without_memory_there_is_no_engine(void **state)
 {
 	struct lun_config config = { .size = sizeof(config), .flows = 64, .edits = UINT32_MAX };
@@ -595,6 +619,7 @@ int main(void)
 		cmocka_unit_test(commit_queries_what_it_knows),
 		cmocka_unit_test(import_takes_over),
 		cmocka_unit_test(import_takes_only_states_of_the_protocol),
+		cmocka_unit_test(import_takes_only_tuples_of_one_kind),
 		cmocka_unit_test(without_memory_there_is_no_engine),
 		cmocka_unit_test(a_leap_of_the_clock_ends_flows),
 	};
