@@ -228,21 +228,23 @@ static void decide(struct lun_engine *engine, struct packet *p, struct decision 
 	policy_decide(engine->policy, &turns, &engine->random, p, decision);
 	engine->stats.reasons[LUN_REASON_policy_error] +=
 		decision->script_failed; /* beside the verdict, which the map gave */
-	p->decision = decision;
 }
 
 /* A packet without a flow: decide, bind, open. */
 static APART bool engine_admit(struct lun_engine *engine, struct packet *p)
 {
-	struct decision decision;
+	const struct decision *decision = p->decision;
+	struct decision made;
 
 	if (!track_may_open(p, !engine->config.no_pick_up))
 		return false;
-	if (!p->decision)
-		decide(engine, p, &decision);
-	if (p->decision->verdict != LUN_ACCEPT)
-		return refuse(engine, p, p->decision->verdict, p->decision->reason);
-	return engine_open(engine, p, p->decision);
+	if (!decision) {
+		decide(engine, p, &made);
+		decision = &made;
+	}
+	if (decision->verdict != LUN_ACCEPT)
+		return refuse(engine, p, decision->verdict, decision->reason);
+	return engine_open(engine, p, decision);
 }
 
 /* When committing, what comes may open a flow.  If we know that flow, the kernel's entry has to tell: a UDP packet may be one
@@ -434,6 +436,7 @@ struct ahead {
 static APART void decide_ahead(struct lun_engine *engine, struct packet *p, struct ahead *ahead)
 {
 	uint64_t *word = &ahead->seen[p->hash >> 6 & 7], bit = 1ull << (p->hash & 63);
+	struct decision *decision = &engine->decisions[p - engine->batch];
 	struct lun_tuple reply;
 
 	if (*word & bit || p->io->trace || p->role == PACKET_FRAGMENT || engine->config.verify)
@@ -444,8 +447,9 @@ static APART void decide_ahead(struct lun_engine *engine, struct packet *p, stru
 		return;
 	}
 	*word |= bit;
-	decide(engine, p, &engine->decisions[p - engine->batch]);
-	reply = nat_wanted_reply(p->decision, &p->tuple);
+	decide(engine, p, decision);
+	p->decision = decision;
+	reply = nat_wanted_reply(decision, &p->tuple);
 	__builtin_prefetch(index_first(&engine->flows.index, flow_hash(&engine->flows, &reply)), 1);
 }
 
