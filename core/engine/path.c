@@ -286,7 +286,6 @@ static void leave_invalid(const struct lun_engine *engine, struct lun_packet *io
 /* Sends the fragments of a datagram on, of which packet `p` says the flow, if it has one; returns how many went. */
 static uint32_t emit_datagram(struct lun_engine *engine, struct packet *p, const struct datagram *datagram)
 {
-	fragments_part(&engine->fragments, datagram);
 	for (uint32_t i = 0; i < datagram->count; i++) {
 		const struct fragment_piece *piece = &datagram->pieces[i];
 		uint8_t *bytes = events_full(&engine->events) ? NULL : events_bytes(&engine->events, piece->size);
@@ -296,7 +295,7 @@ static uint32_t emit_datagram(struct lun_engine *engine, struct packet *p, const
 			packet_stop(p, LUN_DROP, LUN_REASON_events_full);
 			return i;
 		}
-		memcpy(bytes, fragment_bytes(&engine->fragments, piece), piece->size);
+		fragments_part(&engine->fragments, datagram, piece, bytes);
 		event = events_put(&engine->events);
 		event->kind = LUN_EVENT_EMIT;
 		event->packet = engine->packet;

@@ -1,6 +1,7 @@
 /* fragment.c - see fragment.h for the idea.  Datagrams are few, so they are looked for one after the other. */
 #include "track/fragment.h"
 
+#include "base/address.h"
 #include "packet/checksum.h"
 
 #include <stdlib.h>
@@ -9,27 +10,82 @@ enum { WAIT_V4_MS = 30000, WAIT_V6_MS = 60000, IP6_FRAGMENT_HEADER = 8, ADDRESSE
 
 int fragments_init(struct fragments *fragments, uint32_t size)
 {
-	*fragments = (struct fragments) { .size = size };
+	*fragments = (struct fragments) { .blocks = size / FRAGMENT_BLOCK };
 	fragments->datagrams = calloc(FRAGMENT_DATAGRAMS, sizeof(*fragments->datagrams));
 	fragments->bytes = malloc(size);
+	fragments->next = malloc(fragments->blocks * sizeof(*fragments->next));
 	fragments->whole = malloc(FRAGMENT_WHOLE);
-	if (fragments->datagrams && fragments->bytes && fragments->whole)
-		return 0;
-	fragments_fini(fragments);
-	return LUN_NO_MEMORY;
+	if (!fragments->datagrams || !fragments->bytes || !fragments->next || !fragments->whole) {
+		fragments_fini(fragments);
+		return LUN_NO_MEMORY;
+	}
+	for (uint32_t i = 0; i < fragments->blocks; i++)
+		fragments->next[i] = i + 1;
+	fragments->free_blocks = fragments->blocks;
+	return 0;
 }
 
 void fragments_fini(struct fragments *fragments)
 {
 	free(fragments->datagrams);
 	free(fragments->bytes);
+	free(fragments->next);
 	free(fragments->whole);
-	fragments->datagrams = NULL;
-	fragments->bytes = fragments->whole = NULL;
+	*fragments = (struct fragments) { 0 };
 }
+
+/* ---- blocks ---- */
+
+static uint32_t blocks_for(uint32_t size)
+{
+	return (size + FRAGMENT_BLOCK - 1) / FRAGMENT_BLOCK;
+}
+
+/* Copies `size` bytes, of which there is at least one, into free blocks, of which there are enough; returns the first. */
+static uint32_t blocks_take(struct fragments *fragments, const uint8_t *bytes, uint32_t size)
+{
+	uint32_t first = fragments->first_free;
+
+	fragments->free_blocks -= blocks_for(size);
+	for (uint32_t part; size > 0; size -= part, bytes += part) {
+		part = size < FRAGMENT_BLOCK ? size : FRAGMENT_BLOCK;
+		memcpy(fragments->bytes + (size_t)fragments->first_free * FRAGMENT_BLOCK, bytes, part);
+		fragments->first_free = fragments->next[fragments->first_free];
+	}
+	return first;
+}
+
+static void blocks_give(struct fragments *fragments, uint32_t first, uint32_t size)
+{
+	uint32_t last = first;
+
+	for (uint32_t i = blocks_for(size); i > 1; i--)
+		last = fragments->next[last];
+	fragments->next[last] = fragments->first_free;
+	fragments->first_free = first;
+	fragments->free_blocks += blocks_for(size);
+}
+
+/* Copies `size` bytes of a piece out, from its byte `at` on. */
+static void piece_read(const struct fragments *fragments, const struct fragment_piece *piece, uint32_t at, uint8_t *bytes,
+		       uint32_t size)
+{
+	uint32_t block = piece->block;
+
+	for (; at >= FRAGMENT_BLOCK; at -= FRAGMENT_BLOCK)
+		block = fragments->next[block];
+	for (uint32_t part; size > 0; size -= part, bytes += part, at = 0, block = fragments->next[block]) {
+		part = size < FRAGMENT_BLOCK - at ? size : FRAGMENT_BLOCK - at;
+		memcpy(bytes, fragments->bytes + (size_t)block * FRAGMENT_BLOCK + at, part);
+	}
+}
+
+/* ---- who goes and who may come ---- */
 
 void fragments_done(struct fragments *fragments, struct datagram *datagram)
 {
+	for (uint32_t i = 0; i < datagram->count; i++)
+		blocks_give(fragments, datagram->pieces[i].block, datagram->pieces[i].size);
 	datagram->number = 0;
 	fragments->waiting--;
 }
@@ -57,53 +113,65 @@ static struct datagram *find(const struct fragments *fragments, const struct fra
 	return NULL;
 }
 
-static struct datagram *oldest(const struct fragments *fragments)
-{
-	struct datagram *oldest = NULL;
+/* What waits. */
+struct share {
+	uint32_t datagrams, blocks;
+	struct datagram *oldest; /* that waits longest; or NULL */
+};
 
-	for (struct datagram *d = fragments->datagrams; d < fragments->datagrams + FRAGMENT_DATAGRAMS; d++)
-		if (d->number && (!oldest || d->number < oldest->number))
-			oldest = d;
-	return oldest;
+/* What waits of the source of `key`, or, if that is NULL, of all.  `own` is not looked at as the oldest. */
+static struct share share_of(const struct fragments *fragments, const struct fragment_key *key, const struct datagram *own)
+{
+	struct share share = { 0 };
+
+	for (struct datagram *d = fragments->datagrams; d < fragments->datagrams + FRAGMENT_DATAGRAMS; d++) {
+		if (!d->number || (key && (d->key.tenant != key->tenant || !address_equal(&d->key.source, &key->source))))
+			continue;
+		share.datagrams++;
+		share.blocks += d->blocks;
+		if (d != own && (!share.oldest || d->number < share.oldest->number))
+			share.oldest = d;
+	}
+	return share;
 }
 
 static struct datagram *begin(struct fragments *fragments, const struct fragment_key *key, uint64_t now_ms)
 {
+	struct share source = share_of(fragments, key, NULL);
 	struct datagram *d = fragments->datagrams;
 
-	if (fragments->waiting == FRAGMENT_DATAGRAMS)
-		give_up(fragments, oldest(fragments), LUN_REASON_fragment_memory);
+	if (source.datagrams >= FRAGMENT_DATAGRAMS / FRAGMENT_QUOTA)
+		give_up(fragments, source.oldest, LUN_REASON_fragment_memory);
+	else if (fragments->waiting == FRAGMENT_DATAGRAMS)
+		give_up(fragments, share_of(fragments, NULL, NULL).oldest, LUN_REASON_fragment_memory);
 	while (d->number)
 		d++;
 	d->key = *key;
 	d->number = ++fragments->number;
-	d->count = d->length = d->received = 0;
+	d->count = d->length = d->received = d->blocks = 0;
 	d->deadline_ms = now_ms + (lun_address_is_v4(&key->source) ? WAIT_V4_MS : WAIT_V6_MS);
 	fragments->waiting++;
 	return d;
 }
 
-static bool overlaps_ring(const struct datagram *d, uint32_t at, uint32_t size)
+/* Makes `blocks` more free for the datagram `own`; a source may have one that is over its quota.  False: `own` would have to go. */
+static bool make_room(struct fragments *fragments, const struct datagram *own, uint32_t blocks)
 {
-	for (uint32_t i = 0; i < d->count; i++)
-		if (d->pieces[i].at < at + size && at < d->pieces[i].at + d->pieces[i].size)
+	uint32_t quota = fragments->blocks / FRAGMENT_QUOTA;
+
+	while (fragments->blocks - fragments->free_blocks + blocks > quota) {
+		struct share source = share_of(fragments, &own->key, own);
+		struct datagram *victim = source.blocks + blocks > quota ? source.oldest : NULL;
+
+		if (!victim && fragments->free_blocks >= blocks)
 			return true;
-	return false;
-}
-
-/* Room for `size` bytes at the ring's head; whoever lies there has waited longest and is given up.  UINT32_MAX: that would be
- * `own`, or the fragment is larger than the ring. */
-static uint32_t make_room(struct fragments *fragments, const struct datagram *own, uint32_t size)
-{
-	uint32_t at = fragments->head + size <= fragments->size ? fragments->head : 0;
-
-	if (size > fragments->size || overlaps_ring(own, at, size))
-		return UINT32_MAX;
-	for (struct datagram *d = fragments->datagrams; d < fragments->datagrams + FRAGMENT_DATAGRAMS; d++)
-		if (d->number && overlaps_ring(d, at, size))
-			give_up(fragments, d, LUN_REASON_fragment_memory);
-	fragments->head = at + size;
-	return at;
+		if (!victim)
+			victim = share_of(fragments, NULL, own).oldest;
+		if (!victim)
+			return false;
+		give_up(fragments, victim, LUN_REASON_fragment_memory);
+	}
+	return true;
 }
 
 /* Where a fragment goes among the sorted ones; *reason says if it cannot. */
@@ -134,13 +202,14 @@ static bool is_impossible(const struct datagram *d, const struct fragment_place 
 			       (d->count && d->pieces[d->count - 1].offset + d->pieces[d->count - 1].length > end));
 }
 
-static void insert(struct datagram *d, uint32_t index, const struct fragment_place *place, uint32_t at, uint32_t size)
+static void insert(struct datagram *d, uint32_t index, const struct fragment_place *place, uint32_t block, uint32_t size)
 {
 	memmove(&d->pieces[index + 1], &d->pieces[index], (d->count - index) * sizeof(d->pieces[0]));
 	d->pieces[index] =
-		(struct fragment_piece) { .at = at, .size = size, .offset = place->offset, .length = place->length };
+		(struct fragment_piece) { .block = block, .size = size, .offset = place->offset, .length = place->length };
 	d->count++;
 	d->received += place->length;
+	d->blocks += blocks_for(size);
 	if (place->last)
 		d->length = place->offset + place->length;
 }
@@ -153,7 +222,7 @@ struct datagram *fragments_keep(struct fragments *fragments, struct packet *p, u
 	enum lun_reason reason = LUN_REASON_none;
 	struct fragment_place place;
 	struct datagram *d;
-	uint32_t index, at;
+	uint32_t index;
 
 	packet_fragment_place(p, &place);
 	key.identification = place.identification;
@@ -168,8 +237,7 @@ struct datagram *fragments_keep(struct fragments *fragments, struct packet *p, u
 	index = place_among(d, &place, &reason);
 	if (is_impossible(d, &place))
 		reason = LUN_REASON_fragment_overlap;
-	at = reason == LUN_REASON_none ? make_room(fragments, d, p->end) : UINT32_MAX;
-	if (reason == LUN_REASON_none && at == UINT32_MAX)
+	if (reason == LUN_REASON_none && !make_room(fragments, d, blocks_for(p->end)))
 		reason = LUN_REASON_fragment_memory;
 	if (reason != LUN_REASON_none) {
 		if (reason != LUN_REASON_fragment_duplicate)
@@ -177,19 +245,12 @@ struct datagram *fragments_keep(struct fragments *fragments, struct packet *p, u
 		packet_stop(p, LUN_DROP, reason);
 		return NULL;
 	}
-	memcpy(fragments->bytes + at, p->io->data, p->end);
-	insert(d, index, &place, at, p->end);
+	insert(d, index, &place, blocks_take(fragments, p->io->data, p->end), p->end);
 	packet_stop(p, LUN_STOLEN, LUN_REASON_none);
 	return d->length && d->received == d->length ? d : NULL;
 }
 
-/* Bytes of a piece in front of its part of the datagram that the datagram has too: its headers without the fragment header. */
-static uint32_t front_of(const struct fragments *fragments, const struct fragment_piece *piece)
-{
-	bool v4 = *fragment_bytes(fragments, piece) >> 4 == 4;
-
-	return piece->size - piece->length - (v4 ? 0 : IP6_FRAGMENT_HEADER);
-}
+/* ---- complete ones ---- */
 
 /* The field that says which header comes behind the first `front` bytes, which end an IPv6 extension header. */
 static uint8_t *next_header(uint8_t *packet, uint32_t front)
@@ -203,40 +264,40 @@ static uint8_t *next_header(uint8_t *packet, uint32_t front)
 
 uint32_t fragments_join(const struct fragments *fragments, const struct datagram *datagram)
 {
-	const uint8_t *first = fragment_bytes(fragments, datagram->pieces);
-	uint32_t front = front_of(fragments, datagram->pieces), length = front + datagram->length;
-	bool v4 = *first >> 4 == 4;
-	uint8_t *whole = fragments->whole;
+	const struct fragment_piece *first = datagram->pieces, *piece = first;
+	bool v4 = lun_address_is_v4(&datagram->key.source);
+	uint32_t front = first->size - first->length - (v4 ? 0 : IP6_FRAGMENT_HEADER), length = front + datagram->length;
+	uint8_t *whole = fragments->whole, before[8];
 
 	if (length > (v4 ? 0 : IP6_HEADER) + UINT16_MAX)
 		return 0;
-	memcpy(whole, first, front);
-	for (const struct fragment_piece *piece = datagram->pieces; piece < datagram->pieces + datagram->count; piece++)
-		memcpy(whole + front + piece->offset, fragment_bytes(fragments, piece) + piece->size - piece->length,
-		       piece->length);
+	piece_read(fragments, first, 0, whole, front);
+	for (; piece < first + datagram->count; piece++)
+		piece_read(fragments, piece, piece->size - piece->length, whole + front + piece->offset, piece->length);
+	memcpy(before, whole, sizeof(before));
 	if (v4) {
 		store16(whole + 2, (uint16_t)length);
 		store16(whole + 6, 0);
-		checksum_update(whole + 10, checksum_difference(0, first, whole, 8));
+		checksum_update(whole + 10, checksum_difference(0, before, whole, sizeof(before)));
 	} else {
-		*next_header(whole, front) = first[front];
+		piece_read(fragments, first, front, next_header(whole, front), 1);
 		store16(whole + 4, (uint16_t)(length - IP6_HEADER));
 	}
 	return length;
 }
 
-void fragments_part(const struct fragments *fragments, const struct datagram *datagram)
+void fragments_part(const struct fragments *fragments, const struct datagram *datagram, const struct fragment_piece *piece,
+		    uint8_t *bytes)
 {
-	bool v4 = *fragments->whole >> 4 == 4;
-	uint32_t front = front_of(fragments, datagram->pieces), at = v4 ? ADDRESSES_V4 : ADDRESSES_V6, size = v4 ? 8 : 32;
-	const uint8_t *addresses = fragments->whole + at;
+	bool v4 = lun_address_is_v4(&datagram->key.source);
+	const struct fragment_piece *first = datagram->pieces;
+	uint32_t front = first->size - first->length - (v4 ? 0 : IP6_FRAGMENT_HEADER);
+	uint32_t at = v4 ? ADDRESSES_V4 : ADDRESSES_V6, size = v4 ? 8 : 32;
+	const uint8_t *whole = fragments->whole;
 
-	for (const struct fragment_piece *piece = datagram->pieces; piece < datagram->pieces + datagram->count; piece++) {
-		uint8_t *bytes = fragment_bytes(fragments, piece);
-
-		if (v4)
-			checksum_update(bytes + 10, checksum_difference(0, bytes + at, addresses, size));
-		memcpy(bytes + at, addresses, size);
-		memcpy(bytes + piece->size - piece->length, fragments->whole + front + piece->offset, piece->length);
-	}
+	piece_read(fragments, piece, 0, bytes, piece->size - piece->length);
+	if (v4)
+		checksum_update(bytes + 10, checksum_difference(0, bytes + at, whole + at, size));
+	memcpy(bytes + at, whole + at, size);
+	memcpy(bytes + piece->size - piece->length, whole + front + piece->offset, piece->length);
 }

@@ -408,7 +408,8 @@ struct lun_config {
 	bool commit;            /* the kernel translates: openings become COMMIT events, packets are not rewritten */
 	bool no_pick_up;        /* a TCP flow may begin only with a SYN */
 	bool verify;            /* check checksums; a wrong one is `bad_checksum` */
-	uint32_t fragment_size; /* bytes in which fragments wait for the rest of their datagram; 1 MiB */
+	uint32_t fragment_size; /* bytes in which fragments wait for the rest of their datagram; 1 MiB.  One source has at most
+				 * a quarter, and 16 of the 64 datagrams that may wait: its next one takes its oldest's place */
 	bool liberal;           /* TCP windows are followed, but nothing is refused for them */
 	bool drop_invalid;      /* drop what is invalid instead of leaving it alone */
 };

@@ -719,6 +719,67 @@ static void fragments_with_a_wrong_checksum_are_not_kept(void **state)
 	lun_engine_free(n.engine);
 }
 
+/* Whether the rest of a datagram that began before 1,000 others of another source, each `size` bytes, still makes it whole. */
+static bool survives_flood(uint32_t size, const uint8_t flooding[4], uint32_t fragment_size)
+{
+	static uint8_t pieces[8][2048], flood[8][2048];
+	uint32_t lengths[8], flood_lengths[8];
+	struct lun_stats stats;
+	struct notation n;
+	char line[64];
+	bool whole;
+
+	start(&n, (struct lun_config) { .fragment_size = fragment_size }, NULL);
+	notation_build(&n, "udp 10.1.1.1:4000 10.2.2.2:53 len 1500");
+	cut(&n, 800, pieces, lengths);
+	assert_int_equal(hand_in(&n, pieces, lengths, "0"), LUN_STOLEN);
+	snprintf(line, sizeof(line), "udp 10.1.1.9:4000 10.2.2.2:53 len %u", size);
+	notation_build(&n, line);
+	assert_int_equal(cut(&n, size, flood, flood_lengths), 2);
+	for (uint16_t id = 0; id < 1000; id++) {
+		store16(flood[0] + 4, id);
+		memcpy(flood[0] + 12, flooding, 4);
+		flood[0][15] ^= flooding[3] ? 0 : (uint8_t)id; /* zero: 256 sources */
+		assert_int_equal(hand_in(&n, flood, flood_lengths, "0"), LUN_STOLEN);
+	}
+	whole = hand_in(&n, pieces, lengths, "1") == LUN_STOLEN && n.packet.ct == LUN_CT_NEW;
+	lun_engine_stats(n.engine, &stats);
+	assert_true(stats.fragments_given_up[LUN_REASON_fragment_memory] >= 1000 - 64);
+	lun_engine_free(n.engine);
+	return whole;
+}
+
+static void fragments_of_one_source_push_out_nobody_else(void **state)
+{
+	static const uint8_t one[4] = { 10, 1, 1, 9 }, many[4] = { 10, 1, 2, 0 };
+
+	(void)state;
+	assert_true(survives_flood(8, one, 1 << 20));    /* by number, */
+	assert_true(survives_flood(1600, one, 1 << 16)); /* and by size */
+	assert_false(survives_flood(8, many, 1 << 20));  /* together they can: who waits longest goes */
+	assert_false(survives_flood(1600, many, 1 << 16));
+}
+
+/* A source may have one datagram that is larger than its quota; it goes when a second one of its comes. */
+static void fragments_of_a_large_datagram_have_room(void **state)
+{
+	static uint8_t pieces[2][2048];
+	struct notation n;
+	uint32_t lengths[2];
+
+	(void)state;
+	start(&n, (struct lun_config) { .fragment_size = 1 << 16, .emit_size = 1 << 17 }, NULL);
+	notation_build(&n, "udp 10.1.1.1:4000 10.2.2.2:53 len 1472");
+	store16(n.data + IP4_HEADER + 4, 29600); /* the length of a datagram of 20 fragments */
+	cut(&n, 2000, pieces, lengths);
+	for (uint32_t at = 0; at < 29600; at += 1480) {
+		store16(pieces[0] + 6, (uint16_t)(at / 8 | (at + 1480 == 29600 ? 0 : 0x2000)));
+		assert_int_equal(hand_in(&n, pieces, lengths, "0"), LUN_STOLEN);
+	}
+	assert_int_equal(n.packet.ct, LUN_CT_NEW);
+	lun_engine_free(n.engine);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -748,6 +809,8 @@ int main(void)
 		cmocka_unit_test(fragments_that_concern_no_flow_leave_as_they_came),
 		cmocka_unit_test(fragments_with_a_wrong_checksum_are_not_kept),
 		cmocka_unit_test(fragments_never_take_more_than_their_memory),
+		cmocka_unit_test(fragments_of_one_source_push_out_nobody_else),
+		cmocka_unit_test(fragments_of_a_large_datagram_have_room),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
