@@ -373,7 +373,7 @@ static int script_compile(struct script *script, struct lun_policy **policy, str
 		.node = declared->node,
 		.services = declared->services,
 		.service_count = declared->service_count,
-		.hooks = { .size = sizeof(config.hooks), .free = script_free, .user = script },
+		.hooks = { .free = script_free, .user = script },
 		.timeouts = declared->timeouts,
 		.timeout_count = declared->timeout_count,
 		.source_limit = declared->source_limit,
@@ -411,7 +411,7 @@ static struct lun_lua_options options_with_defaults(const struct lun_lua_options
 	struct lun_lua_options options = { .size = sizeof(options) };
 
 	if (given != NULL)
-		memcpy(&options, given, given->size < sizeof(options) ? given->size : sizeof(options));
+		memcpy(&options, given, given->size);
 	if (options.load_instructions == 0)
 		options.load_instructions = default_options.load_instructions;
 	if (options.hook_instructions == 0)
@@ -457,6 +457,10 @@ int lun_lua_policy_load(struct lun_policy **policy, const char *path, const stru
 	struct script *script;
 	int code;
 
+	if (options != NULL && (options->size == 0 || options->size > sizeof(*options)))
+		return fail(error, LUN_BAD_ARGUMENT,
+			    "options.size is %zu, expected sizeof(struct lun_lua_options), here %zu", options->size,
+			    sizeof(*options));
 	script = script_new(path, options, error, &code);
 	if (script == NULL)
 		return code;

@@ -136,7 +136,7 @@ bool lun_prefix_holds(const struct lun_prefix *prefix, const struct lun_address 
 {
 	unsigned bytes = prefix->length / 8, bits = prefix->length % 8;
 
-	if (memcmp(prefix->address.bytes, address->bytes, bytes) != 0)
+	if (prefix->length > 128 || memcmp(prefix->address.bytes, address->bytes, bytes) != 0)
 		return false;
 	return bits == 0 || ((prefix->address.bytes[bytes] ^ address->bytes[bytes]) >> (8 - bits)) == 0;
 }
@@ -155,7 +155,7 @@ char *lun_endpoint_format(const struct lun_address *address, uint16_t port, char
 	char plain[LUN_ADDRESS_TEXT];
 
 	lun_address_format(address, plain);
-	/* The longest is an IPv6 address of 39 characters, brackets, colon and five digits: 47 with the NUL. */
+	/* The longest is an IPv6 address of 39 characters, brackets, colon and five digits: 48 with the NUL. */
 	snprintf(text, LUN_ADDRESS_TEXT, lun_address_is_v4(address) ? "%.39s:%u" : "[%.39s]:%u", plain, port);
 	return text;
 }

@@ -2,6 +2,7 @@
 #include "engine/engine.h"
 #include "engine/gone.h"
 
+#include "base/config.h"
 #include "base/fail.h"
 
 #include <stdlib.h>
@@ -12,7 +13,7 @@ enum {
 	EVENTS_DEFAULT = 1024,
 	RING_MOST = 1 << 30, /* offsets in a ring are added up in 32 bits */
 	EMIT_DEFAULT = 1 << 20,
-	EMIT_LEAST = 65536, /* the longest packet fits */
+	EMIT_LEAST = 65536, /* any IPv4 packet fits; no IPv6 link carries fragments as long */
 	FRAGMENT_DEFAULT = 1 << 20,
 	FRAGMENT_LEAST = 65536,
 };
@@ -50,12 +51,17 @@ static void count_memory(struct lun_engine *engine)
 			       (uint64_t)config->events * sizeof(struct lun_event) + config->emit_size + sizeof(*engine);
 }
 
-int lun_engine_new(struct lun_engine **made, const struct lun_config *config, struct lun_policy *policy,
+int lun_engine_new(struct lun_engine **made, const struct lun_config *given, struct lun_policy *policy,
 		   struct lun_error *error)
 {
+	struct lun_config ours = { 0 };
+	const struct lun_config *config = &ours;
 	struct lun_engine *engine;
 	int result;
 
+	if (!config_read(&ours, sizeof(ours), given))
+		return fail(error, LUN_BAD_ARGUMENT, "config.size is %zu, expected sizeof(struct lun_config), here %zu",
+			    given->size, sizeof(ours));
 	if (config->flows > FLOWS_MOST)
 		return fail(error, LUN_BAD_ARGUMENT, "%u flows, expected at most %d", config->flows, FLOWS_MOST);
 	if (config->emit_size > RING_MOST || config->fragment_size > RING_MOST)

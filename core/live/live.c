@@ -247,11 +247,21 @@ static void warn_unedited(struct lun_live *live)
 
 /* ---- The public functions ---- */
 
+static int config_check(const struct lun_live_config *config, struct lun_error *error)
+{
+	if (config->size == sizeof(*config))
+		return 0;
+	return live_fail(error, LUN_BAD_ARGUMENT, "config.size is %zu, expected sizeof(struct lun_live_config), here %zu",
+			 config->size, sizeof(*config));
+}
+
 int lun_live_start(struct lun_live **result, const struct lun_live_config *config, struct lun_error *error)
 {
 	struct lun_live *live;
-	int code;
+	int code = config_check(config, error);
 
+	if (code < 0)
+		return code;
 	if (!config->loop || !config->policy)
 		return live_fail(error, LUN_BAD_ARGUMENT, "a live agent needs a loop and a policy");
 	live = calloc(1, sizeof(*live));
@@ -341,8 +351,10 @@ void lun_live_stop(struct lun_live *live, bool flush)
 int lun_live_rules(char **text, const struct lun_live_config *config, struct lun_error *error)
 {
 	struct rules rules;
-	int code = rules_init(&rules, config, error);
+	int code = config_check(config, error);
 
+	if (code == 0)
+		code = rules_init(&rules, config, error);
 	if (code < 0)
 		return code;
 	*text = rules_text(&rules, config->policy);

@@ -3,6 +3,7 @@
  * Two passes: the first counts, so that each array is allocated once; the second fills.  After that nothing is written, but the
  * reference count. */
 #include "base/address.h"
+#include "base/config.h"
 #include "base/fail.h"
 #include "policy/policy.h"
 
@@ -117,8 +118,32 @@ static int check_timeouts(const struct lun_timeout *timeouts, size_t count, cons
 	return 0;
 }
 
+static int check_prefixes(const struct lun_prefix *prefixes, size_t count, const char *who, struct lun_error *error)
+{
+	for (size_t i = 0; i < count; i++)
+		if (prefixes[i].length > 128 || (lun_address_is_v4(&prefixes[i].address) && prefixes[i].length < 96))
+			return fail(error, LUN_BAD_POLICY, "%s: a prefix of length %u, expected %s", who, prefixes[i].length,
+				    prefixes[i].length > 128 ? "at most 128"
+							     : "96 to 128 for IPv4, which counts in 128 bits");
+	return 0;
+}
+
+static int check_node(const struct lun_policy_config *config, struct lun_error *error)
+{
+	const struct lun_node *node = &config->node;
+
+	if (check_prefixes(node->pods, node->pod_count, "pods", error) < 0 ||
+	    check_prefixes(node->service_ranges, node->service_range_count, "service_ranges", error) < 0 ||
+	    check_prefixes(node->node_port_addresses, node->node_port_address_count, "node_port_addresses", error) < 0 ||
+	    check_prefixes(config->intercept, config->intercept_count, "intercept", error) < 0)
+		return LUN_BAD_POLICY;
+	return check_timeouts(config->timeouts, config->timeout_count, "policy", error);
+}
+
 static int check_service(const struct lun_service *service, struct lun_error *error)
 {
+	const char *at = service->at ? service->at : service->name;
+
 	if (!service->name || !*service->name)
 		return fail(error, LUN_BAD_POLICY, "%s%sa service has no name", AT(service));
 	if (strlen(service->name) >= LUN_NAME_SIZE / 2)
@@ -126,8 +151,8 @@ static int check_service(const struct lun_service *service, struct lun_error *er
 			    AT(service), service->name, LUN_NAME_SIZE / 2 - 1);
 	if (service->port_count == 0)
 		return fail(error, LUN_BAD_POLICY, "%s%sservice \"%s\" has no ports", AT(service), service->name);
-	if (check_ports(service, error) < 0 ||
-	    check_timeouts(service->timeouts, service->timeout_count, service->at ? service->at : service->name, error) < 0)
+	if (check_ports(service, error) < 0 || check_timeouts(service->timeouts, service->timeout_count, at, error) < 0 ||
+	    check_prefixes(service->load_balancer_source_ranges, service->load_balancer_source_range_count, at, error) < 0)
 		return LUN_BAD_POLICY;
 	return check_headers(service, error);
 }
@@ -414,7 +439,7 @@ struct sizes {
 static int measure(const struct lun_policy_config *config, struct sizes *sizes, struct lun_error *error)
 {
 	*sizes = (struct sizes) { .text = text_size(config->node.name) };
-	if (check_timeouts(config->timeouts, config->timeout_count, "policy", error) < 0)
+	if (check_node(config, error) < 0)
 		return LUN_BAD_POLICY;
 	for (size_t i = 0; i < config->service_count; i++) {
 		const struct lun_service *service = &config->services[i];
@@ -502,15 +527,22 @@ static void policy_free(struct lun_policy *policy)
 	free(policy);
 }
 
-int lun_policy_new(struct lun_policy **made, const struct lun_policy_config *config, struct lun_error *error)
+int lun_policy_new(struct lun_policy **made, const struct lun_policy_config *given, struct lun_error *error)
 {
 	static const uint64_t seed[2] = { 0x6c756e65747465,
 					  0x6d6170 }; /* the map's keys are the policy's own, not a sender's */
-	struct lun_policy *policy = calloc(1, sizeof(*policy));
+	struct lun_policy_config ours = { 0 };
+	const struct lun_policy_config *config = &ours;
+	struct lun_policy *policy;
 	struct sizes sizes;
 	bool failed = false;
 	int result;
 
+	if (!config_read(&ours, sizeof(ours), given))
+		return fail(error, LUN_BAD_ARGUMENT,
+			    "config.size is %zu, expected sizeof(struct lun_policy_config), here %zu", given->size,
+			    sizeof(ours));
+	policy = calloc(1, sizeof(*policy));
 	if (!policy)
 		return fail(error, LUN_NO_MEMORY, "out of memory");
 	policy->references = 1;

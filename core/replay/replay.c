@@ -3,6 +3,7 @@
  * Frames are gathered while they may share a call (batch.h), then run, and then finished one by one in their order: written, with
  * what the engine emitted for each behind it, and reported.  Events come in the order of the packets that caused them, so one
  * event is looked at ahead and waits for its packet. */
+#include "base/config.h"
 #include "base/fail.h"
 #include "replay/batch.h"
 #include "replay/link.h"
@@ -226,14 +227,11 @@ static void summarize(const struct replay *replay, struct lun_replay_summary *su
 	memcpy(summary->cut_text, replay->reader.problem, sizeof(summary->cut_text));
 }
 
-static void prepare(struct replay *replay, struct lun_engine *engine, const struct lun_replay_options *options)
+static void prepare(struct replay *replay, struct lun_engine *engine)
 {
-	uint32_t most;
+	uint32_t most = replay->options.batch;
 
 	replay->engine = engine;
-	if (options)
-		memcpy(&replay->options, options, options->size < sizeof(*options) ? options->size : sizeof(*options));
-	most = replay->options.batch;
 	replay->batch.most = most > 0 && most < BATCH_MOST ? most : BATCH_MOST;
 	replay->clock_cost = clock_cost();
 	replay->started = clock_ns();
@@ -248,7 +246,13 @@ int lun_replay_run(struct lun_engine *engine, const char *in, const struct lun_r
 
 	if (!replay)
 		return fail(error, LUN_NO_MEMORY, "%s: %s", in, lun_strerror(LUN_NO_MEMORY));
-	prepare(replay, engine, options);
+	if (options && !config_read(&replay->options, sizeof(*options), options)) {
+		free(replay);
+		return fail(error, LUN_BAD_ARGUMENT,
+			    "options.size is %zu, expected sizeof(struct lun_replay_options), here %zu", options->size,
+			    sizeof(*options));
+	}
+	prepare(replay, engine);
 	result = reader_open(&replay->reader, in, error);
 	if (result == 0) {
 		result = run_capture(replay, error);

@@ -23,12 +23,12 @@ struct lun_live_marks {
 };
 
 struct lun_live_config {
-	size_t size;
+	size_t size;               /* has another struct inside, so only this header's will do */
 	uv_loop_t *loop;           /* required */
 	struct lun_policy *policy; /* required; a reference is taken */
 	uint16_t queue;            /* NFQUEUE number; 0: 4242 */
 	struct lun_live_marks marks;
-	struct lun_config engine; /* `commit` is set for you; seed zero: from the system */
+	struct lun_config engine; /* `size` and `commit` are set for you; seed zero: from the system */
 	void (*log)(void *user, enum lun_log_level level, const char *line);
 	void *user;
 };
@@ -36,8 +36,8 @@ struct lun_live_config {
 struct lun_live;
 
 /* Binds the queue, adopts what the kernel carries already, installs the rules, and serves on the loop.  Fails, leaving
- * nothing behind: LUN_NO_PRIVILEGE, LUN_EXISTS (the queue belongs to another process), LUN_UNSUPPORTED (what the kernel
- * lacks, by name), LUN_SYSTEM, LUN_NO_MEMORY. */
+ * nothing behind: LUN_BAD_ARGUMENT (the size, no loop or policy, marks), LUN_NO_PRIVILEGE, LUN_EXISTS (the queue belongs to
+ * another process), LUN_UNSUPPORTED (what the kernel lacks, by name), LUN_SYSTEM, LUN_NO_MEMORY. */
 LUN_API int lun_live_start(struct lun_live **live, const struct lun_live_config *config, struct lun_error *error);
 
 /* Swaps the policy: new flows see it, the addresses that are intercepted follow in one transaction.  Fails, and keeps the

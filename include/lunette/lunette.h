@@ -23,8 +23,9 @@
  * never goes back.  Functions that can fail return 0 (or a count) or one of the negative codes of LUN_ERRORS, and leave a
  * sentence in `struct lun_error` where they take one; if a `_new` fails there is nothing to free, and freeing NULL is fine.
  * Directions are "orig" (as the first packet of the flow went) and "reply", never in and out.  A struct that begins with
- * `size` grows at its end: set it to sizeof, leave the rest zero, and zero means the default.  One engine belongs to one
- * thread at a time; a policy may be shared by engines of one thread. */
+ * `size` may grow at its end: set it to sizeof, leave the rest zero, and zero means the default.  Of a struct of an older
+ * header what is not there is zero; a size of 0, or of a newer header's struct, is LUN_BAD_ARGUMENT.  One engine belongs to
+ * one thread at a time; a policy may be shared by engines of one thread. */
 #ifndef LUNETTE_H
 #define LUNETTE_H
 
@@ -101,7 +102,6 @@ LUN_API const char *lun_strerror(int code);
 	X(service_limit, "too many flows to this service")                                                                  \
 	X(half_open_limit, "too many half-open TCP flows")                                                                  \
 	X(no_free_port, "no source port is free for this translation")                                                      \
-	X(tuple_taken, "another flow is already seen with this reply tuple")                                                \
 	X(no_endpoint, "the service has no usable endpoint")                                                                \
 	X(no_local_endpoint, "the traffic policy is Local and no endpoint is on this node")                                 \
 	X(source_range, "the source is outside the ranges of the load balancer")                                            \
@@ -139,7 +139,7 @@ struct lun_address {
 	uint8_t bytes[16];
 };
 
-/* `length` counts in all 128 bits: 10.0.0.0/8 has 104. */
+/* `length` counts in all 128 bits: 10.0.0.0/8 has 104, and an IPv4 prefix has 96 at least. */
 struct lun_prefix {
 	struct lun_address address;
 	uint8_t length;
@@ -170,6 +170,7 @@ LUN_API int lun_endpoint_parse(struct lun_address *address, uint16_t *port, cons
 
 LUN_API bool lun_address_is_v4(const struct lun_address *address);
 LUN_API bool lun_address_is_zero(const struct lun_address *address);
+/* False for a length over 128, too. */
 LUN_API bool lun_prefix_holds(const struct lun_prefix *prefix, const struct lun_address *address);
 
 /* Each writes NUL-terminated text into `text` and returns it.  A tuple reads "tcp 10.1.1.1:40000 10.96.0.10:80". */
@@ -338,7 +339,6 @@ struct lun_decision {
 
 /* The only calls out of the engine.  A hook that returns negative failed: the map decides, `policy_error` is counted. */
 struct lun_hooks {
-	size_t size;
 	/* A new flow, before the service map.  `decision` comes zeroed (LUN_ACTION_MAP). */
 	int (*flow)(void *user, const struct lun_new_flow *flow, struct lun_decision *decision);
 	/* The last reference of the policy went; free `user`. */
@@ -364,9 +364,9 @@ struct lun_policy_config {
 struct lun_policy;
 
 /* Compiles services into an immutable map.  Everything is copied; the config may go afterwards.  `hooks.free` is called only
- * for a policy that was made.  => holds one reference for the caller.  Fails: LUN_NO_MEMORY; LUN_BAD_POLICY: a service
- * without a name or port, a name or an (address, port, protocol) twice, a bad header name, mixed-up families; the text begins
- * with the `at` of the service. */
+ * for a policy that was made.  Endpoints get flows of their own family only.  => holds one reference for the caller.  Fails:
+ * LUN_NO_MEMORY; LUN_BAD_ARGUMENT: the size; LUN_BAD_POLICY: a service without a name or port, a name or an (address, port,
+ * protocol) twice, a bad header name, a timeout or a prefix out of range; the text begins with the `at` of the service. */
 LUN_API int lun_policy_new(struct lun_policy **policy, const struct lun_policy_config *config, struct lun_error *error);
 LUN_API void lun_policy_ref(struct lun_policy *policy);
 LUN_API void lun_policy_unref(struct lun_policy *policy);
@@ -400,23 +400,24 @@ struct lun_engine;
 
 struct lun_config {
 	size_t size;
-	uint64_t seed[2];       /* of the hash and of random choices; the same seed and packets give the same result */
-	uint32_t flows;         /* most flows at once; 65,536 */
-	uint32_t edits;         /* most flows whose stream is edited at once; flows / 16 */
-	uint32_t events;        /* most undrained events; 1,024 */
-	uint32_t emit_size;     /* bytes in which emitted packets wait to be drained; 1 MiB */
-	bool commit;            /* the kernel translates: openings become COMMIT events, packets are not rewritten */
-	bool no_pick_up;        /* a TCP flow may begin only with a SYN */
-	bool verify;            /* check checksums; a wrong one is `bad_checksum` */
-	uint32_t fragment_size; /* bytes in which fragments wait for the rest of their datagram; 1 MiB.  One source has at most
+	uint64_t seed[2];   /* of the hash and of random choices; the same seed and packets give the same result */
+	uint32_t flows;     /* most flows at once; 65,536 */
+	uint32_t edits;     /* most flows whose stream is edited at once; flows / 16 */
+	uint32_t events;    /* most undrained events; 1,024 */
+	uint32_t emit_size; /* bytes in which emitted packets wait to be drained; 1 MiB */
+	bool commit;        /* the kernel translates: openings become COMMIT events, packets are not rewritten */
+	bool no_pick_up;    /* a TCP flow may begin only with a SYN */
+	bool verify;        /* check checksums; a wrong one is `bad_checksum` */
+	uint32_t
+		fragment_size; /* bytes in which fragments wait for the rest of their datagram; 1 MiB.  One source has at most
 				 * a quarter, and 16 of the 64 datagrams that may wait: its next one takes its oldest's place */
-	bool liberal;           /* TCP windows are followed, but nothing is refused for them */
-	bool drop_invalid;      /* drop what is invalid instead of leaving it alone */
+	bool liberal;          /* TCP windows are followed, but nothing is refused for them */
+	bool drop_invalid;     /* drop what is invalid instead of leaving it alone */
 };
 
 /* Takes all memory that the engine will ever use for packets: about 200 bytes a flow.  `policy` may be NULL (track only); the
- * engine takes a reference of its own.  Fails: LUN_NO_MEMORY, LUN_BAD_ARGUMENT (more than 2^27 flows),
- * and as lun_engine_set_policy. */
+ * engine takes a reference of its own.  Fails: LUN_NO_MEMORY, LUN_BAD_ARGUMENT (the size, more than 2^27 flows, less room for
+ * packets than 64 KiB or more than 1 GiB), and as lun_engine_set_policy. */
 LUN_API int lun_engine_new(struct lun_engine **engine, const struct lun_config *config, struct lun_policy *policy,
 			   struct lun_error *error);
 LUN_API void lun_engine_free(struct lun_engine *engine);

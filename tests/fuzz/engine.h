@@ -84,7 +84,7 @@ static inline struct lun_policy *make_policy(bool strict)
 	config.node.masquerade_addresses = masquerade;
 	config.node.masquerade_address_count = 2;
 	if (strict) {
-		config.hooks = (struct lun_hooks) { .size = sizeof(config.hooks), .flow = decide_by_port };
+		config.hooks = (struct lun_hooks) { .flow = decide_by_port };
 		config.timeouts = &short_time;
 		config.timeout_count = 1;
 		config.source_limit = 4;

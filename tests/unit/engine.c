@@ -579,6 +579,12 @@ static void without_memory_there_is_no_engine(void **state)
 		assert_int_equal(error.code, LUN_NO_MEMORY);
 	config = (struct lun_config) { .size = sizeof(config), .emit_size = UINT32_MAX };
 	assert_int_equal(lun_engine_new(&engine, &config, NULL, &error), LUN_BAD_ARGUMENT);
+	config = (struct lun_config) { .size = 0, .flows = 64 };
+	assert_int_equal(lun_engine_new(&engine, &config, NULL, &error), LUN_BAD_ARGUMENT);
+	config.size = offsetof(struct lun_config, flows);
+	config.flows = UINT32_MAX; /* is not there */
+	assert_int_equal(lun_engine_new(&engine, &config, NULL, &error), 0);
+	lun_engine_free(engine);
 }
 
 /* However far the clock leaps: 30 days and half a century are past and future by the sign of a 32-bit difference. */

@@ -740,6 +740,8 @@ static void options_may_be_missing_or_short(void **state)
 	assert_int_equal(lun_lua_policy_load(&l.policy, l.path, NULL, NULL), 0);
 	lun_policy_unref(l.policy);
 	assert_int_equal(lun_lua_policy_load(&l.policy, "/nowhere", NULL, NULL), LUN_BAD_FILE);
+	l.options.size = sizeof(l.options) + 1;
+	assert_int_equal(lun_lua_policy_load(&l.policy, l.path, &l.options, NULL), LUN_BAD_ARGUMENT);
 	l.policy = NULL;
 	loaded_fini(&l);
 }

@@ -146,6 +146,8 @@ static void test_prefixes(void **state)
 	for (size_t i = 0; i < COUNT(prefixes); i++)
 		check_prefix(i);
 	assert_int_equal(lun_prefix_parse(&prefix, "10.1.2.3/16"), 0);
+	prefix.length = 129;
+	assert_false(lun_prefix_holds(&prefix, &start));
 	assert_memory_equal(&prefix.address, &start, sizeof(start)); /* bits behind the length are cleared */
 }
 

@@ -631,6 +631,32 @@ static void node_port_on_an_external_ip(struct world *w)
 	w->services[1].cluster_ip_count = w->services[1].load_balancer_ip_count = 0;
 }
 
+static void long_source_range(struct world *w)
+{
+	static const struct lun_prefix range = { .length = 129 };
+
+	w->services[0].load_balancer_source_ranges = &range;
+	w->services[0].load_balancer_source_range_count = 1;
+}
+
+static void short_pods_of_v4(struct world *w)
+{
+	static struct lun_prefix pods;
+
+	pods = notation_prefix("10.0.0.0/8");
+	pods.length = 8; /* as IPv4 counts */
+	w->config.node.pods = &pods;
+	w->config.node.pod_count = 1;
+}
+
+static void long_intercept(struct world *w)
+{
+	static const struct lun_prefix range = { .length = 255 };
+
+	w->config.intercept = &range;
+	w->config.intercept_count = 1;
+}
+
 /* What is spoilt; the message begins with the place and holds `says`. */
 static const struct {
 	void (*spoil)(struct world *w);
@@ -650,6 +676,9 @@ static const struct {
 	{ header_with_colon, "shop.lua:7: ", "header name \"X-A:\"" },
 	{ header_of_two_lines, "shop.lua:7: ", "value of header \"X-A\"" },
 	{ header_without_value, "shop.lua:7: ", "value of header \"X-A\"" },
+	{ long_source_range, "shop.lua:7: ", "prefix of length 129, expected at most 128" },
+	{ short_pods_of_v4, "pods: ", "prefix of length 8, expected 96 to 128 for IPv4" },
+	{ long_intercept, "intercept: ", "prefix of length 255, expected at most 128" },
 	{ name_twice, "shop.lua:", "\"default/shop\" is declared twice" },
 	{ address_twice, "shop.lua:30: ", "tcp 10.96.0.1:80 of \"default/shop-copy:web\" belongs to \"default/shop:web\"" },
 	{ node_port_of_two_services, "shop.lua:30: ", "tcp 172.18.0.2:30080 of \"default/shop-copy:web\"" },
@@ -682,6 +711,32 @@ static void a_wrong_policy_says_where_and_what(void **state)
 		assert_null(policy);
 	}
 	assert_int_equal(freed, 0); /* hooks belong to a policy that was made */
+}
+
+/* An embedder that was built against an older header has a shorter struct, one that forgot the size none. */
+static void a_config_is_as_long_as_it_says(void **state)
+{
+	struct {
+		struct lun_policy_config config;
+		uint64_t behind;
+	} longer = { .behind = 1 };
+	struct lun_policy *policy = NULL;
+	struct lun_error error;
+	struct world w;
+
+	(void)state;
+	world_init(&w, 0);
+	longer.config = w.config;
+	longer.config.size = sizeof(longer);
+	assert_int_equal(lun_policy_new(&policy, &longer.config, &error), LUN_BAD_ARGUMENT);
+	assert_non_null(strstr(error.text, "expected sizeof(struct lun_policy_config)"));
+	longer.config.size = 0;
+	assert_int_equal(lun_policy_new(&policy, &longer.config, &error), LUN_BAD_ARGUMENT);
+	assert_null(policy);
+	longer.config.size = offsetof(struct lun_policy_config, intercept);
+	longer.config.intercept_count = SIZE_MAX; /* is not there */
+	assert_int_equal(lun_policy_new(&policy, &longer.config, NULL), 0);
+	lun_policy_unref(policy);
 }
 
 /* ---- choosing ---- */
@@ -887,7 +942,7 @@ static void script_free(void *user)
 
 static void start_scripted(struct notation *n, struct world *w, struct script *script)
 {
-	w->config.hooks = (struct lun_hooks) { sizeof(struct lun_hooks), script_flow, script_free, script };
+	w->config.hooks = (struct lun_hooks) { script_flow, script_free, script };
 	start(n, w);
 }
 
@@ -1384,6 +1439,7 @@ int main(void)
 		cmocka_unit_test(r28_a_loopback_address_of_the_node_serves_no_node_ports),
 		cmocka_unit_test(r35_new_flows_see_only_the_new_policy),
 		cmocka_unit_test(a_wrong_policy_says_where_and_what),
+		cmocka_unit_test(a_config_is_as_long_as_it_says),
 		cmocka_unit_test(round_robin_takes_turns),
 		cmocka_unit_test(round_robin_is_fair_in_both_families_at_once),
 		cmocka_unit_test(random_is_near_uniform),

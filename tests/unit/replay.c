@@ -580,6 +580,10 @@ static void test_files_that_cannot_be_used(void **state)
 	outcome.result = lun_replay_run(engine, "/tmp", NULL, NULL, &outcome.error);
 	expect_refused(LUN_BAD_FILE, "/tmp: not a capture: ");
 	capture_begin(&file, 1);
+	options.size++;
+	outcome.result = lun_replay_run(engine, file.path, &options, NULL, &outcome.error);
+	expect_refused(LUN_BAD_ARGUMENT, "expected sizeof(struct lun_replay_options)");
+	options.size--;
 	options.out = capture_save(&file);
 	outcome.result = lun_replay_run(engine, file.path, &options, NULL, &outcome.error);
 	expect_refused(LUN_BAD_ARGUMENT, "is the capture that is read");

@@ -36,7 +36,7 @@ static void start(struct notation *n, struct lun_config config, struct lun_polic
 	struct lun_error error;
 
 	policy_config.size = sizeof(policy_config);
-	policy_config.hooks = (struct lun_hooks) { .size = sizeof(policy_config.hooks), .flow = nat_box };
+	policy_config.hooks = (struct lun_hooks) { .flow = nat_box };
 	policy_config.intercept = &all;
 	policy_config.intercept_count = 1;
 	if (policy_config.node.masquerade_address_count == 0) {
