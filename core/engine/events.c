@@ -62,8 +62,13 @@ bool events_take(struct events *events, struct lun_event *event)
 	events->bytes_first = (events->bytes_first + events->lent) % events->bytes_size;
 	events->bytes_used -= events->lent;
 	events->lent = 0;
-	if (events->count == 0)
-		return false;
+	if (events->count == 0) {
+		if (!events->resync)
+			return false;
+		events->resync = false;
+		*event = (struct lun_event) { .kind = LUN_EVENT_RESYNC };
+		return true;
+	}
 	*event = events->ring[events->first];
 	events->first = (events->first + 1) % events->capacity;
 	events->count--;

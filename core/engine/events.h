@@ -10,6 +10,7 @@ struct events {
 	uint8_t *bytes;
 	uint32_t bytes_size, bytes_first, bytes_used; /* `used` counts the unused end of a lap, too */
 	uint32_t lent; /* bytes of the event last taken out, which stay valid until the next call */
+	bool resync;   /* ENDED events were lost, and nobody was told yet */
 };
 
 /* `bytes_size` bytes for packets.  Returns 0 or LUN_NO_MEMORY. */

@@ -32,6 +32,10 @@ static void end_flow(struct lun_engine *engine, struct flow *flow, bool withdraw
 {
 	struct lun_event *event = engine->config.commit ? events_put(&engine->events) : NULL;
 
+	if (!event && engine->config.commit) {
+		engine->events.resync = true;
+		engine->stats.events_lost++;
+	}
 	if (event) {
 		event->kind = LUN_EVENT_ENDED;
 		event->flow = flow_id(&engine->flows, flow);
@@ -90,9 +94,10 @@ static COLD bool refuse(struct lun_engine *engine, struct packet *p, enum lun_ve
 	uint32_t length = 0;
 
 	p->io->ct = LUN_CT_NEW;
-	if (verdict == LUN_REJECT && !engine->config.commit && !events_full(&engine->events)) {
-		bytes = events_bytes(&engine->events, REFUSAL_SIZE);
+	if (verdict == LUN_REJECT && !engine->config.commit) {
+		bytes = events_full(&engine->events) ? NULL : events_bytes(&engine->events, REFUSAL_SIZE);
 		length = bytes ? packet_build_refusal(bytes, REFUSAL_SIZE, p, refusal_of(reason)) : 0;
+		engine->stats.events_lost += !bytes;
 	}
 	if (length > 0) {
 		struct lun_event *event = events_put(&engine->events);

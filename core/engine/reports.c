@@ -87,6 +87,7 @@ int lun_engine_event(struct lun_engine *engine, const struct lun_event *event, u
 		return 0;
 	case LUN_EVENT_EMIT:
 	case LUN_EVENT_COMMIT:
+	case LUN_EVENT_RESYNC:
 		break;
 	}
 	return LUN_BAD_ARGUMENT;

@@ -512,6 +512,9 @@ enum lun_event_kind {
 	LUN_EVENT_EMIT,   /* send `data`, `length` bytes, toward `side` */
 	LUN_EVENT_COMMIT, /* give `flow` to the kernel, then accept packet `packet` of the array; answer CONFIRMED or FAILED */
 	LUN_EVENT_ENDED, /* the engine forgot `flow`; `withdrawn`: delete it in the kernel.  Also from you: the kernel did */
+	/* Some ENDED events found no room in the ring and are lost; flows that are to be withdrawn wait for room instead.  Comes
+	 * once all others are drained: whoever keeps something for each flow finds out by lun_flow_next which are left. */
+	LUN_EVENT_RESYNC,
 	/* From you to the engine.  `flow`, or if that is 0 the flow with the tuple `orig`. */
 	LUN_EVENT_CONFIRMED, /* the kernel has it; `reply` is the real tuple, by which the flow is re-keyed */
 	LUN_EVENT_STATE,     /* the kernel says that it is in `state` now, for `timeout` more ns */
@@ -538,7 +541,7 @@ struct lun_event {
 	uint32_t length;
 };
 
-/* Takes the oldest event out of the ring; false if there is none. */
+/* Takes the oldest event out of the ring; false if there is none.  ENDED events are for an engine that commits. */
 LUN_API bool lun_engine_next_event(struct lun_engine *engine, struct lun_event *event);
 
 /* Reports what became of a flow.  Fails: LUN_NOT_FOUND, LUN_EXISTS (CONFIRMED with a reply tuple that another flow has: the
@@ -590,6 +593,7 @@ struct lun_stats {
 	uint64_t edits;      /* stream edits made */
 	uint64_t half_open;  /* TCP flows that are, now */
 	uint64_t fragments_given_up[LUN_REASON_COUNT]; /* that were held and never sent, by enum lun_reason */
+	uint64_t events_lost; /* ENDED events, and answers to rejected packets, for which the ring had no room */
 };
 
 LUN_API void lun_engine_stats(const struct lun_engine *engine, struct lun_stats *stats);

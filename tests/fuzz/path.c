@@ -142,7 +142,7 @@ static void drain(struct run *run, uint8_t mood)
 	struct packet p;
 
 	while (lun_engine_next_event(run->engine, &event)) {
-		MUST(event.kind <= LUN_EVENT_ENDED);
+		MUST(event.kind <= LUN_EVENT_RESYNC);
 		if (event.kind == LUN_EVENT_COMMIT)
 			answer_commit(run, &event, mood);
 		if (event.kind != LUN_EVENT_EMIT)

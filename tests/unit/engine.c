@@ -481,6 +481,58 @@ static void commit_queries_what_it_knows(void **state)
 	stop(&n);
 }
 
+static void expect_event(struct notation *n, enum lun_event_kind kind)
+{
+	struct lun_event event;
+
+	assert_true(lun_engine_next_event(n->engine, &event));
+	assert_int_equal(event.kind, kind);
+}
+
+/* What a full ring has no room for is counted, and who keeps a list of flows is told to look again. */
+static void events_that_are_lost_are_known(void **state)
+{
+	struct lun_config config = { .size = sizeof(config), .flows = 64, .commit = true, .events = 2 };
+	struct lun_event event = { .kind = LUN_EVENT_RESYNC };
+	struct lun_stats stats;
+	struct fixture f;
+	struct notation n;
+	char line[100];
+
+	(void)state;
+	start(&n, NULL, &config);
+	for (int i = 0; i < 5; i++) {
+		snprintf(line, sizeof(line), "udp 10.0.0.1:%d 10.0.0.2:53 len 4", 2000 + i);
+		EXPECT(&n, { line, "accept new UNREPLIED" });
+		expect_event(&n, LUN_EVENT_COMMIT);
+	}
+	lun_engine_tick(n.engine, n.now + 600000000000);
+	lun_engine_stats(n.engine, &stats);
+	assert_int_equal(stats.flows, 0);
+	assert_int_equal(stats.events_lost, 3);
+	expect_event(&n, LUN_EVENT_ENDED);
+	expect_event(&n, LUN_EVENT_ENDED);
+	expect_event(&n, LUN_EVENT_RESYNC);
+	assert_false(lun_engine_next_event(n.engine, &event)); /* once for all of them */
+	EXPECT(&n, { "+601s udp 10.0.0.1:1 10.0.0.2:53 len 4", "accept new UNREPLIED" });
+	expect_event(&n, LUN_EVENT_COMMIT);
+	event = (struct lun_event) { .kind = LUN_EVENT_RESYNC, .flow = n.packet.flow };
+	assert_int_equal(lun_engine_event(n.engine, &event, n.now), LUN_BAD_ARGUMENT);
+	stop(&n);
+
+	fixture_init(&f);
+	config.commit = false;
+	config.events = 1;
+	start(&n, &f, &config);
+	EXPECT(&n, { "tcp 10.244.0.7:5353 10.96.0.10:53 S seq 4", "reject new NONE (undefined_port)" },
+	       { "tcp 10.244.0.7:5353 10.96.0.10:53 S seq 4", "reject new NONE (undefined_port)" });
+	lun_engine_stats(n.engine, &stats);
+	assert_int_equal(stats.events_lost, 1);
+	expect_event(&n, LUN_EVENT_EMIT);
+	assert_false(lun_engine_next_event(n.engine, &event)); /* no flow ended unheard */
+	stop(&n);
+}
+
 static void import_takes_over(void **state)
 {
 	struct lun_config config = { .size = sizeof(config), .flows = 64, .commit = true };
@@ -623,6 +675,7 @@ int main(void)
 		cmocka_unit_test(import_ends_udp_to_endpoints_that_are_gone),
 		cmocka_unit_test(commit_asks_and_is_told),
 		cmocka_unit_test(commit_queries_what_it_knows),
+		cmocka_unit_test(events_that_are_lost_are_known),
 		cmocka_unit_test(import_takes_over),
 		cmocka_unit_test(import_takes_only_states_of_the_protocol),
 		cmocka_unit_test(import_takes_only_tuples_of_one_kind),
