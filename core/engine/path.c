@@ -167,7 +167,7 @@ static void describe_flow(struct lun_engine *engine, struct packet *p, const str
 {
 	p->flow->flags |=
 		(uint8_t)((decision->translate ? FLOW_TRANSLATED : 0) | (decision->masquerade ? FLOW_MASQUERADE : 0));
-	p->flow->timeouts = port ? port->timeouts : engine->ports.timeouts;
+	flow_set_timeouts(&engine->flows, p->flow, port ? port->timeouts : engine->ports.timeouts);
 	sources_add(&engine->sources, &p->tuple);
 	if (port) {
 		uint32_t slot = engine->ports.slot[decision->service_port];

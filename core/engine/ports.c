@@ -24,21 +24,22 @@ static int by_hash(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-static void set_timeouts(struct flow_timeouts *row, const struct lun_timeout *timeouts, size_t count)
+static void set_timeouts(uint32_t ms[LUN_STATE_COUNT], const struct lun_timeout *timeouts, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
-		row->ms[timeouts[i].state] = (uint32_t)(timeouts[i].time / NS_PER_MS);
+		ms[timeouts[i].state] = (uint32_t)(timeouts[i].time / NS_PER_MS);
 }
 
 /* The row of timeouts of a service port: the policy's, and over them the service's. */
 static int timeout_row(struct flow_table *flows, const struct lun_policy *policy, const struct service *service)
 {
-	struct flow_timeouts row = flows->timeouts[0];
+	uint32_t ms[LUN_STATE_COUNT];
 
-	set_timeouts(&row, policy->timeouts, policy->timeout_count);
+	memcpy(ms, flows->timeouts[0].ms, sizeof(ms));
+	set_timeouts(ms, policy->timeouts, policy->timeout_count);
 	if (service)
-		set_timeouts(&row, service->timeouts, service->timeout_count);
-	return flow_timeout_row(flows, &row);
+		set_timeouts(ms, service->timeouts, service->timeout_count);
+	return flow_timeouts_want(flows, ms);
 }
 
 /* The slot of a name, or a free one, from *next on. */
@@ -121,6 +122,7 @@ int ports_set_policy(struct ports *ports, const struct lun_policy *policy, struc
 			result = map_ports(slots, slot, sorted, known, policy, flows);
 	}
 	free(sorted);
+	flow_timeouts_settle(flows, result == 0);
 	if (result < 0) {
 		free(slots);
 		free(slot);

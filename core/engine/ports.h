@@ -29,7 +29,7 @@ struct ports {
 void ports_fini(struct ports *ports);
 
 /* Maps the policy's ports (NULL: none) to slots.  Fails, and changes nothing: LUN_NO_MEMORY; LUN_FULL, more than 255 different
- * sets of timeouts since the engine was made. */
+ * sets of timeouts in this policy, the one before, and flows that live. */
 int ports_set_policy(struct ports *ports, const struct lun_policy *policy, struct flow_table *flows);
 
 #endif

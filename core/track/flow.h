@@ -61,9 +61,12 @@ struct flow_more {
 
 _Static_assert(sizeof(struct flow_more) <= 48, "with 128, 18.3 of index and 4.6 of the wheel, a flow stays below 200");
 
-/* How long a flow may be silent, by its state; a flow refers to a row. */
+/* How long a flow may be silent, by its state: a row that flows and policies share.  One that nobody refers to is used again. */
 struct flow_timeouts {
 	uint32_t ms[LUN_STATE_COUNT];
+	uint32_t flows; /* that refer to it */
+	bool held;      /* by the policy that is set; row 0 always */
+	bool wanted;    /* by the one that is being set */
 };
 
 enum { FLOW_TIMEOUT_ROWS = 256 };
@@ -76,7 +79,6 @@ struct flow_table {
 	struct hash_key key;
 	struct seqmap *maps;            /* of edited streams: flow_more.edit is an index */
 	struct flow_timeouts *timeouts; /* FLOW_TIMEOUT_ROWS; row 0 are the defaults */
-	uint32_t timeout_rows;          /* in use */
 	uint32_t map_count;
 	uint32_t half_open; /* TCP flows that are */
 	uint32_t capacity;
@@ -114,8 +116,18 @@ static inline struct flow_more *flow_more(const struct flow_table *table, const 
 	return &table->more[flow_index(table, flow)];
 }
 
-/* The row with these timeouts, made if there is none yet.  Returns its index, or LUN_FULL. */
-int flow_timeout_row(struct flow_table *table, const struct flow_timeouts *timeouts);
+/* The row with these times, made if there is none, for a policy that is being set.  Returns its index, or LUN_FULL. */
+int flow_timeouts_want(struct flow_table *table, const uint32_t ms[LUN_STATE_COUNT]);
+/* The policy is `set`, and holds the rows that it wanted instead of the one before; or it is not, and wants none. */
+void flow_timeouts_settle(struct flow_table *table, bool set);
+
+/* Gives a flow, which has row 0 when it opens, another row. */
+static inline void flow_set_timeouts(struct flow_table *table, struct flow *flow, uint8_t row)
+{
+	table->timeouts[flow->timeouts].flows--;
+	table->timeouts[row].flows++;
+	flow->timeouts = row;
+}
 
 /* The flow of an id, or NULL if it ended. */
 struct flow *flow_by_id(const struct flow_table *table, uint64_t id);

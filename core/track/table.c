@@ -16,7 +16,7 @@ static uint64_t hash_of_slot(const void *owner, uint32_t slot)
 
 int flow_table_init(struct flow_table *table, uint32_t capacity, uint32_t edits, const uint64_t seed[2])
 {
-	*table = (struct flow_table) { .capacity = capacity, .free = FLOW_NONE, .map_count = edits, .timeout_rows = 1 };
+	*table = (struct flow_table) { .capacity = capacity, .free = FLOW_NONE, .map_count = edits };
 	hash_key_init(&table->key, seed);
 	table->flows = memory_new((size_t)capacity * sizeof(*table->flows));
 	table->more = memory_new((size_t)capacity * sizeof(*table->more));
@@ -29,6 +29,7 @@ int flow_table_init(struct flow_table *table, uint32_t capacity, uint32_t edits,
 		return LUN_NO_MEMORY;
 	}
 	track_default_timeouts(table->timeouts[0].ms);
+	flow_timeouts_settle(table, false);
 	return 0;
 }
 
@@ -46,15 +47,35 @@ void flow_table_fini(struct flow_table *table)
 	table->timeouts = NULL;
 }
 
-int flow_timeout_row(struct flow_table *table, const struct flow_timeouts *timeouts)
+int flow_timeouts_want(struct flow_table *table, const uint32_t ms[LUN_STATE_COUNT])
 {
-	for (uint32_t i = 0; i < table->timeout_rows; i++)
-		if (memcmp(&table->timeouts[i], timeouts, sizeof(*timeouts)) == 0)
-			return (int)i;
-	if (table->timeout_rows == FLOW_TIMEOUT_ROWS)
+	struct flow_timeouts *found = NULL;
+
+	for (struct flow_timeouts *row = table->timeouts; row < table->timeouts + FLOW_TIMEOUT_ROWS; row++) {
+		bool is_free = !row->flows && !row->held && !row->wanted;
+
+		if (!is_free && memcmp(row->ms, ms, sizeof(row->ms)) == 0) {
+			row->wanted = true;
+			return (int)(row - table->timeouts);
+		}
+		if (is_free && !found)
+			found = row;
+	}
+	if (!found)
 		return LUN_FULL;
-	table->timeouts[table->timeout_rows] = *timeouts;
-	return (int)table->timeout_rows++;
+	memcpy(found->ms, ms, sizeof(found->ms));
+	found->wanted = true;
+	return (int)(found - table->timeouts);
+}
+
+void flow_timeouts_settle(struct flow_table *table, bool set)
+{
+	for (int i = 0; i < FLOW_TIMEOUT_ROWS; i++) {
+		struct flow_timeouts *row = &table->timeouts[i];
+
+		row->held = i == 0 || (set ? row->wanted : row->held);
+		row->wanted = false;
+	}
 }
 
 struct flow *flow_by_id(const struct flow_table *table, uint64_t id)
@@ -174,6 +195,7 @@ struct flow *flow_open(struct flow_table *table, const struct lun_tuple tuple[2]
 	}
 	if (tuple->protocol == LUN_TCP || tuple->protocol == LUN_SCTP)
 		*flow_more(table, flow) = (struct flow_more) { .edit = FLOW_NONE };
+	table->timeouts[0].flows++;
 	table->count++;
 	table->opened++;
 	return flow;
@@ -209,6 +231,7 @@ void flow_end(struct flow_table *table, struct flow *flow)
 	index_remove(&table->index, flow_hash(table, &flow->tuple[LUN_REPLY]), slot + 1);
 	wheel_remove(&table->wheel, slot / 2);
 	table->half_open -= flow->tuple[LUN_ORIG].protocol == LUN_TCP && state_is_half_open(flow->state);
+	table->timeouts[flow->timeouts].flows--;
 	flow->flags = 0;
 	record_give(table, flow);
 	table->count--;

@@ -425,7 +425,8 @@ LUN_API void lun_engine_free(struct lun_engine *engine);
 /* New flows see the new policy from the next packet on; old flows keep what was decided for them, but UDP flows to endpoints that
  * their service has no more: those end, some at once and the others as lun_engine_tick is called.  What changes over time
  * (round robin positions, connection counts) is kept under the names of service and port.  Fails, and keeps the old policy:
- * LUN_NO_MEMORY; LUN_FULL, if its services have more than 255 different sets of timeouts, together with those set before. */
+ * LUN_NO_MEMORY; LUN_FULL, if its services have more than 255 different sets of timeouts, together with those of the policy
+ * before it and of flows that live. */
 LUN_API int lun_engine_set_policy(struct lun_engine *engine, struct lun_policy *policy);
 
 /* ---- Packets --------------------------------------------------------------------------------------------------------- */

@@ -398,6 +398,54 @@ static void timeouts_are_the_policys(void **state)
 	lun_engine_free(n.engine);
 }
 
+/* A reload with another timeout of UDP, and a flow that gets it; returns the reload's result. */
+static int reload(struct notation *n, uint64_t seconds)
+{
+	struct lun_timeout timeout = { LUN_STATE_UDP_UNREPLIED, seconds * 1000000000 };
+	struct lun_policy *policy = make_policy((struct lun_service) { 0 },
+						(struct lun_policy_config) { .timeouts = &timeout, .timeout_count = 1 });
+	int result = lun_engine_set_policy(n->engine, policy);
+
+	lun_policy_unref(policy);
+	return result;
+}
+
+static void expect_flow_that_expires_in(struct notation *n, uint16_t port, uint64_t seconds)
+{
+	struct lun_flow flow;
+	char line[80];
+
+	snprintf(line, sizeof(line), "udp 10.1.1.1:%u 10.2.2.2:53 len 1", port);
+	EXPECT(n, { line, "accept new UNREPLIED" });
+	assert_int_equal(lun_flow_find(n->engine, &n->packet.is, &flow), 0);
+	assert_int_equal(flow.expires, seconds * 1000000000);
+}
+
+/* However often they change: only those that a flow still has are kept. */
+static void timeouts_of_old_policies_make_room(void **state)
+{
+	struct notation n;
+	uint64_t first;
+	uint16_t last = 1;
+
+	(void)state;
+	start(&n, (struct lun_config) { .flows = 1024 }, NULL);
+	for (uint64_t seconds = 1; seconds <= 1000; seconds++)
+		assert_int_equal(reload(&n, seconds), 0);
+	for (; reload(&n, 5000 + last) == 0; last++)
+		expect_flow_that_expires_in(&n, last, 5000 + last);
+	assert_int_equal(last, 256); /* that many rows, of which the defaults have one */
+	expect_flow_that_expires_in(&n, 1, 5001);
+	first = n.packet.flow;
+	expect_flow_that_expires_in(&n, 2, 5002);
+	expect_flow_that_expires_in(&n, 300, 5255); /* the old policy is still there */
+	assert_int_equal(lun_flow_end(n.engine, first), 0);
+	assert_int_equal(reload(&n, 9999), 0);
+	expect_flow_that_expires_in(&n, 1, 9999);
+	expect_flow_that_expires_in(&n, 2, 5002);
+	lun_engine_free(n.engine);
+}
+
 /* ---- fragments ---- */
 
 /* Cuts the packet in n->data into pieces of `size` bytes of transport each; returns how many. */
@@ -799,6 +847,7 @@ int main(void)
 		cmocka_unit_test(sctp_is_assured_once_it_is_established),
 		cmocka_unit_test(limits_refuse_and_evict_nobody),
 		cmocka_unit_test(timeouts_are_the_policys),
+		cmocka_unit_test(timeouts_of_old_policies_make_room),
 		cmocka_unit_test(fragments_are_translated_and_leave_in_order),
 		cmocka_unit_test(fragments_are_tracked_as_the_whole),
 		cmocka_unit_test(fragments_of_what_is_invalid_are_left_alone),
