@@ -5,8 +5,8 @@
 #include <stdbool.h>
 #include <string.h>
 
-/* Copies the caller's struct into ours, which is zero and has `size` bytes.  False: its size is not set, or larger than ours: made
- * for a newer header, which knows what we do not. */
+/* Copies the caller's struct into ours, which is zero and has `size` bytes.  False: its size is not set, or larger than
+ * ours: made for a newer header, which knows what we do not. */
 static inline bool config_read(void *ours, size_t size, const void *given)
 {
 	size_t given_size;

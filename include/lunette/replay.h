@@ -62,7 +62,8 @@ struct lun_replay_summary {
  * Memory does not grow with the capture.
  *
  * `options` and `summary` may be NULL.  Fails: LUN_BAD_FILE (not a capture, or a link type that is not supported; the text
- * names the file), LUN_BAD_ARGUMENT (the output is the input, the size), LUN_SYSTEM (the output cannot be written), LUN_NO_MEMORY. */
+ * names the file), LUN_BAD_ARGUMENT (the output is the input, the size), LUN_SYSTEM (the output cannot be written),
+ * LUN_NO_MEMORY. */
 LUN_API int lun_replay_run(struct lun_engine *engine, const char *in, const struct lun_replay_options *options,
 			   struct lun_replay_summary *summary, struct lun_error *error);
 
