@@ -226,11 +226,24 @@ static struct balance_state *turn_of(const void *owner, uint32_t service_port, b
 	return &ports->slots[ports->slot[service_port]].balance[v6];
 }
 
+/* Where the policy names no address to masquerade with, the embedder may know a better one than the node's primary. */
+static void ask_source(const struct lun_engine *engine, struct decision *decision)
+{
+	const struct lun_config *config = &engine->config;
+	const struct lun_address *endpoint = &decision->destination;
+
+	if (decision->masquerade && config->source &&
+	    !policy_names_masquerade(engine->policy, lun_address_is_v4(endpoint)) &&
+	    !config->source(config->user, endpoint, &decision->source))
+		decision->source = (struct lun_address) { { 0 } };
+}
+
 static void decide(struct lun_engine *engine, struct packet *p, struct decision *decision)
 {
 	const struct policy_turns turns = { .of = turn_of, .owner = &engine->ports };
 
 	policy_decide(engine->policy, &turns, &engine->random, p, decision);
+	ask_source(engine, decision);
 	engine->stats.reasons[LUN_REASON_policy_error] +=
 		decision->script_failed; /* beside the verdict, which the map gave */
 }
@@ -424,6 +437,7 @@ static void begin(struct lun_engine *engine, struct packet *p, struct lun_packet
 	io->reason = LUN_REASON_none;
 	io->direction = LUN_ORIG;
 	io->state = LUN_STATE_NONE;
+	io->changed = false;
 	io->flow = 0;
 	if (packet_parse(p)) {
 		p->hash = flow_hash(&engine->flows, &p->tuple);

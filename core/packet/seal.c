@@ -105,12 +105,17 @@ void packet_seal(struct packet *p)
 {
 	uint8_t protocol = own_protocol(p);
 
+	p->io->changed = p->rebuilt || (p->address_difference | p->transport_difference | p->crc_difference) != 0;
 	if (p->rebuilt) {
 		seal_rebuilt(p);
 		return;
 	}
 	if (p->version == 4 && p->address_difference)
 		checksum_update(p->io->data + IP4_CHECKSUM, p->address_difference);
+	if (p->io->unfinished && p->io->changed && p->end <= p->io->length) {
+		seal_whole_transport(p); /* there is nothing yet that a difference could repair */
+		return;
+	}
 	if (p->crc_difference)
 		seal_crc(p);
 	if (protocol_checksum(protocol))
@@ -133,8 +138,8 @@ bool packet_checksums_right(const struct packet *p)
 
 	if (p->version == 4 && checksum_fold(checksum_add(0, ip, (size_t)(ip[0] & 15) * 4)) != 0xffff)
 		return false;
-	if (p->end > p->io->length || p->role == PACKET_FRAGMENT)
-		return true; /* cut, or a piece: it cannot be known */
+	if (p->end > p->io->length || p->role == PACKET_FRAGMENT || p->io->unfinished)
+		return true; /* cut, a piece, or yet to be computed: it cannot be known */
 	if (protocol == LUN_SCTP)
 		return crc_right(p);
 	if (protocol_checksum(protocol) == 0 || (protocol == LUN_UDP && field[0] == 0 && field[1] == 0))

@@ -632,10 +632,11 @@ bool lun_policy_range(const struct lun_policy *policy, size_t index, struct lun_
 	return true;
 }
 
-bool lun_policy_endpoint(const struct lun_policy *policy, size_t index, struct lun_address *address)
+bool lun_policy_endpoint(const struct lun_policy *policy, size_t index, struct lun_address *address, uint16_t *port)
 {
 	if (index >= policy->endpoint_count)
 		return false;
 	*address = policy->endpoints[index].address;
+	*port = policy->endpoints[index].port;
 	return true;
 }

@@ -246,8 +246,8 @@ struct lun_node {
 	size_t service_range_count;
 	const struct lun_prefix *node_port_addresses; /* none: the primary ones if service_ranges is set, else all */
 	size_t node_port_address_count;
-	const struct lun_address *masquerade_addresses; /* none of a family: the primary address of that family, or, when
-							 * committing, what the embedder says */
+	const struct lun_address *masquerade_addresses; /* none of a family: what the embedder says (lun_config.source, or
+							 * when committing), else the primary address of that family */
 	size_t masquerade_address_count;
 	bool masquerade_all;                  /* R8 */
 	enum lun_switch localhost_node_ports; /* R27, R28; IPv4 only; default: on unless service_ranges is set */
@@ -387,8 +387,8 @@ struct lun_frontend {
 /* The frontend number `index`, in order of the names of services; false past the last one. */
 LUN_API bool lun_policy_frontend(const struct lun_policy *policy, size_t index, struct lun_frontend *frontend);
 
-/* The same for the addresses of endpoints, one that serves two ports twice; for embedders that look up routes. */
-LUN_API bool lun_policy_endpoint(const struct lun_policy *policy, size_t index, struct lun_address *address);
+/* The same for endpoints, one that serves two ports twice: where replies come from. */
+LUN_API bool lun_policy_endpoint(const struct lun_policy *policy, size_t index, struct lun_address *address, uint16_t *port);
 
 /* The same for destinations besides frontends of which the policy wants to see new flows: the node's service ranges, and what
  * `intercept` holds. */
@@ -413,6 +413,10 @@ struct lun_config {
 				 * a quarter, and 16 of the 64 datagrams that may wait: its next one takes its oldest's place */
 	bool liberal;          /* TCP windows are followed, but nothing is refused for them */
 	bool drop_invalid;     /* drop what is invalid instead of leaving it alone */
+	/* Which source a flow that is masqueraded on its way to `endpoint` gets, where the policy names no address: the one of
+	 * this host's route to it.  False: there is none, the flow is refused.  NULL: the node's primary address. */
+	bool (*source)(void *user, const struct lun_address *endpoint, struct lun_address *source);
+	void *user;
 };
 
 /* Takes all memory that the engine will ever use for packets: about 200 bytes a flow.  `policy` may be NULL (track only); the
@@ -480,11 +484,13 @@ struct lun_trace {
 
 struct lun_packet {
 	/* in */
-	uint8_t *data;           /* the IP header; owned by the caller, rewritten in place */
-	uint32_t length;         /* bytes at `data`; out: bytes to send */
-	uint32_t capacity;       /* bytes that may be written at `data`, at least `length` */
-	uint32_t wire_length;    /* bytes that the packet had, if a capture cut it; 0: `length` */
-	uint16_t tenant;         /* conntrack zone */
+	uint8_t *data;        /* the IP header; owned by the caller, rewritten in place */
+	uint32_t length;      /* bytes at `data`; out: bytes to send */
+	uint32_t capacity;    /* bytes that may be written at `data`, at least `length` */
+	uint32_t wire_length; /* bytes that the packet had, if a capture cut it; 0: `length` */
+	uint16_t tenant;      /* conntrack zone */
+	bool unfinished; /* its transport checksum is to be computed by whoever sends it, as on a host with offloading; where
+			  * the packet is changed, it is computed here */
 	struct lun_trace *trace; /* normally NULL */
 	/* out */
 	enum lun_verdict verdict;
@@ -492,6 +498,7 @@ struct lun_packet {
 	enum lun_ct ct;
 	enum lun_direction direction;
 	enum lun_state state; /* of the flow, after this packet */
+	bool changed;         /* the bytes at `data` are not what they were */
 	uint64_t flow;        /* id of the flow, 0 without one */
 	struct lun_tuple was; /* what the packet carried; protocol 0 if it could not be read */
 	struct lun_tuple is;  /* what it carries now */

@@ -133,6 +133,41 @@ static void others_are_masqueraded_and_get_a_free_port(void **state)
 	stop(&n);
 }
 
+/* Stands for the routes of a host: an address for one endpoint, none for others. */
+static bool route_to(void *user, const struct lun_address *endpoint, struct lun_address *source)
+{
+	const struct fixture *f = user;
+
+	*source = notation_address("10.244.0.254");
+	return memcmp(endpoint, &f->web[0].address, sizeof(*endpoint)) == 0;
+}
+
+static void the_embedder_names_the_source_where_the_policy_does_not(void **state)
+{
+	struct fixture f;
+	struct notation n;
+	struct lun_config config = { .size = sizeof(config), .flows = 64, .seed = { 1, 2 }, .source = route_to, .user = &f };
+
+	(void)state;
+	fixture_init(&f);
+	f.config.node.masquerade_address_count = 0;
+	start(&n, &f, &config);
+	EXPECT(&n,
+	       { "tcp 192.168.31.9:40000 172.18.0.2:32329 S seq 1",
+		 "accept new SYN_SENT -> tcp 10.244.0.254:40000 10.244.0.5:8080" },
+	       { "tcp 192.168.31.9:40001 172.18.0.2:32329 S seq 1", "drop new NONE (no_masquerade_address)" },
+	       { "tcp 10.244.0.7:40000 10.96.176.241:80 S seq 1",
+		 "accept new SYN_SENT -> tcp 10.244.0.7:40000 10.244.0.5:8080" });
+	stop(&n);
+	f.config.node.masquerade_address_count = 1; /* the IPv4 one */
+	start(&n, &f, &config);
+	EXPECT(&n,
+	       { "tcp 192.168.31.9:40000 172.18.0.2:32329 S seq 1",
+		 "accept new SYN_SENT -> tcp 10.244.0.1:40000 10.244.0.5:8080" },
+	       { "tcp [2001:db8::9]:40000 [fd00:10:96::b0f1]:80 S seq 1", "drop new NONE (no_masquerade_address)" });
+	stop(&n);
+}
+
 /* What is said of one family is not said of the other: each is as if it had a proxy of its own. */
 static void rules_are_by_family(void **state)
 {
@@ -663,6 +698,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(cluster_ip_from_a_pod_keeps_the_source),
 		cmocka_unit_test(others_are_masqueraded_and_get_a_free_port),
+		cmocka_unit_test(the_embedder_names_the_source_where_the_policy_does_not),
 		cmocka_unit_test(rules_are_by_family),
 		cmocka_unit_test(udp_goes_both_ways),
 		cmocka_unit_test(refusals_have_reasons_and_answers),

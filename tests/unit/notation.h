@@ -222,6 +222,7 @@ static inline void notation_build(struct notation *n, const char *line)
 static inline const char *notation_run(struct notation *n, const char *line)
 {
 	static char result[512];
+	static uint8_t before[NOTATION_PACKET];
 	char tuple[LUN_TUPLE_TEXT];
 	int length;
 
@@ -229,7 +230,9 @@ static inline const char *notation_run(struct notation *n, const char *line)
 	n->trace =
 		(struct lun_trace) { .candidates = n->trace.candidates, .candidate_capacity = n->trace.candidate_capacity };
 	n->packet.trace = n->traced ? &n->trace : NULL;
+	memcpy(before, n->data, n->packet.length);
 	lun_engine_packets(n->engine, &n->packet, 1, n->now);
+	assert_true(n->packet.changed || memcmp(n->data, before, n->packet.length) == 0);
 	length = snprintf(result, sizeof(result), "%s %s %s", lun_verdict_name(n->packet.verdict), lun_ct_name(n->packet.ct),
 			  lun_state_name(n->packet.state));
 	if (memcmp(&n->packet.was, &n->packet.is, sizeof(n->packet.was)) != 0)

@@ -1042,6 +1042,54 @@ static void sums_of_what_cannot_be_covered_are_wrong(void **state)
 	}
 }
 
+/* A checksum that the network card was to compute is computed here if anything changes, whatever stood in its place. */
+static void an_unfinished_checksum_is_finished_when_something_changes(void **state)
+{
+	struct random random = { 15 };
+
+	(void)state;
+	for (int i = 0; i < SEALS / 10; i++) {
+		uint8_t before[ROOM];
+		struct packet p;
+		struct lun_packet io;
+
+		random_packet(&random, &io, &p);
+		io.unfinished = true;
+		store16(checksum_field(&p), (uint16_t)random_next(&random));
+		assert_true(packet_checksums_right(&p));
+		memcpy(before, io.data, io.length);
+		if (random_below(&random, 4))
+			set_at_random(&random, &p);
+		packet_seal(&p);
+		assert_int_equal(io.changed, memcmp(before, io.data, io.length) != 0);
+		if (io.changed)
+			assert_int_equal(plain_transport(&p), 0xffff);
+		exact_free(&io);
+	}
+}
+
+/* Of a packet that was cut there is nothing to compute it from: what is behind its end is not read. */
+static void an_unfinished_checksum_of_a_cut_packet_is_left(void **state)
+{
+	uint8_t bytes[ROOM];
+	uint32_t length = bytes_of("tcp 10.0.0.1:1 10.0.0.2:2 . seq 1 ack 2 len 500", bytes);
+	struct lun_packet io = exact(bytes, 60);
+	struct packet p = { .io = &io };
+	struct lun_tuple tuple;
+
+	(void)state;
+	io.wire_length = length;
+	io.unfinished = true;
+	assert_true(packet_parse(&p));
+	tuple = p.tuple;
+	tuple.destination_port = 3;
+	carry(&p, &tuple);
+	packet_seal(&p);
+	assert_true(io.changed);
+	assert_int_equal(load16(io.data + 22), 3);
+	exact_free(&io);
+}
+
 /* Nothing was changed: nothing is written, not even to a wrong sum. */
 static void nothing_set_is_nothing_sealed(void **state)
 {
@@ -1499,6 +1547,8 @@ int main(void)
 		cmocka_unit_test(sums_that_cover_a_part_follow_the_addresses),
 		cmocka_unit_test(a_sum_of_zero_is_none_for_udp_alone),
 		cmocka_unit_test(sums_of_what_cannot_be_covered_are_wrong),
+		cmocka_unit_test(an_unfinished_checksum_is_finished_when_something_changes),
+		cmocka_unit_test(an_unfinished_checksum_of_a_cut_packet_is_left),
 		cmocka_unit_test(nothing_set_is_nothing_sealed),
 		cmocka_unit_test(an_sctp_checksum_follows_by_difference_right_or_wrong),
 		cmocka_unit_test(errors_and_their_quotes_keep_their_sums),

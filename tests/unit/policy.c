@@ -1353,10 +1353,13 @@ static void endpoints_are_listed_once_for_each_port(void **state)
 	struct lun_policy *policy = two_services();
 	struct lun_address address = { { 0 } };
 	size_t count = 0;
+	uint16_t port;
 
 	(void)state;
-	for (; lun_policy_endpoint(policy, count, &address); count++)
+	for (; lun_policy_endpoint(policy, count, &address, &port); count++) {
 		assert_false(lun_address_is_zero(&address));
+		assert_int_not_equal(port, 0);
+	}
 	assert_int_equal(count, 2 * 1 + 2 * 4); /* the canary's and the shop's, for two ports each */
 	lun_policy_unref(policy);
 }
