@@ -1,19 +1,22 @@
 #!/usr/bin/env bash
 # What carrying connections costs: wrk against nginx, client - node - endpoint in namespaces of its own.
 #
-#	bench/live.sh [--json] [--rounds N] [--seconds N] [--setups direct,nft,commit]
+#	bench/live.sh [--json] [--rounds N] [--seconds N] [--setups direct,nft,commit,inline]
 #
 #	direct   routed, no translation, no connection tracking
 #	nft      the same DNAT as a plain nft rule with a map
 #	commit   lunette run
+#	inline   lunette run --inline
+#	accept   the same, to the endpoint itself: every packet passes the queue and is left alone
+#	bare     the least that a queue costs (bench/queue_loop.c): what accept is measured by
 #
 # Rounds go over all set-ups in turn, so that a drift of the machine hits all alike; figures are medians, and so are the
 # ratios, of rounds.  With keep-alive, 32 connections: requests/s, latency, CPU seconds of the whole machine per million
-# requests; without, new connections/s; and one download.  Nothing else should run meanwhile.  The program is that of the
+# requests; without, new connections/s; and one download and upload.  Nothing else should run meanwhile.  The program is that of the
 # environment variable LUNETTE, or build/release/bin/lunette.
 set -euo pipefail
 
-json=false rounds=7 seconds=3 setups=direct,nft,commit
+json=false rounds=7 seconds=3 setups=direct,nft,commit,inline
 while [[ $# -gt 0 ]]; do
 	case $1 in
 	--json) json=true ;;
@@ -28,7 +31,7 @@ while [[ $# -gt 0 ]]; do
 	shift
 done
 for setup in ${setups//,/ }; do
-	[[ $setup =~ ^(direct|nft|commit)$ ]] || { echo "unknown set-up $setup, expected direct, nft, commit" >&2; exit 2; }
+	[[ $setup =~ ^(direct|nft|commit|inline|accept|bare)$ ]] || { echo "unknown set-up $setup, see $0 --help" >&2; exit 2; }
 done
 [[ $rounds =~ ^[1-9][0-9]*$ && $seconds =~ ^[1-9][0-9]*$ ]] || { echo "--rounds and --seconds expect numbers" >&2; exit 2; }
 
@@ -56,7 +59,7 @@ cat >"$work/wrk.lua" <<-'EOT'
 	end
 EOT
 
-direct_up() { url=http://10.244.0.5:8080; }
+direct_up() { url=http://10.244.0.6:8080; }
 direct_down() { :; }
 nft_up() {
 	url=http://10.96.0.10
@@ -73,6 +76,23 @@ nft_up() {
 nft_down() { node nft delete table ip plain; }
 commit_up() { url=http://10.96.0.10; agent_start --flush --flow-limit 262144; }
 commit_down() { agent_stop TERM; }
+inline_up() { url=http://10.96.0.10; agent_start --inline --set-sysctls --flow-limit 262144; }
+inline_down() { agent_stop TERM; }
+accept_up() { inline_up; url=http://10.244.0.6:8080; }
+accept_down() { inline_down; }
+bare_up() {
+	url=http://10.244.0.6:8080
+	node iptables-nft -t raw -A PREROUTING -j NFQUEUE --queue-num 4242 --queue-bypass
+	ip netns exec "$lab-node" "$(dirname "$LUNETTE")/../bench/queue_loop" 4242 >"$work/loop.said" &
+	loop=$!
+	started+=("$loop")
+	wait_for grep -q ready "$work/loop.said"
+}
+bare_down() {
+	kill "$loop"
+	wait "$loop" 2>/dev/null || true
+	node iptables-nft -t raw -F PREROUTING
+}
 
 # Seconds of CPU that the machine spent so far, whatever for.
 cpu() { awk -v hz="$(getconf CLK_TCK)" '/^cpu / { print ($2 + $3 + $4 + $7 + $8) / hz }' /proc/stat; }
@@ -80,9 +100,9 @@ cpu() { awk -v hz="$(getconf CLK_TCK)" '/^cpu / { print ($2 + $3 + $4 + $7 + $8)
 # load OPTION...: "requests microseconds p50 p99 errors"
 load() { client wrk -t1 -c32 -d "${seconds}s" -s "$work/wrk.lua" "$@" "$url/" | awk '/^RESULT/ { print $2, $3, $4, $5, $6 }'; }
 
-# One round of one set-up: "keepalive_rps p50 p99 cps gbps cpu"
+# One round of one set-up: "keepalive_rps p50 p99 cps down_gbps cpu up_gbps"
 measure() {
-	local before after requests time p50 p99 errors new new_time bytes
+	local before after requests time p50 p99 errors new new_time down up
 	client wrk -t1 -c32 -d 1s "$url/" >/dev/null
 	before=$(cpu)
 	read -r requests time p50 p99 errors < <(load)
@@ -90,10 +110,11 @@ measure() {
 	[[ $errors -eq 0 ]] || echo "$1: $errors errors with keep-alive" >&2
 	read -r new new_time _ _ errors < <(load -H "Connection: close")
 	[[ $errors -eq 0 ]] || echo "$1: $errors errors without keep-alive" >&2
-	bytes=$(client curl -s -o /dev/null -w '%{speed_download}' "$url/big")
-	awk -v r="$requests" -v t="$time" -v p50="$p50" -v p99="$p99" -v n="$new" -v nt="$new_time" -v b="$bytes" \
+	down=$(client curl -s -o /dev/null -w '%{speed_download}' "$url/big")
+	up=$(client curl -s -o /dev/null -H Expect: -w '%{speed_upload}' -T "$work/big" "$url/sink")
+	awk -v r="$requests" -v t="$time" -v p50="$p50" -v p99="$p99" -v n="$new" -v nt="$new_time" -v d="$down" -v u="$up" \
 		-v cpu="$(awk "BEGIN { print $after - $before }")" \
-		'BEGIN { print r / t * 1e6, p50, p99, n / nt * 1e6, b * 8 / 1e9, cpu / r * 1e6 }'
+		'BEGIN { print r / t * 1e6, p50, p99, n / nt * 1e6, d * 8 / 1e9, cpu / r * 1e6, u * 8 / 1e9 }'
 }
 
 for ((round = 1; round <= rounds; round++)); do
@@ -109,23 +130,27 @@ done
 middle() { sort -g | awk '{ v[NR] = $1 } END { print (v[int((NR + 1) / 2)] + v[int(NR / 2) + 1]) / 2 }'; }
 median() { cut -d' ' -f"$2" "$work/$1.rounds" | middle; }
 
-# Median over the rounds of one set-up's figure as a part of nft's in the same round.
+# Median over the rounds of one set-up's figure as a part of another's in the same round.
 ratio() {
-	printf '%.3f' "$(paste -d' ' "$work/$1.rounds" "$work/nft.rounds" | awk -v f="$2" '{ print $f / $(f + 6) }' | middle)"
+	printf '%.3f' "$(paste -d' ' "$work/$1.rounds" "$work/$2.rounds" | awk -v f="$3" '{ print $f / $(f + 7) }' | middle)"
+}
+# compare ONE OTHER WANTED
+compare() {
+	$json || ! [[ -e $work/$1.rounds && -e $work/$2.rounds ]] ||
+		echo "$1 : $2  keep-alive $(ratio "$1" "$2" 1) (wanted: $3 or more), new connections $(ratio "$1" "$2" 4)," \
+			"download $(ratio "$1" "$2" 5), upload $(ratio "$1" "$2" 7)"
 }
 
-$json || printf '%-8s %14s %8s %8s %10s %8s %14s\n' setup keepalive_rps p50_us p99_us cps gbps cpu_s_per_mreq
+$json || printf '%-8s %14s %8s %8s %10s %10s %8s %14s\n' setup keepalive_rps p50_us p99_us cps down_gbps up_gbps cpu_s_per_mreq
 for setup in ${setups//,/ }; do
-	read -r rps p50 p99 cps gbps cpu <<<"$(for f in 1 2 3 4 5 6; do median "$setup" $f; done | xargs)"
+	read -r rps p50 p99 cps down cpu up <<<"$(for f in 1 2 3 4 5 6 7; do median "$setup" $f; done | xargs)"
 	if $json; then
 		jq -cn --arg setup "$setup" --argjson rps "$rps" --argjson p50 "$p50" --argjson p99 "$p99" --argjson cps "$cps" \
-			--argjson gbps "$gbps" --argjson cpu "$cpu" '{ setup: $setup, keepalive_rps: ($rps | round), p50_us: $p50,
-			p99_us: $p99, cps: ($cps | round), down_gbps: $gbps, up_gbps: null, cpu_s_per_mreq: $cpu }'
+			--argjson down "$down" --argjson up "$up" --argjson cpu "$cpu" '{ setup: $setup, keepalive_rps: ($rps | round), p50_us: $p50,
+			p99_us: $p99, cps: ($cps | round), down_gbps: $down, up_gbps: $up, cpu_s_per_mreq: $cpu }'
 	else
-		printf '%-8s %14.0f %8.0f %8.0f %10.0f %8.2f %14.2f\n' "$setup" "$rps" "$p50" "$p99" "$cps" "$gbps" "$cpu"
+		printf '%-8s %14.0f %8.0f %8.0f %10.0f %10.2f %8.2f %14.2f\n' "$setup" "$rps" "$p50" "$p99" "$cps" "$down" "$up" "$cpu"
 	fi
 done
-if ! $json && [[ -e $work/nft.rounds && -e $work/commit.rounds ]]; then
-	echo "commit : nft  keep-alive $(ratio commit 1) (wanted: 0.95 or more), new connections $(ratio commit 4)," \
-		"download $(ratio commit 5)"
-fi
+compare commit nft 0.95
+compare accept bare 0.95

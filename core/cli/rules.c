@@ -12,16 +12,17 @@ static const char help[] = "usage: lunette rules -p POLICY\n\n"
 			   "Prints the firewall rules that `lunette run` would install.  Needs no privilege.\n\n"
 			   "  -p, --policy FILE    the policy, a Lua script\n"
 			   "      --queue N        number of the packet queue (4242)\n"
+			   "      --inline         those of `lunette run --inline`\n"
 			   "      --json           one object, the text in it\n"
 			   "  -h, --help\n\n"
 			   "  lunette rules -p kind.lua\n";
 
-enum { OPTION_QUEUE = 256, OPTION_JSON };
+enum { OPTION_QUEUE = 256, OPTION_INLINE, OPTION_JSON };
 
 struct arguments {
 	const char *policy;
 	uint64_t queue;
-	bool json, help;
+	bool translate, json, help;
 };
 
 static int parse_arguments(struct arguments *arguments, int argc, char **argv)
@@ -29,6 +30,7 @@ static int parse_arguments(struct arguments *arguments, int argc, char **argv)
 	static const struct option options[] = {
 		{ "policy", required_argument, NULL, 'p' },
 		{ "queue", required_argument, NULL, OPTION_QUEUE },
+		{ "inline", no_argument, NULL, OPTION_INLINE },
 		{ "json", no_argument, NULL, OPTION_JSON },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
@@ -46,6 +48,7 @@ static int parse_arguments(struct arguments *arguments, int argc, char **argv)
 			return report_usage(argv[0], "--queue 0: expected a number from 1");
 		if (option == 'p')
 			arguments->policy = optarg;
+		arguments->translate = arguments->translate || option == OPTION_INLINE;
 		arguments->json = arguments->json || option == OPTION_JSON;
 		arguments->help = arguments->help || option == 'h';
 	}
@@ -86,6 +89,7 @@ int command_rules(int argc, char **argv)
 	if (code != EXIT_DONE)
 		return code;
 	config.queue = (uint16_t)arguments.queue;
+	config.mode = arguments.translate ? LUN_LIVE_INLINE : LUN_LIVE_COMMIT;
 	if (lun_live_rules(&text, &config, &error) < 0) {
 		code = report_error(&error);
 	} else {

@@ -6,10 +6,11 @@
 #include "cli/json.h"
 #include "cli/options.h"
 
+#include <ctype.h>
 #include <lunette/live.h>
 #include <lunette/lua.h>
-#include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 static const char help[] =
 	"usage: lunette run -p POLICY\n\n"
@@ -23,16 +24,22 @@ static const char help[] =
 	"      --queue N          number of the packet queue (4242)\n"
 	"      --flow-limit N     most connections at once (65536)\n"
 	"      --flush            at the end all rules go, and the connections with them\n"
+	"      --inline           every packet comes here and is translated here, without the kernel's connection "
+	"tracking;\n"
+	"                         at the end everything goes, as with --flush\n"
+	"      --set-sysctls      set the sysctls that --inline needs, and put them back at the end\n"
+	"      --tenant-mask BITS with --inline: these bits of the packet mark (0xff00) tell tenants apart\n"
 	"      --json             one object a line on standard error\n"
 	"  -h, --help\n\n"
 	"  lunette run -p kind.lua\n";
 
-enum { OPTION_QUEUE = 256, OPTION_FLOWS, OPTION_FLUSH, OPTION_JSON };
+enum { OPTION_QUEUE = 256, OPTION_FLOWS, OPTION_FLUSH, OPTION_INLINE, OPTION_SYSCTLS, OPTION_TENANT, OPTION_JSON };
 
 struct arguments {
 	const char *policy;
 	uint64_t queue, flows;
-	bool flush, json, help;
+	uint32_t tenant_mask;
+	bool flush, translate, set_sysctls, json, help;
 };
 
 struct agent {
@@ -42,6 +49,31 @@ struct agent {
 	struct lun_live *live;
 };
 
+/* Bits of a mark, as everybody writes them: in hexadecimal. */
+static bool parse_mask(const char *command, uint32_t *mask)
+{
+	char *end;
+	unsigned long long bits = strtoull(optarg, &end, 16);
+
+	*mask = (uint32_t)bits;
+	if (isxdigit((unsigned char)*optarg) && !*end && bits <= UINT32_MAX)
+		return true;
+	report_usage(command, "--tenant-mask %s: expected hexadecimal bits of the packet mark", optarg);
+	return false;
+}
+
+/* What is wrong with them as a whole. */
+static int check_arguments(const struct arguments *arguments, int argc, char **argv)
+{
+	if (optind < argc)
+		return report_usage(argv[0], "unexpected argument %s", argv[optind]);
+	if (!arguments->policy)
+		return report_usage(argv[0], "no policy, expected -p POLICY");
+	if (!arguments->translate && (arguments->set_sysctls || arguments->tenant_mask))
+		return report_usage(argv[0], "--set-sysctls and --tenant-mask are for --inline");
+	return EXIT_DONE;
+}
+
 static int parse_arguments(struct arguments *arguments, int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -49,6 +81,9 @@ static int parse_arguments(struct arguments *arguments, int argc, char **argv)
 		{ "queue", required_argument, NULL, OPTION_QUEUE },
 		{ "flow-limit", required_argument, NULL, OPTION_FLOWS },
 		{ "flush", no_argument, NULL, OPTION_FLUSH },
+		{ "inline", no_argument, NULL, OPTION_INLINE },
+		{ "set-sysctls", no_argument, NULL, OPTION_SYSCTLS },
+		{ "tenant-mask", required_argument, NULL, OPTION_TENANT },
 		{ "json", no_argument, NULL, OPTION_JSON },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
@@ -64,19 +99,19 @@ static int parse_arguments(struct arguments *arguments, int argc, char **argv)
 			return EXIT_BAD_INPUT;
 		if (option == OPTION_FLOWS && !option_number(argv[0], "--flow-limit", UINT32_C(1) << 27, &arguments->flows))
 			return EXIT_BAD_INPUT;
+		if (option == OPTION_TENANT && !parse_mask(argv[0], &arguments->tenant_mask))
+			return EXIT_BAD_INPUT;
 		if (option == OPTION_QUEUE && arguments->queue == 0)
 			return report_usage(argv[0], "--queue 0: expected a number from 1");
 		if (option == 'p')
 			arguments->policy = optarg;
 		arguments->flush = arguments->flush || option == OPTION_FLUSH;
+		arguments->translate = arguments->translate || option == OPTION_INLINE;
+		arguments->set_sysctls = arguments->set_sysctls || option == OPTION_SYSCTLS;
 		arguments->json = arguments->json || option == OPTION_JSON;
 		arguments->help = arguments->help || option == 'h';
 	}
-	if (!arguments->help && optind < argc)
-		return report_usage(argv[0], "unexpected argument %s", argv[optind]);
-	if (!arguments->help && !arguments->policy)
-		return report_usage(argv[0], "no policy, expected -p POLICY");
-	return EXIT_DONE;
+	return arguments->help ? EXIT_DONE : check_arguments(arguments, argc, argv);
 }
 
 /* ---- Lines on standard error ---- */
@@ -197,6 +232,9 @@ static int start(struct agent *agent, struct lun_error *error)
 		.engine = { .size = sizeof(config.engine), .flows = (uint32_t)agent->arguments.flows },
 		.log = on_log,
 		.user = agent,
+		.mode = agent->arguments.translate ? LUN_LIVE_INLINE : LUN_LIVE_COMMIT,
+		.set_sysctls = agent->arguments.set_sysctls,
+		.tenant_mask = agent->arguments.tenant_mask,
 	};
 	int code = load_policy(agent, &config.policy, error);
 

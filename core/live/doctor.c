@@ -6,20 +6,24 @@
 #define _GNU_SOURCE
 #include "live/conntrack.h"
 #include "live/fail.h"
+#include "live/inject.h"
 #include "live/privilege.h"
 #include "live/queue.h"
 #include "live/rules.h"
+#include "live/sysctl.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/capability.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
+#include <net/if.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -54,6 +58,8 @@ enum asked {
 	ASK_COMMIT4,
 	ASK_COMMIT6,
 	ASK_SEQUENCE,
+	ASK_INLINE,
+	ASK_INLINE_SYSCTLS,
 	ASK_FORWARD4,
 	ASK_FORWARD6,
 	ASK_LOCALNET,
@@ -62,7 +68,7 @@ enum asked {
 
 static const struct question questions[] = {
 	[ASK_NET_ADMIN] = { "cap_net_admin", true, LUN_NO_PRIVILEGE, "run as root, or with this capability (also ambient)" },
-	[ASK_NET_RAW] = { "cap_net_raw", false, 0, "only iptables-legacy asks for it" },
+	[ASK_NET_RAW] = { "cap_net_raw", false, 0, "only iptables-legacy and `run --inline` ask for it" },
 	[ASK_NAMESPACE] = { "namespace", false, 0,
 			    "nothing could be tried out: run as root, or allow user namespaces (user.max_user_namespaces)" },
 	[ASK_NFT] = { "nft", true, LUN_UNSUPPORTED, "install nftables; the kernel needs CONFIG_NF_TABLES_INET" },
@@ -77,6 +83,8 @@ static const struct question questions[] = {
 	[ASK_COMMIT6] = { "commit_ipv6", false, 0, "CONFIG_NF_CT_NETLINK, CONFIG_NF_NAT, CONFIG_IPV6" },
 	[ASK_SEQUENCE] = { "sequence_adjustment", false, 0,
 			   "without it streams cannot be edited while the kernel carries them" },
+	[ASK_INLINE] = { "inline", false, 0, "only for `run --inline`: CONFIG_PACKET, CONFIG_NFT_CT, cap_net_raw" },
+	[ASK_INLINE_SYSCTLS] = { "inline_sysctls", false, 0, "only for `run --inline`" },
 	[ASK_FORWARD4] = { "ip_forward", false, 0, "sysctl -w net.ipv4.ip_forward=1, to reach endpoints beyond this host" },
 	[ASK_FORWARD6] = { "ipv6_forwarding", false, 0, "sysctl -w net.ipv6.conf.all.forwarding=1, likewise" },
 	[ASK_LOCALNET] = { "route_localnet", false, 0,
@@ -150,19 +158,36 @@ static bool try_queueing(struct doctor *doctor, enum rules_queueing *queueing)
 	return answer_code(doctor, ASK_QUEUEING, code, &error, programs[*queueing]);
 }
 
-static void try_rules(struct doctor *doctor, enum rules_queueing queueing)
+static int try_rules(enum lun_live_mode mode, enum rules_queueing queueing, struct lun_error *error)
 {
-	struct rules rules = { .queueing = queueing, .queue = 1, .marks = { 1, 2, 4 } };
+	struct rules rules = { .mode = mode, .queueing = queueing, .queue = 1, .marks = { 1, 2, 4 } };
 	struct lun_policy_config config = { .size = sizeof(config) };
 	struct lun_policy *policy;
-	struct lun_error error;
-	int code = lun_policy_new(&policy, &config, &error);
+	int code = lun_policy_new(&policy, &config, error);
 
 	if (code == 0) {
-		code = rules_install(&rules, policy, &error);
+		code = rules_install(&rules, policy, error);
 		lun_policy_unref(policy);
 	}
-	answer_code(doctor, ASK_RULES, code, &error, "all rules can be installed");
+	return code;
+}
+
+/* Everything that inline mode has and commit mode has not. */
+static void try_inline(struct doctor *doctor, enum rules_queueing queueing)
+{
+	struct ifreq loopback = { .ifr_name = "lo", .ifr_flags = IFF_UP };
+	struct inject inject = { 0 };
+	static struct queue queue;
+	struct lun_error error;
+	int code = try_rules(LUN_LIVE_INLINE, queueing, &error);
+
+	if (code == 0)
+		code = queue_open(&queue, 2, QUEUE_WHOLE, &error);
+	if (code == 0 && ioctl(queue.netlink.fd, SIOCSIFFLAGS, &loopback) < 0)
+		code = live_fail(&error, LUN_SYSTEM, "the loopback interface: %s", strerror(errno));
+	if (code == 0)
+		code = inject_open(&inject, &error);
+	answer_code(doctor, ASK_INLINE, code, &error, "rules, queue and packet socket of inline mode work");
 }
 
 /* An update of an entry with sequence offsets, as editing a stream needs it. */
@@ -232,14 +257,16 @@ static void try_all(struct doctor *doctor)
 	if (!answer_code(doctor, ASK_NFT, rules_try_nft(&error), &error, "nft and the kernel's tables work"))
 		return;
 	if (try_queueing(doctor, &queueing))
-		try_rules(doctor, queueing);
-	answer_code(doctor, ASK_BIND, queue_open(&queue, 1, &error), &error, "a queue can be bound");
+		answer_code(doctor, ASK_RULES, try_rules(LUN_LIVE_COMMIT, queueing, &error), &error,
+			    "all rules can be installed");
+	answer_code(doctor, ASK_BIND, queue_open(&queue, 1, QUEUE_HEADERS, &error), &error, "a queue can be bound");
 	if (netlink_open(&netlink, NETLINK_NETFILTER, &error) < 0) {
 		answer(doctor, ASK_COMMIT4, false, "%s", error.text);
 		return;
 	}
 	try_commit(doctor, &netlink, ASK_COMMIT4, ipv4);
 	try_commit(doctor, &netlink, ASK_COMMIT6, ipv6);
+	try_inline(doctor, queueing);
 }
 
 /* ---- The child ---- */
@@ -308,6 +335,15 @@ static int ask_child(struct doctor *doctor)
 
 /* ---- Here ---- */
 
+static void look_at_inline_sysctls(struct doctor *doctor)
+{
+	struct sysctls sysctls = { 0 };
+	struct lun_error error;
+
+	answer_code(doctor, ASK_INLINE_SYSCTLS, sysctls_require(&sysctls, NULL, false, &error), &error,
+		    "as inline mode needs them");
+}
+
 static void look_at_sysctl(struct doctor *doctor, enum asked asked, const char *path)
 {
 	FILE *file = fopen(path, "re");
@@ -332,6 +368,7 @@ int lun_live_doctor(void (*report)(void *user, const struct lun_live_finding *fi
 	code = ask_child(&doctor);
 	if (code < 0)
 		return code;
+	look_at_inline_sysctls(&doctor);
 	look_at_sysctl(&doctor, ASK_FORWARD4, "/proc/sys/net/ipv4/ip_forward");
 	look_at_sysctl(&doctor, ASK_FORWARD6, "/proc/sys/net/ipv6/conf/all/forwarding");
 	look_at_sysctl(&doctor, ASK_LOCALNET, "/proc/sys/net/ipv4/conf/all/route_localnet");

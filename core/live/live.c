@@ -19,6 +19,7 @@ enum {
 	DEFAULT_MARK_COMMITTED = 0x00200000,
 	DEFAULT_MARK_REJECT = 0x00400000,
 	DEFAULT_FLOWS = 65536,
+	BATCHES_A_TURN = 8, /* before the loop asks what else there is: verdicts often bring the next packets at once */
 	LAST_BATCHES = 256, /* of a queue that is being left: all that it can hold */
 };
 
@@ -81,7 +82,8 @@ static void on_queue_readable(uv_poll_t *poll, int status, int events)
 
 	(void)status;
 	(void)events;
-	opening_serve(live, now);
+	for (int i = 0; i < BATCHES_A_TURN && live->mode->serve(live, now) > 0; i++)
+		now = uv_hrtime();
 	arm_engine(live, now);
 }
 
@@ -117,6 +119,8 @@ static void parts_free(struct lun_live *live)
 	netlink_close(&live->conntrack);
 	route_close(&live->routes);
 	carried_close(&live->carried);
+	inject_close(&live->inject);
+	sysctls_restore(&live->sysctls);
 	lun_engine_free(live->engine);
 	lun_policy_unref(live->policy);
 	free(live);
@@ -135,8 +139,8 @@ static void live_close(struct lun_live *live)
 {
 	uv_handle_t *handles[] = {
 		(uv_handle_t *)&live->engine_due,
-		(uv_handle_t *)&live->dump_due,
 		(uv_handle_t *)&live->queue_readable,
+		(uv_handle_t *)&live->dump_due,
 		(uv_handle_t *)&live->dump_readable,
 	};
 	unsigned count = live->open_handles;
@@ -153,45 +157,53 @@ static int handles_open(struct lun_live *live, uv_loop_t *loop, struct lun_error
 	int problem;
 
 	uv_timer_init(loop, &live->engine_due);
-	uv_timer_init(loop, &live->dump_due);
 	live->engine_due.data = live->dump_due.data = live;
 	live->queue_readable.data = live->dump_readable.data = live;
-	live->open_handles = 2;
+	live->open_handles = 1;
 	problem = uv_poll_init(loop, &live->queue_readable, live->queue.netlink.fd);
-	if (problem == 0) {
-		live->open_handles++;
-		problem = uv_poll_init(loop, &live->dump_readable, live->carried.netlink.fd);
-	}
 	if (problem == 0)
 		live->open_handles++;
+	if (problem == 0 && live->mode->carries) {
+		uv_timer_init(loop, &live->dump_due);
+		live->open_handles++;
+		problem = uv_poll_init(loop, &live->dump_readable, live->carried.netlink.fd);
+		live->open_handles += problem == 0;
+	}
 	return problem ? live_fail(error, LUN_SYSTEM, "the event loop: %s", uv_strerror(problem)) : 0;
 }
 
 static void handles_start(struct lun_live *live)
 {
 	uv_poll_start(&live->queue_readable, UV_READABLE, on_queue_readable);
-	uv_poll_start(&live->dump_readable, UV_READABLE, on_dump_readable);
-	uv_timer_start(&live->dump_due, on_dump_due, 0, 0);
+	if (live->mode->carries) {
+		uv_poll_start(&live->dump_readable, UV_READABLE, on_dump_readable);
+		uv_timer_start(&live->dump_due, on_dump_due, 0, 0);
+	}
 	arm_engine(live, uv_hrtime());
 }
 
+/* The parts of the mode, and the engine as it wants it. */
 static int engine_open(struct lun_live *live, const struct lun_live_config *config, struct lun_error *error)
 {
 	struct lun_config engine = config->engine;
+	int code;
 
 	engine.size = sizeof(engine);
-	engine.commit = true;
 	if (!engine.flows)
 		engine.flows = DEFAULT_FLOWS;
+	code = live->mode->open(live, &engine, error);
+	if (code < 0)
+		return code;
 	if (!engine.seed[0] && !engine.seed[1] && getrandom(engine.seed, sizeof(engine.seed), 0) != sizeof(engine.seed))
 		return live_fail(error, LUN_SYSTEM, "no random seed: %s", strerror(errno));
 	if (lun_engine_new(&live->engine, &engine, config->policy, error) < 0)
 		return error ? error->code : LUN_NO_MEMORY;
-	return carried_open(&live->carried, engine.flows, error);
+	return 0;
 }
 
 static int rules_init(struct rules *rules, const struct lun_live_config *config, struct lun_error *error)
 {
+	rules->mode = config->mode;
 	rules->queueing = RULES_NFT;
 	rules->queue = config->queue ? config->queue : DEFAULT_QUEUE;
 	rules->udp_timeout_ms = rules_udp_timeout();
@@ -219,15 +231,9 @@ static int parts_open(struct lun_live *live, const struct lun_live_config *confi
 	if (code == 0)
 		code = rules_detect(&live->rules.queueing, error);
 	if (code == 0)
-		code = queue_open(&live->queue, live->rules.queue, error);
-	if (code == 0)
-		code = netlink_open(&live->conntrack, NETLINK_NETFILTER, error);
-	if (code == 0)
-		code = route_open(&live->routes, error);
-	if (code == 0)
 		code = engine_open(live, config, error);
 	if (code == 0)
-		code = carried_adopt(live, uv_hrtime(), error);
+		code = live->mode->begin(live, error);
 	if (code == 0)
 		code = handles_open(live, config->loop, error);
 	return code;
@@ -239,7 +245,7 @@ static void warn_unedited(struct lun_live *live)
 	struct lun_frontend frontend;
 	char address[LUN_ADDRESS_TEXT];
 
-	for (size_t i = 0; lun_policy_frontend(live->policy, i, &frontend); i++)
+	for (size_t i = 0; live->mode->carries && lun_policy_frontend(live->policy, i, &frontend); i++)
 		if (frontend.http)
 			live_log(live, LUN_LOG_WARNING, "%s: heads of requests to %s are not edited live in this version",
 				 frontend.service, lun_endpoint_format(&frontend.address, frontend.port, address));
@@ -269,6 +275,9 @@ int lun_live_start(struct lun_live **result, const struct lun_live_config *confi
 		return live_fail(error, LUN_NO_MEMORY, "no memory for a live agent");
 	live->log = config->log;
 	live->user = config->user;
+	live->mode = config->mode == LUN_LIVE_INLINE ? &live_inline : &live_commit;
+	live->tenant_mask = config->tenant_mask;
+	live->set_sysctls = config->set_sysctls;
 	live->policy = config->policy;
 	lun_policy_ref(live->policy);
 	code = parts_open(live, config, error);
@@ -288,11 +297,14 @@ int lun_live_start(struct lun_live **result, const struct lun_live_config *confi
 /* The engine goes first: until the sets follow, nothing of a new service is queued. */
 int lun_live_set_policy(struct lun_live *live, struct lun_policy *policy, struct lun_error *error)
 {
-	int code = lun_engine_set_policy(live->engine, policy);
+	int code = live->mode->prepare ? live->mode->prepare(live, policy, error) : 0;
 
 	if (code < 0)
+		return code;
+	code = lun_engine_set_policy(live->engine, policy);
+	if (code < 0)
 		return live_fail(error, code, "%s", lun_strerror(code));
-	code = rules_update(policy, error);
+	code = rules_update(&live->rules, policy, error);
 	if (code < 0) {
 		lun_engine_set_policy(live->engine, live->policy);
 		return code;
@@ -316,7 +328,8 @@ int lun_live_end_flow(struct lun_live *live, const struct lun_flow *flow)
 {
 	if (lun_flow_end(live->engine, flow->id) < 0)
 		return LUN_NOT_FOUND;
-	endings_add(live, &flow->orig, &flow->reply);
+	if (live->mode->carries)
+		endings_add(live, &flow->orig, &flow->reply);
 	endings_proceed(live);
 	return 0;
 }
@@ -330,21 +343,14 @@ void lun_live_stats(const struct lun_live *live, struct lun_live_stats *stats)
 void lun_live_stop(struct lun_live *live, bool flush)
 {
 	struct lun_error error;
-	int problem;
 
 	if (!live)
 		return;
 	if (rules_stop_queueing(&live->rules, &error) < 0)
 		live_log(live, LUN_LOG_ERROR, "%s", error.text);
-	for (int i = 0; i < LAST_BATCHES && opening_serve(live, uv_hrtime()) > 0; i++)
+	for (int i = 0; i < LAST_BATCHES && live->mode->serve(live, uv_hrtime()) > 0; i++)
 		;
-	if (flush) {
-		problem = conntrack_flush(&live->conntrack);
-		if (problem)
-			live_log(live, LUN_LOG_ERROR, "deleting the committed connections: %s", strerror(-problem));
-		if (rules_remove(&live->rules, &error) < 0)
-			live_log(live, LUN_LOG_ERROR, "%s", error.text);
-	}
+	live->mode->end(live, flush);
 	live_close(live);
 }
 

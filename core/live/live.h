@@ -5,12 +5,32 @@
 #include "live/carried.h"
 #include "live/conntrack.h"
 #include "live/endings.h"
+#include "live/inject.h"
 #include "live/queue.h"
 #include "live/route.h"
 #include "live/rules.h"
+#include "live/sysctl.h"
+
+/* Who translates: opening.c has the kernel do it, inline.c the engine.  In the order in which they are called. */
+struct live_mode {
+	/* Opens the queue and what else the mode needs, and says what it wants of the engine. */
+	int (*open)(struct lun_live *live, struct lun_config *engine, struct lun_error *error);
+	/* The engine is there, the rules are not. */
+	int (*begin)(struct lun_live *live, struct lun_error *error);
+	/* Takes one batch off the queue, decides, and answers.  Returns how many packets it was. */
+	size_t (*serve)(struct lun_live *live, uint64_t now);
+	/* Another policy is to be served; the old one stays if this fails. */
+	int (*prepare)(struct lun_live *live, const struct lun_policy *policy, struct lun_error *error);
+	/* Nothing is queued any more; `flush` as for lun_live_stop. */
+	void (*end)(struct lun_live *live, bool flush);
+	bool carries; /* the kernel does: it is asked every second (carried.c), and told what ends (endings.c) */
+};
+
+extern const struct live_mode live_commit, live_inline;
 
 struct lun_live {
 	/* set by lun_live_start */
+	const struct live_mode *mode;
 	struct lun_engine *engine;
 	struct lun_policy *policy;
 	struct rules rules;
@@ -18,14 +38,21 @@ struct lun_live {
 	void *user;
 	/* by whoever sees it happen */
 	struct lun_live_stats stats;
-	/* by opening.c */
+	/* by the mode */
 	struct queue queue;
-	struct netlink conntrack; /* for commits and questions; every answer is read at once */
 	struct route_cache routes;
-	uint64_t failures;    /* openings that were dropped since the last message about them */
+	uint64_t failures;    /* packets that were lost to a failure since the last message about them */
 	uint64_t failures_at; /* ns; when that message was */
+	/* by opening.c */
+	struct netlink conntrack; /* for commits and questions; every answer is read at once */
 	/* by endings.c */
 	struct endings endings;
+	/* by inline.c */
+	struct inject inject;
+	struct sysctls sysctls;
+	uint64_t now;         /* ns; of the batch */
+	uint32_t tenant_mask; /* bits of the packet mark that are the tenant */
+	bool set_sysctls;
 	/* by carried.c */
 	struct carried carried;
 	/* by live.c */
@@ -37,8 +64,5 @@ struct lun_live {
 
 void live_log(struct lun_live *live, enum lun_log_level level, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
-
-/* opening.c: takes one batch off the queue, decides, commits, and answers.  Returns how many packets it was. */
-size_t opening_serve(struct lun_live *live, uint64_t now);
 
 #endif

@@ -318,7 +318,7 @@ static void answer(struct lun_live *live, const struct batch *batch)
 		live_log(live, LUN_LOG_ERROR, "answering queue %u: %s", live->queue.number, strerror(-problem));
 }
 
-size_t opening_serve(struct lun_live *live, uint64_t now)
+static size_t opening_serve(struct lun_live *live, uint64_t now)
 {
 	struct batch batch; /* large: only what is read before it is written is set */
 
@@ -346,3 +346,46 @@ size_t opening_serve(struct lun_live *live, uint64_t now)
 	answer(live, &batch);
 	return batch.count;
 }
+
+/* ---- The mode ---- */
+
+static int opening_open(struct lun_live *live, struct lun_config *engine, struct lun_error *error)
+{
+	int code = queue_open(&live->queue, live->rules.queue, QUEUE_HEADERS, error);
+
+	engine->commit = true;
+	if (code == 0)
+		code = netlink_open(&live->conntrack, NETLINK_NETFILTER, error);
+	if (code == 0)
+		code = route_open(&live->routes, error);
+	if (code == 0)
+		code = carried_open(&live->carried, engine->flows, error);
+	return code;
+}
+
+static int opening_begin(struct lun_live *live, struct lun_error *error)
+{
+	return carried_adopt(live, uv_hrtime(), error);
+}
+
+static void opening_end(struct lun_live *live, bool flush)
+{
+	struct lun_error error;
+	int problem;
+
+	if (!flush)
+		return;
+	problem = conntrack_flush(&live->conntrack);
+	if (problem)
+		live_log(live, LUN_LOG_ERROR, "deleting the committed connections: %s", strerror(-problem));
+	if (rules_remove(&live->rules, &error) < 0)
+		live_log(live, LUN_LOG_ERROR, "%s", error.text);
+}
+
+const struct live_mode live_commit = {
+	.open = opening_open,
+	.begin = opening_begin,
+	.serve = opening_serve,
+	.end = opening_end,
+	.carries = true,
+};

@@ -1,7 +1,8 @@
 /* queue.c - the NFQUEUE socket.
  *
- * There is no fail-open and no bypass: a packet that opens a flow and cannot be decided is dropped, its sender tries
- * again. When the socket's buffer is full the kernel drops the packet and says nothing (NETLINK_NO_ENOBUFS): an error
+ * A queue of headers has no fail-open and no bypass: a packet that opens a flow and cannot be decided is dropped, its
+ * sender tries again.  One of whole packets has both, since what does not concern us comes through it, too.  When the
+ * socket's buffer is full the kernel drops the packet and says nothing (NETLINK_NO_ENOBUFS): an error
  * there would have to be answered by reading on anyway. */
 #define _GNU_SOURCE
 #include "live/queue.h"
@@ -13,12 +14,26 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nfnetlink_queue.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
 enum {
-	QUEUE_LENGTH = 16384,      /* packets that may wait */
-	RECEIVE_BUFFER = 32 << 20, /* enough for them: about 1,300 bytes of the kernel's memory each */
+	QUEUE_LENGTH = 16384,   /* packets that may wait */
+	ATTRIBUTE_MOST = 65531, /* bytes in a netlink attribute: a longer packet is cut */
+	VERDICT_SIZE = 64,      /* of a message with a verdict, without the packet */
+	WRITE_MOST = 256 << 10, /* bytes after which a write is done; with one more packet, the send buffer holds it */
+	SEND_BUFFER = 1 << 20,
+};
+
+/* A message is twice as long as was ever seen, in an odd number of cache lines: several do not share the sets of a cache.  What
+ * may wait takes about 1,300 bytes of the kernel's memory for each short packet. */
+static const struct {
+	uint32_t copy_range, flags, message_size;
+	int receive_buffer;
+} kinds[] = {
+	[QUEUE_HEADERS] = { 128, 0, 17 * 64, 32 << 20 },
+	[QUEUE_WHOLE] = { ATTRIBUTE_MOST, NFQA_CFG_F_GSO | NFQA_CFG_F_FAIL_OPEN, 1041 * 64, 64 << 20 },
 };
 
 /* What /proc says of a queue. */
@@ -93,24 +108,67 @@ static int bind_failed(uint16_t number, int problem, struct lun_error *error)
 	return live_fail(error, LUN_SYSTEM, "binding queue %u: %s", number, strerror(-problem));
 }
 
+/* A read takes up to QUEUE_BATCH messages.  It is prepared once, for most reads take few. */
+struct reads {
+	uint8_t *messages; /* `size` bytes each */
+	uint32_t size;
+	struct mmsghdr headers[QUEUE_BATCH];
+	struct iovec places[QUEUE_BATCH];
+	struct sockaddr_nl senders[QUEUE_BATCH];
+};
+
+static void reads_free(struct reads *reads)
+{
+	if (reads)
+		free(reads->messages);
+	free(reads);
+}
+
+/* NULL without memory. */
+static struct reads *reads_new(uint32_t size)
+{
+	struct reads *reads = calloc(1, sizeof(*reads));
+
+	if (!reads)
+		return NULL;
+	reads->size = size;
+	reads->messages = aligned_alloc(64, (size_t)QUEUE_BATCH * size);
+	if (!reads->messages) {
+		reads_free(reads);
+		return NULL;
+	}
+	for (size_t i = 0; i < QUEUE_BATCH; i++) {
+		reads->places[i] = (struct iovec) { reads->messages + i * size, size };
+		reads->headers[i].msg_hdr = (struct msghdr) { .msg_name = &reads->senders[i],
+							      .msg_namelen = sizeof(reads->senders[i]),
+							      .msg_iov = &reads->places[i],
+							      .msg_iovlen = 1 };
+	}
+	return reads;
+}
+
 /* How much of a packet is copied, how many may wait. */
-static int configure(struct queue *queue, struct lun_error *error)
+static int configure(struct queue *queue, enum queue_kind kind, struct lun_error *error)
 {
 	_Alignas(16) char buffer[256];
 	struct nlmsghdr *message = nfq_nlmsg_put(buffer, NFQNL_MSG_CONFIG, queue->number);
-	int size = RECEIVE_BUFFER, on = 1, problem;
+	int receive = kinds[kind].receive_buffer, send = SEND_BUFFER, on = 1, problem;
 
-	nfq_nlmsg_cfg_put_params(message, NFQNL_COPY_PACKET, QUEUE_COPY_RANGE);
+	nfq_nlmsg_cfg_put_params(message, NFQNL_COPY_PACKET, (int)kinds[kind].copy_range);
 	nfq_nlmsg_cfg_put_qmaxlen(message, QUEUE_LENGTH);
+	mnl_attr_put_u32(message, NFQA_CFG_FLAGS, htonl(kinds[kind].flags));
+	mnl_attr_put_u32(message, NFQA_CFG_MASK, htonl(kinds[kind].flags));
 	problem = netlink_request(&queue->netlink, message, NULL, NULL);
 	if (problem)
 		return live_fail(error, LUN_SYSTEM, "setting up queue %u: %s", queue->number, strerror(-problem));
-	setsockopt(queue->netlink.fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size));
+	setsockopt(queue->netlink.fd, SOL_SOCKET, SO_RCVBUFFORCE, &receive, sizeof(receive));
+	setsockopt(queue->netlink.fd, SOL_SOCKET, SO_SNDBUFFORCE, &send, sizeof(send));
 	setsockopt(queue->netlink.fd, SOL_NETLINK, NETLINK_NO_ENOBUFS, &on, sizeof(on));
-	return 0;
+	queue->reads = reads_new(kinds[kind].message_size);
+	return queue->reads ? 0 : live_fail(error, LUN_NO_MEMORY, "no memory for queue %u", queue->number);
 }
 
-int queue_open(struct queue *queue, uint16_t number, struct lun_error *error)
+int queue_open(struct queue *queue, uint16_t number, enum queue_kind kind, struct lun_error *error)
 {
 	_Alignas(16) char buffer[256];
 	struct nlmsghdr *message;
@@ -119,10 +177,11 @@ int queue_open(struct queue *queue, uint16_t number, struct lun_error *error)
 	if (code < 0)
 		return code;
 	queue->number = number;
+	queue->reads = NULL;
 	message = nfq_nlmsg_put(buffer, NFQNL_MSG_CONFIG, number);
 	nfq_nlmsg_cfg_put_cmd(message, AF_UNSPEC, NFQNL_CFG_CMD_BIND);
 	code = netlink_request(&queue->netlink, message, NULL, NULL);
-	code = code ? bind_failed(number, code, error) : configure(queue, error);
+	code = code ? bind_failed(number, code, error) : configure(queue, kind, error);
 	if (code < 0)
 		queue_close(queue);
 	return code;
@@ -131,10 +190,12 @@ int queue_open(struct queue *queue, uint16_t number, struct lun_error *error)
 void queue_close(struct queue *queue)
 {
 	netlink_close(&queue->netlink);
+	reads_free(queue->reads);
+	queue->reads = NULL;
 }
 
-/* Reads the packet out of one message.  False if there is none in it. */
-static bool parse_packet(const uint8_t *bytes, size_t length, struct queue_packet *packet)
+/* Reads the packet out of one message, which lies in `size` bytes.  False if there is none in it. */
+static bool parse_packet(const uint8_t *bytes, size_t length, size_t size, struct queue_packet *packet)
 {
 	const struct nlmsghdr *message = (const struct nlmsghdr *)bytes;
 	struct nlattr *attributes[NFQA_MAX + 1] = { 0 };
@@ -150,50 +211,116 @@ static bool parse_packet(const uint8_t *bytes, size_t length, struct queue_packe
 	if (attributes[NFQA_PAYLOAD]) {
 		packet->data = mnl_attr_get_payload(attributes[NFQA_PAYLOAD]);
 		packet->length = mnl_attr_get_payload_len(attributes[NFQA_PAYLOAD]);
+		size -= (size_t)(packet->data - bytes); /* the packet is the last thing in a message */
+		packet->capacity = size < ATTRIBUTE_MOST ? (uint32_t)size : ATTRIBUTE_MOST;
 	}
 	packet->wire_length = packet->length;
 	if (attributes[NFQA_CAP_LEN])
 		packet->wire_length = ntohl(mnl_attr_get_u32(attributes[NFQA_CAP_LEN]));
 	if (attributes[NFQA_MARK])
 		packet->mark = ntohl(mnl_attr_get_u32(attributes[NFQA_MARK]));
+	if (attributes[NFQA_SKB_INFO]) {
+		uint32_t info = ntohl(mnl_attr_get_u32(attributes[NFQA_SKB_INFO]));
+
+		packet->unfinished = info & NFQA_SKB_CSUMNOTREADY;
+		packet->large = info & NFQA_SKB_GSO;
+	}
 	return true;
 }
 
 size_t queue_receive(struct queue *queue, struct queue_packet *packets)
 {
-	struct mmsghdr headers[QUEUE_BATCH] = { 0 };
-	struct sockaddr_nl from[QUEUE_BATCH];
-	struct iovec bytes[QUEUE_BATCH];
+	struct reads *reads = queue->reads;
+	int received = recvmmsg(queue->netlink.fd, reads->headers, QUEUE_BATCH, MSG_DONTWAIT, NULL);
 	size_t count = 0;
-	int received;
 
-	for (int i = 0; i < QUEUE_BATCH; i++) {
-		bytes[i] = (struct iovec) { queue->messages[i], QUEUE_MESSAGE_SIZE };
-		headers[i].msg_hdr = (struct msghdr) {
-			.msg_name = &from[i], .msg_namelen = sizeof(from[i]), .msg_iov = &bytes[i], .msg_iovlen = 1
-		};
-	}
-	received = recvmmsg(queue->netlink.fd, headers, QUEUE_BATCH, MSG_DONTWAIT, NULL);
 	for (int i = 0; i < received; i++)
-		if (from[i].nl_pid == 0 && parse_packet(queue->messages[i], headers[i].msg_len, &packets[count]))
+		if (reads->senders[i].nl_pid == 0 &&
+		    parse_packet(reads->places[i].iov_base, reads->headers[i].msg_len, reads->size, &packets[count]))
 			count++;
 	return count;
 }
 
+/* A write in parts: messages, and packets that lie in the queue's buffer. */
+struct parts {
+	struct iovec parts[2 * QUEUE_BATCH];
+	size_t count, length;
+};
+
+/* One that lies right behind the last one becomes a part of it. */
+static void put_part(struct parts *parts, void *bytes, size_t length)
+{
+	struct iovec *last = parts->count ? &parts->parts[parts->count - 1] : NULL;
+
+	parts->length += length;
+	if (last && (char *)last->iov_base + last->iov_len == bytes)
+		last->iov_len += length;
+	else
+		parts->parts[parts->count++] = (struct iovec) { bytes, length };
+}
+
+/* May one message say both? */
+static bool is_same(const struct queue_verdict *a, const struct queue_verdict *b)
+{
+	return !a->data && !b->data && a->accept == b->accept && a->mark == b->mark;
+}
+
+/* Builds the message of a verdict at `buffer`, be it on one packet or on all that wait up to that one; returns its length without
+ * the packet, which is a part of its own. */
+static size_t put_verdict(struct parts *parts, void *buffer, unsigned type, uint16_t queue,
+			  const struct queue_verdict *verdict)
+{
+	struct nlmsghdr *message = nfq_nlmsg_put(buffer, (int)type, queue);
+	struct nlattr *attribute;
+	size_t length;
+
+	nfq_nlmsg_verdict_put(message, (int)verdict->id, verdict->accept ? NF_ACCEPT : NF_DROP);
+	if (verdict->accept)
+		nfq_nlmsg_verdict_put_mark(message, verdict->mark);
+	length = MNL_ALIGN(message->nlmsg_len);
+	if (!verdict->data) {
+		put_part(parts, buffer, length);
+		return length;
+	}
+	attribute = mnl_nlmsg_get_payload_tail(message);
+	attribute->nla_type = NFQA_PAYLOAD;
+	attribute->nla_len = (uint16_t)(MNL_ATTR_HDRLEN + verdict->length);
+	message->nlmsg_len += MNL_ALIGN(attribute->nla_len);
+	put_part(parts, buffer, length + MNL_ATTR_HDRLEN);
+	put_part(parts, (void *)verdict->data, MNL_ALIGN(verdict->length));
+	return length + MNL_ATTR_HDRLEN;
+}
+
+static int send_parts(struct queue *queue, struct parts *parts)
+{
+	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
+	struct msghdr message = {
+		.msg_name = &kernel, .msg_namelen = sizeof(kernel), .msg_iov = parts->parts, .msg_iovlen = parts->count
+	};
+
+	parts->count = parts->length = 0;
+	return message.msg_iovlen && sendmsg(queue->netlink.fd, &message, 0) < 0 ? -errno : 0;
+}
+
 int queue_answer(struct queue *queue, const struct queue_verdict *verdicts, size_t count)
 {
-	_Alignas(16) char buffer[QUEUE_BATCH * QUEUE_VERDICT_SIZE];
-	size_t length = 0;
+	_Alignas(16) char buffer[QUEUE_BATCH * VERDICT_SIZE];
+	struct parts parts; /* large: only what is used is set */
+	size_t used = 0;
+	int problem = 0, last;
 
-	if (!count)
-		return 0;
+	parts.count = parts.length = 0;
 	for (size_t i = 0; i < count; i++) {
-		struct nlmsghdr *message = nfq_nlmsg_put(buffer + length, NFQNL_MSG_VERDICT, queue->number);
+		unsigned type = NFQNL_MSG_VERDICT;
 
-		nfq_nlmsg_verdict_put(message, (int)verdicts[i].id, verdicts[i].accept ? NF_ACCEPT : NF_DROP);
-		if (verdicts[i].accept)
-			nfq_nlmsg_verdict_put_mark(message, verdicts[i].mark);
-		length += MNL_ALIGN(message->nlmsg_len);
+		for (; i + 1 < count && is_same(&verdicts[i], &verdicts[i + 1]); i++)
+			type = NFQNL_MSG_VERDICT_BATCH;
+		used += put_verdict(&parts, buffer + used, type, queue->number, &verdicts[i]);
+		if (parts.length < WRITE_MOST)
+			continue;
+		last = send_parts(queue, &parts);
+		problem = problem ? problem : last;
 	}
-	return mnl_socket_sendto(queue->netlink.socket, buffer, length) < 0 ? -errno : 0;
+	last = send_parts(queue, &parts);
+	return problem ? problem : last;
 }

@@ -1,14 +1,15 @@
-/* queue.h - the NFQUEUE socket: batches of opening packets in, one write of verdicts out. */
+/* queue.h - the NFQUEUE socket: batches of packets in, one write of verdicts out. */
 #ifndef LUNETTE_LIVE_QUEUE_H
 #define LUNETTE_LIVE_QUEUE_H
 
 #include "live/netlink.h"
 
-enum {
-	QUEUE_BATCH = 64,
-	QUEUE_COPY_RANGE = 128,    /* bytes of each packet: the headers of an opening */
-	QUEUE_MESSAGE_SIZE = 1024, /* of a message with such a packet: twice what was ever seen */
-	QUEUE_VERDICT_SIZE = 64,
+enum { QUEUE_BATCH = 64 };
+
+/* What of a packet comes up, and how it is treated where we do not keep up. */
+enum queue_kind {
+	QUEUE_HEADERS, /* the headers of an opening; dropped */
+	QUEUE_WHOLE,   /* all of it, also what is yet to be segmented; passed on as it is: rules tell it by its mark */
 };
 
 /* One packet that waits in the kernel for its verdict. */
@@ -16,30 +17,35 @@ struct queue_packet {
 	uint32_t id;
 	uint8_t *data; /* in the queue's buffer, valid until the next queue_receive */
 	uint32_t length, wire_length;
-	uint32_t mark; /* what the packet carries */
+	uint32_t capacity; /* bytes that may be at `data` and go back */
+	uint32_t mark;     /* what the packet carries */
+	bool unfinished;   /* its checksum is yet to be computed */
+	bool large;        /* it is yet to be cut into segments */
 };
 
 struct queue_verdict {
 	uint32_t id;
-	uint32_t mark; /* what it is to carry */
-	bool accept;   /* or drop */
+	uint32_t mark;       /* what it is to carry */
+	bool accept;         /* or drop */
+	const uint8_t *data; /* the packet changed: it is this, in the queue's buffer; NULL: it is as it was */
+	uint32_t length;
 };
 
 struct queue {
 	struct netlink netlink;
 	uint16_t number;
-	_Alignas(16) uint8_t messages[QUEUE_BATCH][QUEUE_MESSAGE_SIZE];
+	struct reads *reads; /* where packets come in, see queue.c */
 };
 
 /* Opens the socket and binds the queue.  Fails: LUN_EXISTS (another process has it: the text says which), LUN_UNSUPPORTED,
- * LUN_SYSTEM. */
-int queue_open(struct queue *queue, uint16_t number, struct lun_error *error);
+ * LUN_SYSTEM, LUN_NO_MEMORY. */
+int queue_open(struct queue *queue, uint16_t number, enum queue_kind kind, struct lun_error *error);
 void queue_close(struct queue *queue);
 
 /* Takes what waits, QUEUE_BATCH packets at most.  Returns their number, 0 if there is none. */
 size_t queue_receive(struct queue *queue, struct queue_packet *packets);
 
-/* Gives the verdicts, QUEUE_BATCH at most, in one write.  Each packet that was received needs exactly one.  Returns 0 or a
+/* Gives the verdicts, QUEUE_BATCH at most, in one write, or a few where packets go back.  Each packet that was received needs exactly one.  Returns 0 or a
  * negative errno. */
 int queue_answer(struct queue *queue, const struct queue_verdict *verdicts, size_t count);
 

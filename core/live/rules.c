@@ -209,15 +209,26 @@ static bool table_exists(void)
 	return program_run(argv, NULL, NULL, &ignored) == 0;
 }
 
+/* The table of a mode cannot become that of the other one: hooks of the former would stay. */
+static int remove_table_of_inline(struct lun_error *error)
+{
+	const char *const argv[] = { "nft", "list", "chain", "inet", "lunette", "answered_output", NULL };
+	struct lun_error ignored;
+
+	return program_run(argv, NULL, NULL, &ignored) == 0 ? nft(strdup("delete table " RULES_TABLE "\n"), error) : 0;
+}
+
 int rules_install(const struct rules *rules, const struct lun_policy *policy, struct lun_error *error)
 {
-	bool before = table_exists();
+	bool before = rules->mode == LUN_LIVE_COMMIT && table_exists();
 	struct lun_error ignored;
 	int code = rules->queueing == RULES_NFT ? find_other_agent(rules->queue, error) : 0;
 
 	if (rules->queueing != RULES_NFT)
 		for (int family = 0; code == 0 && family < family_count(); family++)
 			code = xtables_install_family(rules, family, error);
+	if (code == 0 && before)
+		code = remove_table_of_inline(error);
 	if (code == 0)
 		code = nft(rules_table_text(rules, policy), error);
 	if (code < 0 && code != LUN_EXISTS) {
@@ -229,9 +240,9 @@ int rules_install(const struct rules *rules, const struct lun_policy *policy, st
 	return code;
 }
 
-int rules_update(const struct lun_policy *policy, struct lun_error *error)
+int rules_update(const struct rules *rules, const struct lun_policy *policy, struct lun_error *error)
 {
-	return nft(rules_sets_text(policy), error);
+	return nft(rules_sets_text(rules, policy), error);
 }
 
 int rules_stop_queueing(const struct rules *rules, struct lun_error *error)

@@ -1,8 +1,10 @@
-/* rules.h - the firewall rules: what they say (rules_text.c) and how they come and go (rules.c). */
+/* rules.h - the firewall rules: what they say (rules_text.c, and rules_inline.c for that mode) and how they come and go
+ * (rules.c). */
 #ifndef LUNETTE_LIVE_RULES_H
 #define LUNETTE_LIVE_RULES_H
 
 #include <lunette/live.h>
+#include <stdio.h>
 
 #define RULES_TABLE "inet lunette"
 #define RULES_CHAIN "LUNETTE" /* in the raw tables of iptables, where nft cannot queue */
@@ -11,6 +13,7 @@
 enum rules_queueing { RULES_NFT, RULES_IPTABLES_NFT, RULES_IPTABLES_LEGACY };
 
 struct rules {
+	enum lun_live_mode mode;
 	enum rules_queueing queueing;
 	struct lun_live_marks marks;
 	uint16_t queue;
@@ -23,7 +26,7 @@ struct rules {
 char *rules_table_text(const struct rules *rules, const struct lun_policy *policy);
 
 /* Only the sets of service addresses, likewise. */
-char *rules_sets_text(const struct lun_policy *policy);
+char *rules_sets_text(const struct rules *rules, const struct lun_policy *policy);
 
 /* The chain that queues and the jumps to it, for iptables-restore --noflush.  `listing` is what the raw table holds, by
  * iptables -S: what of ours is among it is replaced. */
@@ -34,6 +37,11 @@ char *rules_no_chain_text(const char *listing);
 
 /* All of it for a person, each part headed by the program it is for. */
 char *rules_text(const struct rules *rules, const struct lun_policy *policy);
+
+/* Parts of the table and of the sets: the addresses of services, which both modes have, and what inline mode has. */
+void rules_put_services(FILE *out, const struct lun_policy *policy);
+void rules_put_inline_sets(FILE *out, const struct lun_policy *policy);
+void rules_put_inline_table(FILE *out, const struct rules *rules, const struct lun_policy *policy);
 
 /* ---- Installing.  All take bounded time and fail with LUN_SYSTEM, LUN_UNSUPPORTED, LUN_NO_MEMORY ---- */
 
@@ -52,7 +60,7 @@ int rules_detect(enum rules_queueing *queueing, struct lun_error *error);
 int rules_install(const struct rules *rules, const struct lun_policy *policy, struct lun_error *error);
 
 /* The service addresses of another policy, in one transaction. */
-int rules_update(const struct lun_policy *policy, struct lun_error *error);
+int rules_update(const struct rules *rules, const struct lun_policy *policy, struct lun_error *error);
 
 /* No packet is queued any more; chains and everything else stay, and carry what was committed. */
 int rules_stop_queueing(const struct rules *rules, struct lun_error *error);

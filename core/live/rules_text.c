@@ -73,15 +73,19 @@ static void put_range(FILE *out, const struct lun_prefix *prefix)
 		fputs("add element " RULES_TABLE " ranges4 { 0.0.0.0/0 }\n", out);
 }
 
-static void put_sets(FILE *out, const struct lun_policy *policy)
+void rules_put_services(FILE *out, const struct lun_policy *policy)
 {
-	static const char *const sets[] = { "services4", "services6", "ranges4", "ranges6" };
-	struct lun_prefix range;
-
-	for (size_t i = 0; i < sizeof(sets) / sizeof(sets[0]); i++)
-		fprintf(out, "flush set " RULES_TABLE " %s\n", sets[i]);
+	fputs("flush set " RULES_TABLE " services4\nflush set " RULES_TABLE " services6\n", out);
 	put_elements(out, policy, "services4", true);
 	put_elements(out, policy, "services6", false);
+}
+
+static void put_sets(FILE *out, const struct lun_policy *policy)
+{
+	struct lun_prefix range;
+
+	rules_put_services(out, policy);
+	fputs("flush set " RULES_TABLE " ranges4\nflush set " RULES_TABLE " ranges6\n", out);
 	for (size_t i = 0; lun_policy_range(policy, i, &range); i++)
 		put_range(out, &range);
 }
@@ -192,14 +196,8 @@ static void put_failsafe(FILE *out, const struct rules *rules)
 		rules->udp_timeout_ms, rules->udp_timeout_ms);
 }
 
-char *rules_table_text(const struct rules *rules, const struct lun_policy *policy)
+static void put_table(FILE *out, const struct rules *rules, const struct lun_policy *policy)
 {
-	char *text = NULL;
-	size_t size;
-	FILE *out = open_memstream(&text, &size);
-
-	if (!out)
-		return NULL;
 	fputs(table_head, out);
 	fputs("flush table " RULES_TABLE "\n", out);
 	put_sets(out, policy);
@@ -208,10 +206,9 @@ char *rules_table_text(const struct rules *rules, const struct lun_policy *polic
 	put_carry(out, &rules->marks);
 	put_failsafe(out, rules);
 	fputs("}\n", out);
-	return fclose(out) == 0 ? text : NULL;
 }
 
-char *rules_sets_text(const struct lun_policy *policy)
+char *rules_table_text(const struct rules *rules, const struct lun_policy *policy)
 {
 	char *text = NULL;
 	size_t size;
@@ -219,7 +216,25 @@ char *rules_sets_text(const struct lun_policy *policy)
 
 	if (!out)
 		return NULL;
-	put_sets(out, policy);
+	if (rules->mode == LUN_LIVE_INLINE)
+		rules_put_inline_table(out, rules, policy);
+	else
+		put_table(out, rules, policy);
+	return fclose(out) == 0 ? text : NULL;
+}
+
+char *rules_sets_text(const struct rules *rules, const struct lun_policy *policy)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	if (!out)
+		return NULL;
+	if (rules->mode == LUN_LIVE_INLINE)
+		rules_put_inline_sets(out, policy);
+	else
+		put_sets(out, policy);
 	return fclose(out) == 0 ? text : NULL;
 }
 
@@ -248,7 +263,8 @@ char *rules_chain_text(const struct rules *rules, const char *listing)
 		return NULL;
 	fputs("*raw\n:" RULES_CHAIN " - [0:0]\n", out);
 	put_deletions(out, listing);
-	fprintf(out, "-A " RULES_CHAIN " -j NFQUEUE --queue-num %u\n", rules->queue);
+	fprintf(out, "-A " RULES_CHAIN " -j NFQUEUE --queue-num %u%s\n", rules->queue,
+		rules->mode == LUN_LIVE_INLINE ? " --queue-bypass" : "");
 	for (int i = 0; i < 2; i++)
 		fprintf(out, "-A %s -m mark --mark 0x%x/0x%x -j " RULES_CHAIN "\n", hooks[i], rules->marks.queue,
 			rules->marks.queue);

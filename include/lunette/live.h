@@ -1,8 +1,11 @@
 /* live.h - the engine on this machine's packets (library lunette-live; Linux, NFQUEUE and conntrack over netlink).
  *
- * Only the packet that opens a flow comes to user space; what is decided is committed to the kernel's conntrack, which
- * carries the flow from then on, in both directions, also after this process is gone.  The library runs on your libuv loop
- * and needs CAP_NET_ADMIN in the network namespace it works on (and CAP_NET_RAW where only iptables-legacy can queue). */
+ * In commit mode only the packet that opens a flow comes to user space; what is decided is committed to the kernel's
+ * conntrack, which carries the flow from then on, in both directions, also after this process is gone.  In inline mode every
+ * packet comes and goes back translated; the kernel's conntrack has no part in it, and flows end with the process.
+ *
+ * The library runs on your libuv loop and needs CAP_NET_ADMIN in the network namespace it works on (and CAP_NET_RAW inline, or
+ * where only iptables-legacy can queue). */
 #ifndef LUNETTE_LIVE_H
 #define LUNETTE_LIVE_H
 
@@ -13,11 +16,13 @@
 extern "C" {
 #endif
 
+enum lun_live_mode { LUN_LIVE_COMMIT, LUN_LIVE_INLINE };
+
 enum lun_log_level { LUN_LOG_ERROR, LUN_LOG_WARNING, LUN_LOG_INFO, LUN_LOG_DEBUG };
 
 /* Mark bits that the rules use in the packet mark; each must be one free bit.  Zero: the default in parentheses. */
 struct lun_live_marks {
-	uint32_t queue;     /* this packet opens a flow: to the queue (0x00100000) */
+	uint32_t queue;     /* to the queue: in commit mode, this packet opens a flow (0x00100000) */
 	uint32_t committed; /* came back from the queue: translated or dropped (0x00200000) */
 	uint32_t reject;    /* came back, to be answered with RST or ICMP (0x00400000); with `committed`: to be left alone */
 };
@@ -28,16 +33,21 @@ struct lun_live_config {
 	struct lun_policy *policy; /* required; a reference is taken */
 	uint16_t queue;            /* NFQUEUE number; 0: 4242 */
 	struct lun_live_marks marks;
-	struct lun_config engine; /* `size` and `commit` are set for you; seed zero: from the system */
+	struct lun_config engine; /* `size`, `commit` and `source` are set for you; seed zero: from the system */
 	void (*log)(void *user, enum lun_log_level level, const char *line);
 	void *user;
+	enum lun_live_mode mode;
+	bool set_sysctls; /* inline: sysctls that are needed are set, and put back by lun_live_stop; else it is an error */
+	uint32_t
+		tenant_mask; /* inline: these bits of the packet mark, 16 neighbours at most, are the tenant; 0: there is one */
 };
 
 struct lun_live;
 
 /* Binds the queue, adopts what the kernel carries already, installs the rules, and serves on the loop.  Fails, leaving
  * nothing behind: LUN_BAD_ARGUMENT (the size, no loop or policy, marks), LUN_NO_PRIVILEGE, LUN_EXISTS (the queue belongs to
- * another process), LUN_UNSUPPORTED (what the kernel lacks, by name), LUN_SYSTEM, LUN_NO_MEMORY. */
+ * another process), LUN_UNSUPPORTED (what the kernel lacks, by name), LUN_SYSTEM (also a sysctl that inline mode needs),
+ * LUN_NO_MEMORY. */
 LUN_API int lun_live_start(struct lun_live **live, const struct lun_live_config *config, struct lun_error *error);
 
 /* Swaps the policy: new flows see it, the addresses that are intercepted follow in one transaction.  Fails, and keeps the
@@ -49,15 +59,16 @@ LUN_API struct lun_engine *lun_live_engine(struct lun_live *live);
 
 /* What became of packets since the start, besides what the engine counts. */
 struct lun_live_stats {
-	uint64_t queued;      /* packets that came out of the queue */
-	uint64_t committed;   /* flows that the kernel took */
-	uint64_t carried;     /* packets that belonged to a flow that it had already */
-	uint64_t replaced;    /* entries of its table that stood in the way of a flow, and were deleted */
-	uint64_t failed;      /* packets that were dropped because it did not take their flow, or did not answer */
-	uint64_t table_full;  /* of these: its table was full */
-	uint64_t adopted;     /* flows that an earlier agent had committed */
-	uint64_t ended;       /* flows that were deleted in its table: their endpoint is gone, or lun_live_end_flow */
-	uint64_t queue_full;  /* packets that it dropped because too many were waiting */
+	uint64_t queued;     /* packets that came out of the queue */
+	uint64_t committed;  /* flows that the kernel took */
+	uint64_t carried;    /* packets that belonged to a flow that it had already */
+	uint64_t replaced;   /* entries of its table that stood in the way of a flow, and were deleted */
+	uint64_t failed;     /* packets that were dropped because it did not take their flow, or did not answer; inline, that
+			       * could not be sent */
+	uint64_t table_full; /* of these: its table was full */
+	uint64_t adopted;    /* flows that an earlier agent had committed */
+	uint64_t ended;      /* flows that were deleted in its table: their endpoint is gone, or lun_live_end_flow */
+	uint64_t queue_full; /* packets that it dropped because too many were waiting */
 	uint64_t socket_full; /* likewise, because our socket's buffer was full */
 };
 
@@ -67,8 +78,8 @@ LUN_API void lun_live_stats(const struct lun_live *live, struct lun_live_stats *
  * LUN_NOT_FOUND. */
 LUN_API int lun_live_end_flow(struct lun_live *live, const struct lun_flow *flow);
 
-/* Stops.  The rules that queue go; with `flush` those that carry committed flows go too, and the flows with them.  The
- * memory is freed by the loop, which must run once more.  NULL is fine. */
+/* Stops.  The rules that queue go; with `flush` those that carry committed flows go too, and the flows with them.  Inline,
+ * everything goes.  The memory is freed by the loop, which must run once more.  NULL is fine. */
 LUN_API void lun_live_stop(struct lun_live *live, bool flush);
 
 /* The rules that lun_live_start would install, as text for a person, each part headed by the program it is for; malloc'ed

@@ -1,4 +1,5 @@
-/* forge_syn.c - sends TCP SYNs with the addresses and ports of your choice (IPv4), and sequence numbers all over the range. */
+/* forge_syn.c - sends TCP SYNs, or ACKs, with the addresses and ports of your choice (IPv4), and sequence numbers all over the
+ * range. */
 #include <arpa/inet.h>
 #include <netinet/ip.h>
 #include <netinet/tcp.h>
@@ -54,15 +55,17 @@ int main(int argc, char **argv)
 {
 	struct sockaddr_in to = { .sin_family = AF_INET };
 	struct forged packet = { .ip = { .version = 4, .ihl = 5, .ttl = 64, .protocol = IPPROTO_TCP },
-				 .tcp = { .doff = 5, .syn = 1 } };
-	uint32_t count = argc == 6 ? (uint32_t)strtoul(argv[5], NULL, 10) : 0;
+				 .tcp = { .doff = 5 } };
+	uint32_t count = argc >= 6 ? (uint32_t)strtoul(argv[5], NULL, 10) : 0;
 	int fd = socket(AF_INET, SOCK_RAW, IPPROTO_RAW);
 
 	if (fd < 0 || !count || inet_pton(AF_INET, argv[1], &packet.ip.saddr) != 1 ||
 	    inet_pton(AF_INET, argv[3], &to.sin_addr) != 1) {
-		fprintf(stderr, "usage: forge_syn SOURCE PORT DESTINATION PORT COUNT, with CAP_NET_RAW\n");
+		fprintf(stderr, "usage: forge_syn SOURCE PORT DESTINATION PORT COUNT [ack], with CAP_NET_RAW\n");
 		return 2;
 	}
+	packet.tcp.ack = argc == 7;
+	packet.tcp.syn = argc == 6;
 	packet.ip.daddr = to.sin_addr.s_addr;
 	packet.tcp.source = htons((uint16_t)strtoul(argv[2], NULL, 10));
 	packet.tcp.dest = htons((uint16_t)strtoul(argv[4], NULL, 10));

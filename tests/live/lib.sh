@@ -22,9 +22,9 @@ started=() # processes to end
 
 cleanup() {
 	local status=$? pid name
-	for pid in "${started[@]}"; do kill "$pid" 2>/dev/null || true; done
+	for pid in "${started[@]}"; do kill "$pid" 2>/dev/null && kill -CONT "$pid" 2>/dev/null || true; done
 	for pid in "${started[@]}"; do wait "$pid" 2>/dev/null || true; done
-	for name in client node pod1 pod2; do ip netns delete "$lab-$name" 2>/dev/null || true; done
+	for name in $(ip netns list | grep -o "^$lab-[a-z0-9]*"); do ip netns delete "$name"; done
 	[[ $status -eq 0 || $status -eq 77 ]] || sed 's/^/agent: /' "$work"/agent*.log 2>/dev/null || true
 	rm -rf "$work"
 }
@@ -90,7 +90,8 @@ network_up() {
 	sysctl_of node net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
 }
 
-# serve_in POD: a web server; / tells who it is and whom it saw, /big is a file of 8 MB, /slow the same in 8 s, /slower in 16 s.
+# serve_in POD: a web server; / tells who it is and whom it saw, /big is a file of 8 MB, /slow the same in 8 s, /slower in 16 s;
+# what is put to /put/ is in $work/POD/put/, and to /sink nowhere; /echo tells the headers X-Real-IP and X-Mine.
 serve_in() {
 	mkdir -p "$work/$1"
 	[[ -e $work/big ]] || head -c 8000000 /dev/urandom >"$work/big"
@@ -107,6 +108,9 @@ serve_in() {
 				location = /big { alias $work/big; }
 				location = /slow { alias $work/big; limit_rate 1000k; }
 				location = /slower { alias $work/big; limit_rate 500k; }
+				location /put/ { root $work/$1; dav_methods PUT; create_full_put_path on; client_max_body_size 0; }
+				location = /sink { client_max_body_size 0; return 200; }
+				location = /echo { default_type text/plain; return 200 "\$http_x_real_ip \$http_x_mine\n"; }
 			}
 		}
 	EOT

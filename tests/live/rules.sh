@@ -22,3 +22,14 @@ for program in iptables-nft ip6tables-nft; do
 	node $program-restore --noflush <"$work/xtables"
 	is "$(node $program -t raw -S | grep -c LUNETTE)" 4 "$program rules"
 done
+
+# Those of inline mode, over the others: nothing of these stays, for a table that is made anew takes its place.
+"$LUNETTE" rules -p "$work/policy.lua" --queue 77 --inline >"$work/rules"
+sed -n '/^# nft/,/^# Where/{/^#/!p}' "$work/rules" >"$work/nft"
+grep -q 'queue num 77 bypass' "$work/nft" && grep -q 'queue-num 77 --queue-bypass' "$work/rules" ||
+	fail "the queue is not there, or without bypass: $(cat "$work/rules")"
+sed -i 's/queue num 77 bypass/counter/' "$work/nft"
+node nft -f "$work/nft"
+is "$(node nft list table inet lunette | grep -c 'type .* hook')" 4 "base chains of inline mode"
+is "$(node nft -j list set inet lunette endpoints4 | jq -c '[.nftables[].set? | select(. != null) | .elem[].concat] | sort')" \
+	'[["10.244.0.5",8080],["10.244.0.6",8080]]' "endpoints"

@@ -1,0 +1,257 @@
+/* inline.c - every packet comes up, and the engine translates.
+ *
+ *	receive -> the engine -> what is its own is sent -> verdicts, with the bytes where they changed
+ *
+ * The engine sees the packets of both directions before routing and before the kernel's conntrack (prerouting), and those made
+ * here before they leave (output); each once, for the rules let pass what carries our bits.  A verdict's bits say which:
+ *
+ *	committed           it is translated: conntrack does not look at it
+ *	committed, reject   it is left alone: everything else in the kernel sees it as if we were not there
+ *	none                it is neither: something is wrong with it.  Where it concerns a service the rules drop it, as they
+ *	                    drop what came past us, for nothing leaves untranslated */
+#include "live/fail.h"
+#include "live/live.h"
+
+#include <errno.h>
+#include <string.h>
+
+static const uint64_t FAILURE_INTERVAL = UINT64_C(1000000000);
+
+enum {
+	EMIT_SIZE = 4 << 20, /* of the engine: in a batch every datagram that waits may become complete */
+	EVENTS = 8192,
+	SEGMENT_LEAST_V4 = 536, /* payload that every path carries (RFC 9293, 3.7.1) */
+	SEGMENT_LEAST_V6 = 1220,
+	HEADERS_MOST = 120, /* bytes of IP and TCP headers, but for extensions that are not seen with TCP */
+};
+
+struct batch {
+	size_t count; /* of packets */
+	struct queue_packet queued[QUEUE_BATCH];
+	struct lun_packet packets[QUEUE_BATCH];
+	size_t verdict_count;
+	struct queue_verdict verdicts[QUEUE_BATCH]; /* that are not given yet */
+};
+
+/* Says at most once a second that packets were lost. */
+static void log_loss(struct lun_live *live, const struct lun_tuple *tuple, const char *why)
+{
+	char text[LUN_TUPLE_TEXT];
+
+	live->stats.failed++;
+	live->failures++;
+	if (live->failures_at && live->now - live->failures_at < FAILURE_INTERVAL)
+		return;
+	live_log(live, LUN_LOG_WARNING, "%llu packet(s) lost; the last: %s: %s", (unsigned long long)live->failures,
+		 lun_tuple_format(tuple, text), why);
+	live->failures = 0;
+	live->failures_at = live->now;
+}
+
+static uint32_t others_bits(const struct lun_live *live, uint32_t mark)
+{
+	const struct lun_live_marks *marks = &live->rules.marks;
+
+	return mark & ~(marks->queue | marks->committed | marks->reject);
+}
+
+/* ---- Sent by ourselves ---- */
+
+static void send_on(struct lun_live *live, const struct lun_packet *packet, const uint8_t *data, uint32_t length,
+		    uint32_t mark, uint16_t segment)
+{
+	int problem =
+		inject_send(&live->inject, data, length, others_bits(live, mark) | live->rules.marks.committed, segment);
+
+	if (problem)
+		log_loss(live, &packet->is, strerror(-problem));
+}
+
+/* A TCP packet that grew may not fit the path any more.  It is cut into segments no longer than what came, which is what its
+ * sender takes to fit, or than what every path carries. */
+static void send_grown(struct lun_live *live, const struct queue_packet *queued, const struct lun_packet *packet)
+{
+	uint32_t segment = packet->data[0] >> 4 == 4 ? SEGMENT_LEAST_V4 : SEGMENT_LEAST_V6;
+
+	if (queued->length > segment + HEADERS_MOST)
+		segment = queued->length - HEADERS_MOST;
+	send_on(live, packet, packet->data, packet->length, queued->mark, (uint16_t)segment);
+}
+
+static bool next_emitted(struct lun_live *live, struct lun_event *event)
+{
+	while (lun_engine_next_event(live->engine, event))
+		if (event->kind == LUN_EVENT_EMIT)
+			return true;
+	return false;
+}
+
+/* ---- Verdicts ---- */
+
+/* What is not valid is not translated; if its flow is, it must not go on. */
+static bool is_stray(const struct lun_live *live, const struct lun_packet *packet)
+{
+	struct lun_flow flow;
+
+	if (packet->ct != LUN_CT_INVALID || lun_flow_find(live->engine, &packet->was, &flow) < 0)
+		return false;
+	return memcmp(&flow.orig.source, &flow.reply.destination, sizeof(flow.orig.source)) != 0 ||
+	       memcmp(&flow.orig.destination, &flow.reply.source, sizeof(flow.orig.destination)) != 0 ||
+	       flow.orig.source_port != flow.reply.destination_port || flow.orig.destination_port != flow.reply.source_port;
+}
+
+static bool is_cut(const struct lun_packet *packet)
+{
+	return packet->wire_length > packet->length;
+}
+
+/* The verdict on a packet; one that cannot go back by it is sent, or lost. */
+static struct queue_verdict verdict_of(struct lun_live *live, const struct queue_packet *queued,
+				       const struct lun_packet *packet)
+{
+	const struct lun_live_marks *marks = &live->rules.marks;
+	struct queue_verdict verdict = { .id = queued->id, .mark = others_bits(live, queued->mark) };
+
+	if (packet->verdict != LUN_ACCEPT || is_stray(live, packet))
+		return verdict;
+	if (packet->changed && is_cut(packet)) {
+		log_loss(live, &packet->was, "it is too long for the queue, of which a changed packet must come back whole");
+		return verdict;
+	}
+	if (packet->changed && packet->length > queued->length && !queued->large) {
+		send_grown(live, queued, packet);
+		return verdict;
+	}
+	verdict.accept = true;
+	if (packet->changed) {
+		verdict.mark |= marks->committed;
+		verdict.data = packet->data;
+		verdict.length = packet->length;
+	} else if (packet->ct != LUN_CT_INVALID || packet->flow) {
+		verdict.mark |= marks->committed | marks->reject;
+	}
+	return verdict;
+}
+
+static void give_verdicts(struct lun_live *live, struct batch *batch)
+{
+	int problem = queue_answer(&live->queue, batch->verdicts, batch->verdict_count);
+
+	batch->verdict_count = 0;
+	if (problem)
+		live_log(live, LUN_LOG_ERROR, "answering queue %u: %s", live->queue.number, strerror(-problem));
+}
+
+/* Packets leave in the order in which they came, be it by a verdict or by ourselves. */
+static void answer(struct lun_live *live, struct batch *batch)
+{
+	struct lun_event event;
+	bool emitted = next_emitted(live, &event);
+
+	batch->verdict_count = 0;
+	for (size_t i = 0; i < batch->count; i++) {
+		const struct lun_packet *packet = &batch->packets[i];
+
+		if ((emitted && event.packet == i) || packet->length > batch->queued[i].length)
+			give_verdicts(live, batch);
+		for (; emitted && event.packet == i; emitted = next_emitted(live, &event))
+			send_on(live, packet, event.data, event.length, batch->queued[i].mark, 0);
+		batch->verdicts[batch->verdict_count++] = verdict_of(live, &batch->queued[i], packet);
+	}
+	give_verdicts(live, batch);
+}
+
+/* ---- The mode ---- */
+
+static uint16_t tenant_of(const struct lun_live *live, uint32_t mark)
+{
+	return live->tenant_mask ? (uint16_t)((mark & live->tenant_mask) >> __builtin_ctz(live->tenant_mask)) : 0;
+}
+
+static size_t inline_serve(struct lun_live *live, uint64_t now)
+{
+	struct batch batch; /* large: only what is read before it is written is set */
+
+	live->now = now;
+	batch.count = queue_receive(&live->queue, batch.queued);
+	for (size_t i = 0; i < batch.count; i++)
+		batch.packets[i] = (struct lun_packet) {
+			.data = batch.queued[i].data,
+			.length = batch.queued[i].length,
+			.capacity = batch.queued[i].capacity,
+			.wire_length = batch.queued[i].wire_length,
+			.tenant = tenant_of(live, batch.queued[i].mark),
+			.unfinished = batch.queued[i].unfinished,
+		};
+	live->stats.queued += batch.count;
+	if (batch.count) {
+		lun_engine_packets(live->engine, batch.packets, batch.count, now);
+		answer(live, &batch);
+	}
+	return batch.count;
+}
+
+/* For the engine: the source of a masqueraded flow. */
+static bool source_of(void *user, const struct lun_address *endpoint, struct lun_address *source)
+{
+	struct lun_live *live = user;
+
+	return route_source(&live->routes, endpoint, live->now, source) == 0;
+}
+
+/* Up to 16 neighbouring bits, and none of ours. */
+static int check_tenant_mask(const struct lun_live *live, struct lun_error *error)
+{
+	uint32_t mask = live->tenant_mask, bits = mask ? mask >> __builtin_ctz(mask) : 0;
+
+	if (bits <= UINT16_MAX && (bits & (bits + 1)) == 0 && mask == others_bits(live, mask))
+		return 0;
+	return live_fail(error, LUN_BAD_ARGUMENT,
+			 "tenant mask 0x%x: expected at most 16 neighbouring bits, none of them a mark of ours", mask);
+}
+
+static int inline_open(struct lun_live *live, struct lun_config *engine, struct lun_error *error)
+{
+	int code = check_tenant_mask(live, error);
+
+	engine->source = source_of;
+	engine->user = live;
+	if (!engine->emit_size)
+		engine->emit_size = EMIT_SIZE;
+	if (!engine->events)
+		engine->events = EVENTS;
+	if (code == 0)
+		code = queue_open(&live->queue, live->rules.queue, QUEUE_WHOLE, error);
+	if (code == 0)
+		code = route_open(&live->routes, error);
+	if (code == 0)
+		code = inject_open(&live->inject, error);
+	return code;
+}
+
+static int inline_prepare(struct lun_live *live, const struct lun_policy *policy, struct lun_error *error)
+{
+	return sysctls_require(&live->sysctls, policy, live->set_sysctls, error);
+}
+
+static int inline_begin(struct lun_live *live, struct lun_error *error)
+{
+	return inline_prepare(live, live->policy, error);
+}
+
+static void inline_end(struct lun_live *live, bool flush)
+{
+	struct lun_error error;
+
+	(void)flush;
+	if (rules_remove(&live->rules, &error) < 0)
+		live_log(live, LUN_LOG_ERROR, "%s", error.text);
+}
+
+const struct live_mode live_inline = {
+	.open = inline_open,
+	.begin = inline_begin,
+	.serve = inline_serve,
+	.prepare = inline_prepare,
+	.end = inline_end,
+};
