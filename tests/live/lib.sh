@@ -24,7 +24,10 @@ cleanup() {
 	local status=$? pid name
 	for pid in "${started[@]}"; do kill "$pid" 2>/dev/null && kill -CONT "$pid" 2>/dev/null || true; done
 	for pid in "${started[@]}"; do wait "$pid" 2>/dev/null || true; done
-	for name in $(ip netns list | grep -o "^$lab-[a-z0-9]*"); do ip netns delete "$name"; done
+	for name in $(ip netns list | grep -o "^$lab-[a-z0-9]*"); do
+		ip netns pids "$name" | xargs -r kill -KILL 2>/dev/null || true # a background command that a function began, for one
+		ip netns delete "$name"
+	done
 	[[ $status -eq 0 || $status -eq 77 ]] || sed 's/^/agent: /' "$work"/agent*.log 2>/dev/null || true
 	rm -rf "$work"
 }
