@@ -10,7 +10,10 @@
 
 #include "base/address.h"
 
-enum { BUDGET_BEGIN = 8192 /* some 50 µs */ };
+enum {
+	ENDS_BEGIN = 256 /* some 50 µs of work at worst */,
+	LOOKS_PER_END = 8 /* ending a flow takes as long as looking at so many */
+};
 
 /* Whether a service port has this endpoint; what it cost is taken off *budget. */
 static bool has_endpoint(const struct lun_policy *policy, const struct service_port *port, const struct lun_tuple *reply,
@@ -42,18 +45,23 @@ void gone_begin(struct lun_engine *engine)
 {
 	engine->gone_next = 0;
 	engine->gone_end = engine->flows.used;
-	gone_proceed(engine, BUDGET_BEGIN);
+	gone_proceed(engine, ENDS_BEGIN);
 }
 
-void gone_proceed(struct lun_engine *engine, uint32_t budget)
+void gone_proceed(struct lun_engine *engine, uint32_t ends)
 {
-	for (; budget > 0 && gone_pending(engine); engine->gone_next++, budget -= budget > 0) {
+	uint32_t budget = ends * LOOKS_PER_END;
+
+	for (; budget > 0 && gone_pending(engine); engine->gone_next++) {
 		struct flow *flow = &engine->flows.flows[engine->gone_next];
 
 		if (engine->config.commit && events_full(&engine->events))
 			return; /* nobody would hear of it */
-		if (is_gone(engine, flow, &budget))
+		budget--;
+		if (is_gone(engine, flow, &budget)) {
 			engine_withdraw_flow(engine, flow);
+			budget -= budget < LOOKS_PER_END ? budget : LOOKS_PER_END;
+		}
 	}
 }
 

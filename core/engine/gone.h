@@ -7,8 +7,8 @@
 /* Another policy was set: looks at the first flows, and leaves the rest to gone_proceed. */
 void gone_begin(struct lun_engine *engine);
 
-/* Looks at some more of them, at most `budget` records or endpoints. */
-void gone_proceed(struct lun_engine *engine, uint32_t budget);
+/* Looks at some more of them, for about the time that ending `ends` flows takes. */
+void gone_proceed(struct lun_engine *engine, uint32_t ends);
 
 static inline bool gone_pending(const struct lun_engine *engine)
 {

@@ -11,8 +11,8 @@
 #include "packet/trace.h"
 
 enum {
-	EXPIRE_BUDGET = 2,         /* wheel entries looked at per packet: flows end at least as fast as they can be opened */
-	EXPIRE_BUDGET_TICK = 1024, /* and per tick, some 50 µs of work */
+	EXPIRE_BUDGET = 2,        /* wheel entries looked at per packet: flows end at least as fast as they can be opened */
+	EXPIRE_BUDGET_TICK = 512, /* and per tick, some 50 µs of work at worst */
 	REFUSAL_SIZE = 1280,
 };
 
@@ -439,10 +439,8 @@ static void begin(struct lun_engine *engine, struct packet *p, struct lun_packet
 	io->state = LUN_STATE_NONE;
 	io->changed = false;
 	io->flow = 0;
-	if (packet_parse(p)) {
-		p->hash = flow_hash(&engine->flows, &p->tuple);
-		__builtin_prefetch(index_first(&engine->flows.index, p->hash));
-	}
+	if (packet_parse(p))
+		flow_fetch_bucket(&engine->flows, p);
 }
 
 /* The packets of a batch that were decided on ahead, by a hash of their tuples: the second packet of a flow is none of them. */
@@ -471,29 +469,11 @@ static APART void decide_ahead(struct lun_engine *engine, struct packet *p, stru
 	__builtin_prefetch(index_first(&engine->flows.index, flow_hash(&engine->flows, &reply)), 1);
 }
 
-/* Guesses the packet's flow, and fetches it.  Inlined by force: GCC 12 takes a function that only fetches for one without effect and
- * drops the call. */
-static inline __attribute__((always_inline)) void look_ahead(struct lun_engine *engine, struct packet *p,
-							     struct ahead *ahead)
+/* Fetches the flow that the packet will find, or decides what will open it. */
+static inline void look_ahead(struct lun_engine *engine, struct packet *p, struct ahead *ahead)
 {
-	const struct bucket *bucket = index_first(&engine->flows.index, p->hash);
-	uint32_t match = bucket_match(bucket, index_tag(p->hash));
-	const char *flow, *more;
-
-	if (!match) {
-		if (bucket->away == 0)
-			decide_ahead(engine, p, ahead);
-		return;
-	}
-	p->guess = bucket->slots[__builtin_ctz(match)];
-	flow = (const char *)&engine->flows.flows[p->guess >> 1];
-	__builtin_prefetch(flow, 1);
-	__builtin_prefetch(flow + 64, 1);
-	if (p->tuple.protocol != LUN_TCP)
-		return;
-	more = (const char *)&engine->flows.more[p->guess >> 1]; /* on two lines, more often than not */
-	__builtin_prefetch(more, 1);
-	__builtin_prefetch(more + sizeof(struct flow_more) - 1, 1);
+	if (!flow_guess(&engine->flows, p) && index_first(&engine->flows.index, p->hash)->away == 0)
+		decide_ahead(engine, p, ahead);
 }
 
 static void finish(struct lun_engine *engine, struct packet *p)

@@ -136,6 +136,36 @@ struct flow *flow_by_id(const struct flow_table *table, uint64_t id);
 struct flow *flow_lookup(const struct flow_table *table, const struct lun_tuple *tuple, uint64_t hash,
 			 enum lun_direction *direction);
 
+/* How a batch's cache misses overlap: first the buckets of all its packets are fetched, then the flows that these name, and only
+ * then each is looked for.  Both are inlined by force: GCC 12 takes a function that only fetches for one without effect and
+ * drops the call. */
+static inline __attribute__((always_inline)) void flow_fetch_bucket(const struct flow_table *table, struct packet *p)
+{
+	p->hash = flow_hash(table, &p->tuple);
+	__builtin_prefetch(index_first(&table->index, p->hash));
+}
+
+/* Fetches the flow that the packet's bucket names for it, mostly its own.  False: it names none. */
+static inline __attribute__((always_inline)) bool flow_guess(const struct flow_table *table, struct packet *p)
+{
+	const struct bucket *bucket = index_first(&table->index, p->hash);
+	uint32_t match = bucket_match(bucket, index_tag(p->hash));
+	const char *flow, *more;
+
+	if (!match)
+		return false;
+	p->guess = bucket->slots[__builtin_ctz(match)];
+	flow = (const char *)&table->flows[p->guess >> 1];
+	__builtin_prefetch(flow, 1);
+	__builtin_prefetch(flow + 64, 1);
+	if (p->tuple.protocol == LUN_TCP) {
+		more = (const char *)&table->more[p->guess >> 1]; /* on two lines, more often than not */
+		__builtin_prefetch(more, 1);
+		__builtin_prefetch(more + sizeof(struct flow_more) - 1, 1);
+	}
+	return true;
+}
+
 /* Finds the flow of a packet, with its direction, and leaves both there.  False: no flow. */
 bool flow_find(const struct flow_table *table, struct packet *p);
 

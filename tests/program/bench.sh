@@ -8,7 +8,7 @@ keys='{"bytes_per_flow":"number","case":"string","chase_ns":"number","flows":"nu
 out=$(mktemp)
 trap 'rm -f "$out"' EXIT
 "$path" --json --quick >"$out"
-for name in udp-dnat tcp-dnat udp-dnat-masquerade tcp-dnat-masquerade; do
+for name in udp-dnat tcp-dnat udp-dnat-v6 tcp-dnat-v6 udp-dnat-masquerade tcp-dnat-masquerade; do
 	[[ $(jq -r "select(.case == \"$name\") | .flows" "$out" | xargs) == "1024 4096" ]] ||
 		{ echo "expected $name with 1024 and 4096 flows in:"; cat "$out"; exit 1; }
 done
@@ -17,6 +17,18 @@ done
 	{ echo "expected times, and at most 200 bytes a flow, in:"; cat "$out"; exit 1; }
 
 "$path" --quick --runs 1 --flows 64 --cases udp-dnat | grep -q '^udp-dnat  *64 ' || { echo "no table for a person"; exit 1; }
+
+"$path" --json --quick --parts >"$out"
+[[ $(jq -c '[.flows, (.parts | keys_unsorted)]' "$out" | sort | uniq -c | xargs) == *"6 [1024,"*" 6 [4096,"* ]] ||
+	{ echo "expected six cases with 1024 and six with 4096 flows in:"; cat "$out"; exit 1; }
+[[ $(jq -c '.parts | map_values(type)' "$out" | sort -u) == \
+	'{"parse_ns":"number","lookup_ns":"number","track_ns":"number","translate_ns":"number","seal_ns":"number","engine_ns":"number"}' ]] ||
+	{ echo "expected what each layer adds in:"; cat "$out"; exit 1; }
+
+"$path" --json --quick --stalls --cases udp-dnat,tcp-dnat-v6 >"$out"
+[[ $(jq -r 'select(.flows == 4096 and .median_us > 0 and .longest_us >= .median_us and .calls > 0) | .case + " " + .call' "$out" | xargs) == \
+	"udp-dnat packet udp-dnat batch udp-dnat tick udp-dnat swap tcp-dnat-v6 packet tcp-dnat-v6 batch tcp-dnat-v6 tick" ]] ||
+	{ echo "expected the longest call of each kind in:"; cat "$out"; exit 1; }
 
 refuses() { # EXPECTED ARGUMENT...
 	local expected=$1 status=0 said

@@ -22,7 +22,9 @@ find_row() { # FOLDER
 	core/control)     list="include control" ;;
 	core/cli)         list="include cli" ;;
 	lua)              list="include lua" ;;
-	examples | bench) list="include" ;;
+	examples)         list="include" ;;
+	bench)            list="include bench" ;;
+	bench/path)       list="include bench engine policy http nat track packet base" ;;
 	*)                return 1 ;;
 	esac
 }
