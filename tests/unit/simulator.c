@@ -6,8 +6,8 @@
  *
  *	- it passes, and is not called invalid.  Old duplicates pass with the reason *_before_window.  What an honest end may
  *	  cause and is refused by design, see is_fair_refusal: a RST that is worth nothing any more, or that answers a SYN which
- *	  was; of a simultaneous opening a late segment that the state machine has from the other end only; and, where heads are
- *	  edited, bytes in front of which some are missing;
+ *	  was; of a simultaneous opening a late segment that the state machine has from the other end only, or a SYN/ACK repeated
+ *	  when the flow is closed and gone; and, where heads are edited, bytes in front of which some are missing;
  *	- it leaves with right checksums and the right tuple, and is else unchanged, byte by byte; fragments leave once all are
  *	  there, in order;
  *
@@ -30,7 +30,7 @@ enum {
 	BATCH = 8,
 	HISTORY = 40,
 	SEEDS = 1000,
-	STEPS_MOST = 400000
+	STEPS_MOST = 1000000
 };
 
 enum mode { MODE_TRACK, MODE_DNAT, MODE_MASQUERADE, MODE_HTTP, MODE_COUNT };
@@ -410,8 +410,9 @@ static bool is_fair_refusal(const struct connection *c, const struct flight *fli
 		return flight->direction == LUN_ORIG && io->verdict == LUN_DROP && (s->length > 0 || s->flags & TCP_FIN);
 	}
 	if (s->flags & TCP_SYN)
-		return c->simultaneous && io->reason == LUN_REASON_invalid_state &&
-		       (io->direction == LUN_ORIG) == !!(s->flags & TCP_ACK);
+		return c->simultaneous &&
+		       ((io->reason == LUN_REASON_invalid_state && (io->direction == LUN_ORIG) == !!(s->flags & TCP_ACK)) ||
+			(io->reason == LUN_REASON_not_an_opening && c->state == LUN_STATE_CLOSE));
 	if (!(s->flags & TCP_RST))
 		return false;
 	coverage.late_resets++;

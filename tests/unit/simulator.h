@@ -390,10 +390,18 @@ static inline void end_probe(struct end *end, bool keep_alive)
 		end_emit(end, TCP_ACK, end->una - 1, 0);
 }
 
+/* An opening that nobody answers is given up in the end (RFC 9293, section 3.8.3). */
 static inline void end_timeout(struct end *end, uint64_t now)
 {
+	bool opening = end->state == END_SYN_SENT || end->state == END_SYN_RECEIVED;
+
+	if (opening && end->backoff == 16) {
+		end->was_reset = true;
+		end_close(end);
+		return;
+	}
 	end->backoff += end->backoff < 16;
-	if (end->state == END_SYN_SENT || end->state == END_SYN_RECEIVED) {
+	if (opening) {
 		end_emit_syn(end);
 		end->deeds->timeouts++;
 	} else if (end->una < end->sent) {
