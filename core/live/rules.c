@@ -209,13 +209,13 @@ static bool table_exists(void)
 	return program_run(argv, NULL, NULL, &ignored) == 0;
 }
 
-/* The table of a mode cannot become that of the other one: hooks of the former would stay. */
-static int remove_table_of_inline(struct lun_error *error)
+/* Is that table one of inline mode? */
+static bool table_is_of_inline(void)
 {
 	const char *const argv[] = { "nft", "list", "chain", "inet", "lunette", "answered_output", NULL };
 	struct lun_error ignored;
 
-	return program_run(argv, NULL, NULL, &ignored) == 0 ? nft(strdup("delete table " RULES_TABLE "\n"), error) : 0;
+	return program_run(argv, NULL, NULL, &ignored) == 0;
 }
 
 int rules_install(const struct rules *rules, const struct lun_policy *policy, struct lun_error *error)
@@ -227,10 +227,8 @@ int rules_install(const struct rules *rules, const struct lun_policy *policy, st
 	if (rules->queueing != RULES_NFT)
 		for (int family = 0; code == 0 && family < family_count(); family++)
 			code = xtables_install_family(rules, family, error);
-	if (code == 0 && before)
-		code = remove_table_of_inline(error);
 	if (code == 0)
-		code = nft(rules_table_text(rules, policy), error);
+		code = nft(rules_table_text(rules, policy, before && table_is_of_inline()), error);
 	if (code < 0 && code != LUN_EXISTS) {
 		if (before)
 			rules_stop_queueing(rules, &ignored);

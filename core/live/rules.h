@@ -22,8 +22,9 @@ struct rules {
 
 /* ---- Text; malloc'ed, NULL without memory ---- */
 
-/* The whole table of ours for nft, which replaces what is there in one transaction, and no hook of it. */
-char *rules_table_text(const struct rules *rules, const struct lun_policy *policy);
+/* The whole table of ours for nft, which replaces what is there in one transaction, and no hook of it: but those of inline mode, if
+ * the table that is there is `of_inline` and this one is not to be. */
+char *rules_table_text(const struct rules *rules, const struct lun_policy *policy, bool of_inline);
 
 /* Only the sets of service addresses, likewise. */
 char *rules_sets_text(const struct rules *rules, const struct lun_policy *policy);

@@ -196,8 +196,10 @@ static void put_failsafe(FILE *out, const struct rules *rules)
 		rules->udp_timeout_ms, rules->udp_timeout_ms);
 }
 
-static void put_table(FILE *out, const struct rules *rules, const struct lun_policy *policy)
+static void put_table(FILE *out, const struct rules *rules, const struct lun_policy *policy, bool of_inline)
 {
+	if (of_inline)
+		fputs("delete table " RULES_TABLE "\n", out);
 	fputs(table_head, out);
 	fputs("flush table " RULES_TABLE "\n", out);
 	put_sets(out, policy);
@@ -208,7 +210,7 @@ static void put_table(FILE *out, const struct rules *rules, const struct lun_pol
 	fputs("}\n", out);
 }
 
-char *rules_table_text(const struct rules *rules, const struct lun_policy *policy)
+char *rules_table_text(const struct rules *rules, const struct lun_policy *policy, bool of_inline)
 {
 	char *text = NULL;
 	size_t size;
@@ -219,7 +221,7 @@ char *rules_table_text(const struct rules *rules, const struct lun_policy *polic
 	if (rules->mode == LUN_LIVE_INLINE)
 		rules_put_inline_table(out, rules, policy);
 	else
-		put_table(out, rules, policy);
+		put_table(out, rules, policy, of_inline);
 	return fclose(out) == 0 ? text : NULL;
 }
 
@@ -295,7 +297,7 @@ char *rules_text(const struct rules *rules, const struct lun_policy *policy)
 		"# Where the kernel lacks nft's queue expression, the chain to_queue sets the mark 0x%08x instead, for\n"
 		"# iptables-nft-restore --noflush and ip6tables-nft-restore --noflush (or the same of iptables-legacy)\n"
 		"%s";
-	char *table = rules_table_text(rules, policy), *chain = rules_chain_text(rules, "");
+	char *table = rules_table_text(rules, policy, false), *chain = rules_chain_text(rules, "");
 	char *text = NULL;
 
 	if (table && chain && asprintf(&text, format, table, rules->marks.queue, chain) < 0)
