@@ -18,6 +18,7 @@ static const struct command commands[] = {
 	{ "replay", command_replay, "run a capture through a policy; report, and write it as it left" },
 	{ "rules", command_rules, "the firewall rules that run would install, as text" },
 	{ "run", command_run, "the live agent: install the rules, serve until stopped" },
+	{ "test", command_test, "run the scenarios of a policy's tests" },
 	{ "trace", command_trace, "explain what becomes of one packet, step by step" },
 	{ NULL, NULL, NULL },
 };

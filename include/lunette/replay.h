@@ -1,4 +1,4 @@
-/* replay.h - captures and questions through the engine (library lunette-replay).
+/* replay.h - captures, questions and packets of one's own through the engine (library lunette-replay).
  *
  * The engine runs on the capture's own clock, so a replay gives the same result each time.  Captures: pcap and pcapng;
  * Ethernet (with VLAN tags), Linux cooked v1 and v2, raw IP.  Link headers are kept, packets are rewritten. */
@@ -89,6 +89,24 @@ struct lun_replay_bench {
  * events is.  Fails: as lun_engine_new, and LUN_BAD_ARGUMENT for no runs. */
 LUN_API int lun_replay_bench(const struct lun_capture *capture, const struct lun_config *config, struct lun_policy *policy,
 			     uint64_t runs, struct lun_replay_bench *result, struct lun_error *error);
+
+/* What a packet holds besides its tuple. */
+struct lun_packet_fields {
+	uint8_t tcp_flags; /* as in the header: FIN 1, SYN 2, RST 4, PSH 8, ACK 16 */
+	uint16_t window;
+	uint32_t sequence, acknowledgement;
+	const uint8_t *payload; /* of TCP, UDP or an ICMP query */
+	uint32_t payload_length;
+};
+
+/* Builds an IP packet with right checksums at packet->data, `capacity` bytes, and sets `length`.  TCP, UDP, or an ICMP query, whose
+ * tuple is as struct lun_tuple says.  Fails: LUN_FULL; LUN_BAD_ARGUMENT (addresses of two families, another protocol). */
+LUN_API int lun_packet_build(struct lun_packet *packet, const struct lun_tuple *tuple,
+			     const struct lun_packet_fields *fields);
+
+/* Reads an IP packet.  The payload points into `data`.  Fails: LUN_BAD_ARGUMENT (bytes that cannot be read; a fragment; an ICMP
+ * error, of which only `tuple` is told: that of the packet it quotes). */
+LUN_API int lun_packet_read(const uint8_t *data, uint32_t length, struct lun_tuple *tuple, struct lun_packet_fields *fields);
 
 /* Builds the packet of a question: "tcp 203.0.113.2:40000 172.30.0.41:80" (tcp: a SYN; udp: four bytes of payload; IPv6 in
  * brackets).  Bytes go to `data`, `packet` is made to point there.  Fails: LUN_BAD_ARGUMENT, the text says what was expected,

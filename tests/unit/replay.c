@@ -1097,6 +1097,56 @@ static void test_bad_queries(void **state)
 	assert_int_equal(lun_replay_query("tcp 10.0.0.1:1 10.0.0.2:2", data, 40, &packet, &error), 0);
 }
 
+/* What is built is read back, at every length that is too short it is not. */
+static void test_packets_of_ones_own(void **state)
+{
+	const char *const sources[] = { "10.0.0.1:1000", "[fd00::1]:1000" }, *const destinations[] = { "10.0.0.2:80",
+												       "[fd00::2]:80" };
+	const uint8_t protocols[] = { LUN_TCP, LUN_UDP };
+	const struct lun_packet_fields fields = { .tcp_flags = 0x18,
+						  .window = 1234,
+						  .sequence = 0xfffffffe,
+						  .acknowledgement = 7,
+						  .payload = (const uint8_t *)"payload",
+						  .payload_length = 7 };
+	uint8_t data[128];
+
+	(void)state;
+	for (int i = 0; i < 4; i++) {
+		struct lun_tuple tuple = tuple_of(protocols[i & 1], sources[i >> 1], destinations[i >> 1]), read_tuple;
+		struct lun_packet packet = { .data = data, .capacity = sizeof(data) };
+		struct lun_packet_fields read_fields;
+
+		assert_int_equal(lun_packet_build(&packet, &tuple, &fields), 0);
+		assert_int_equal(lun_packet_read(data, packet.length, &read_tuple, &read_fields), 0);
+		assert_memory_equal(&tuple, &read_tuple, sizeof(tuple));
+		assert_int_equal(read_fields.payload_length, 7);
+		assert_memory_equal(read_fields.payload, "payload", 7);
+		assert_int_equal(read_fields.tcp_flags, tuple.protocol == LUN_TCP ? 0x18 : 0);
+		assert_int_equal(read_fields.window, tuple.protocol == LUN_TCP ? 1234 : 0);
+		assert_int_equal(read_fields.sequence, tuple.protocol == LUN_TCP ? 0xfffffffe : 0);
+		for (uint32_t length = 0; length < packet.length; length++)
+			assert_int_equal(lun_packet_read(data, length, &read_tuple, &read_fields), LUN_BAD_ARGUMENT);
+		packet.capacity = packet.length - 1;
+		assert_int_equal(lun_packet_build(&packet, &tuple, &fields), LUN_FULL);
+	}
+}
+
+static void test_packets_that_cannot_be_built(void **state)
+{
+	struct lun_tuple tuple = tuple_of(LUN_TCP, "10.0.0.1:1", "10.0.0.2:2"),
+			 other = tuple_of(LUN_TCP, "[fd00::1]:1", "[fd00::2]:2");
+	const struct lun_packet_fields fields = { 0 };
+	uint8_t data[128];
+	struct lun_packet packet = { .data = data, .capacity = sizeof(data) };
+
+	(void)state;
+	tuple.protocol = LUN_SCTP;
+	assert_int_equal(lun_packet_build(&packet, &tuple, &fields), LUN_BAD_ARGUMENT);
+	other.source = tuple.source;
+	assert_int_equal(lun_packet_build(&packet, &other, &fields), LUN_BAD_ARGUMENT);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1125,6 +1175,8 @@ int main(void)
 		cmocka_unit_test(test_bench_wants_whole_captures),
 		cmocka_unit_test(test_queries),
 		cmocka_unit_test(test_bad_queries),
+		cmocka_unit_test(test_packets_of_ones_own),
+		cmocka_unit_test(test_packets_that_cannot_be_built),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

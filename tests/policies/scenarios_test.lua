@@ -1,0 +1,83 @@
+-- scenarios_test.lua - everything that a scenario can do, once; tests/program/test.sh runs it.
+policy "scenarios.lua"
+
+scenario("TCP from the opening to the end", function(s)
+	local c = s:tcp { from = "192.0.2.1:40000", to = "10.96.0.1:80" }
+	c:open { answer = false }:expect { ct = "new", state = "SYN_SENT", endpoint = "10.244.0.5:8080", service = "a/web:80" }
+	c:retransmit():expect { verdict = "accept", state = "SYN_SENT" }
+	c:open():expect { ct = "established", state = "ESTABLISHED", masquerade = true, source = "10.244.0.1" }
+	c:send(("x"):rep(5000)):expect { upstream = ("x"):rep(5000), reason = false }
+	c:retransmit():expect { verdict = "accept", upstream = ("x"):rep(5000) }
+	c:reply("yes"):expect { client = "yes" }
+	c:half_close():expect { state = "CLOSE_WAIT" }
+	c:reply("still here"):expect { client = "still here" }
+	c:half_close("upstream"):expect { state = "TIME_WAIT" }
+	s:advance("5m"):expect { flows = 0, opened = 1, ended = 1 }
+end)
+
+scenario("a reset, from either side", function(s)
+	local c = s:tcp { from = "[2001:db8::1]:40000", to = "[fd96::1]:80" }
+	c:open():expect { endpoint = "[fd44::5]:8080" }
+	c:reset("upstream"):expect { state = "CLOSE", refused = true }
+	local d = s:tcp { from = "192.0.2.1:40001", to = "10.96.0.1:80" }
+	d:open():reset():expect { state = "CLOSE", refused = false }
+end)
+
+scenario("UDP", function(s)
+	local c = s:udp { from = "10.244.0.9:5000", to = "10.96.0.2:53" }
+	c:send("question"):expect { state = "UNREPLIED", upstream = "question", endpoint = "10.244.0.5:53", masquerade = false }
+	c:reply("answer"):expect { state = "REPLIED", client = "answer" }
+	c:send("another"):expect { upstream = "another" }
+end)
+
+scenario("ICMP, which no service translates", function(s)
+	local c = s:icmp { from = "10.244.0.9", to = "10.244.0.5" }
+	c:send("ping"):expect { state = "UNREPLIED", upstream = "ping" }
+	c:reply("ping"):expect { state = "REPLIED", client = "ping" }
+	s:icmp { from = "fd44::9", to = "fd44::5" }:send("ping"):expect { verdict = "accept", upstream = "ping" }
+end)
+
+scenario("two tenants with the same addresses", function(s)
+	for tenant = 1, 2 do
+		s:tcp { from = "192.0.2.1:40000", to = "10.96.0.1:80", tenant = tenant }:open():expect { state = "ESTABLISHED" }
+	end
+	s:expect { flows = 2 }
+end)
+
+scenario("refusals and their reasons", function(s)
+	s:tcp { from = "192.0.2.1:1", to = "10.96.0.4:80" }:open():expect { verdict = "reject", reason = "no_endpoint", refused = true }
+	s:udp { from = "192.0.2.1:1", to = "10.9.9.9:9999" }:send("?"):expect { reason = "nine is enough", refused = true, service = false }
+	s:udp { from = "192.0.2.1:2", to = "10.9.9.9:9999" }:send("?"):expect { reason = "policy_reject", endpoint = false, source = false }
+	s:expect { policy_reject = 2, no_endpoint = 1, packets = 3 }
+end)
+
+scenario("headers, byte by byte", function(s)
+	local c = s:tcp { from = "192.0.2.1:40000", to = "10.96.0.3:80" }:open()
+	c:send("GET /a HTTP/1.1\r\nHost: h\r\nx-real-ip: 6.6.6.6\r\nX-Twice: a\r\nX-Twice: b\r\n\r\n")
+	c:expect_request { "GET /a HTTP/1.1", host = "h", ["X-Real-IP"] = "192.0.2.1", ["X-Twice"] = "a, b", ["X-None"] = false }
+	c:reply("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"):expect { client = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n" }
+	c:send("GET /b HTTP/1.1\r\nHost: h\r\n\r\n"):expect_request { "GET /b HTTP/1.1", ["X-Real-IP"] = "192.0.2.1" }
+end)
+
+scenario("another policy in the middle: connections stay, UDP moves on", function(s)
+	local c = s:tcp { from = "192.0.2.1:40000", to = "10.96.0.1:80" }:open()
+	local d = s:udp { from = "192.0.2.1:5000", to = "10.96.0.2:53" }:send("?")
+	s:reload("scenarios_later.lua")
+	c:send("old"):expect { endpoint = "10.244.0.5:8080", upstream = "old", state = "ESTABLISHED" }
+	d:expect { state = "NONE" }
+	s:tcp { from = "192.0.2.1:40001", to = "10.96.0.1:80" }:open():expect { endpoint = "10.244.0.7:8080" }
+	local fine, message = pcall(s.reload, s, "nowhere.lua")
+	assert(not fine and message:find("nowhere.lua: No such file", 1, true), message)
+	s:tcp { from = "192.0.2.1:40002", to = "10.96.0.1:80" }:open():expect { endpoint = "10.244.0.7:8080" }
+end)
+
+scenario("shares", { seed = 7, flows = 100000 }, function(s)
+	local got = s:spread { protocol = "udp", from = "192.0.2.1", to = "10.96.0.2:53", flows = 70000 }
+	assert(got["10.244.0.5:53"] == 35000 and got["10.244.0.6:53"] == 35000)
+	assert(s:spread { from = "192.0.2.1", to = "10.96.0.4:80", flows = 3 }.none == 3)
+end)
+
+scenario("a small table", { flows = 2 }, function(s)
+	for port = 1, 2 do s:tcp { from = "192.0.2.1:" .. port, to = "10.96.0.1:80" }:open():expect { verdict = "accept" } end
+	s:tcp { from = "192.0.2.1:3", to = "10.96.0.1:80" }:open():expect { reason = "table_full" }
+end)

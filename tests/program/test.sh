@@ -1,0 +1,149 @@
+#!/usr/bin/env bash
+# `lunette test`: scenarios that pass, that fail, and files that are wrong; for a person, as TAP and as JSON.
+set -euo pipefail
+cd "$LUNETTE_SOURCE"
+
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+
+# Runs the program; sets status, said (stdout) and complained (stderr).
+run() { # ARGUMENT...
+	status=0
+	"$LUNETTE" test "$@" >"$folder/out" 2>"$folder/err" || status=$?
+	said=$(<"$folder/out")
+	complained=$(<"$folder/err")
+}
+
+# What the last run did must have been this.
+expect() { # STATUS STDOUT STDERR (globs)
+	# shellcheck disable=SC2053
+	[[ $status -eq $1 && $said == $2 && $complained == $3 ]] && return
+	printf 'expected exit %s, stdout %s, stderr %s\ngot %s\n%s\n%s\n' "$@" "$status" "$said" "$complained"
+	exit 1
+}
+
+run tests/policies/scenarios_test.lua examples/kind_test.lua
+expect 0 "ok      TCP from the opening to the end
+*
+16 scenarios, 0 failed" ""
+run --filter UDP tests/policies/scenarios_test.lua
+expect 0 "ok      UDP
+ok      another policy in the middle: connections stay, UDP moves on
+
+2 scenarios, 0 failed" ""
+
+# Failures: what was expected, what came, of which packet, by which line; the scenarios behind one still run.
+cat >"$folder/wrong_test.lua" <<'END'
+policy "web.lua"
+scenario("wrong # endpoint", function(s)
+	s:tcp { from = "192.0.2.1:40000", to = "10.96.0.1:80" }:open():expect { endpoint = "10.244.0.6:80" }
+end)
+scenario("wrong header", function(s)
+	local c = s:tcp { from = "192.0.2.1:40001", to = "10.96.0.1:80" }:open():send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+	c:expect_request { ["X-Real-IP"] = "6.6.6.6" }
+end)
+scenario("wrong counter", function(s) s:expect { flows = 1 } end)
+scenario("wrong key", function(s) s:tcp { form = "192.0.2.1:1", to = "10.96.0.1:80" } end)
+scenario("fine", function(s) end)
+END
+cat >"$folder/web.lua" <<'END'
+node { name = "n", addresses = { "172.18.0.2" }, pods = { "10.244.0.0/16" }, masquerade_address = "10.244.0.1" }
+service "a/web" { cluster_ips = { "10.96.0.1" }, ports = { { port = 80 } }, endpoints = { "10.244.0.5" },
+	http = { set = { ["X-Real-IP"] = "$remote_addr" } } }
+END
+run "$folder/wrong_test.lua"
+expect 1 "FAILED  wrong # endpoint
+        $folder/wrong_test.lua:3: expected endpoint \"10.244.0.6:80\", got \"10.244.0.5:80\"
+          sent    tcp 192.0.2.1:40000 10.96.0.1:80
+          left    accept, tcp 10.244.0.1:40000 10.244.0.5:80
+          policy  *web.lua:2
+FAILED  wrong header
+        $folder/wrong_test.lua:7: expected X-Real-IP \"6.6.6.6\", got \"192.0.2.1\"
+          the upstream got \"GET / HTTP/1.1\\\\r\\\\n*
+FAILED  wrong counter
+        $folder/wrong_test.lua:9: expected flows 1, got 0
+FAILED  wrong key
+        $folder/wrong_test.lua:10: unknown key form, expected from, to or tenant
+ok      fine
+
+5 scenarios, 4 failed" ""
+
+run --tap "$folder/wrong_test.lua"
+expect 1 "TAP version 14
+not ok 1 - wrong \\\\# endpoint
+  ---
+  at: $folder/wrong_test.lua:2
+  message: |
+    $folder/wrong_test.lua:3: expected endpoint *
+  ...
+*
+ok 5 - fine
+1..5" ""
+
+run --json "$folder/wrong_test.lua"
+expect 1 "*" ""
+[[ $(jq -c 'select(.passed == true) | [.scenario, .at, .message]' "$folder/out") == "[\"fine\",\"$folder/wrong_test.lua:11\",null]" ]] ||
+	{ echo "expected one scenario that passed in: $said"; exit 1; }
+[[ $(tail -1 "$folder/out") == '{"summary":{"scenarios":5,"failed":4}}' ]] || { echo "expected a summary in: $said"; exit 1; }
+
+# Objects do not outlive their scenario.
+cat >"$folder/over_test.lua" <<'END'
+policy "web.lua"
+local kept
+scenario("keeps", function(s) kept = { s, s:tcp { from = "192.0.2.1:1", to = "10.96.0.1:80" }:open() } end)
+scenario("uses what is over", function() kept[2]:send("x") end)
+scenario("and this", function() kept[1]:advance("1s") end)
+END
+run "$folder/over_test.lua"
+expect 1 "ok      keeps
+FAILED  uses what is over
+        $folder/over_test.lua:4: the scenario of this conversation is over
+FAILED  and this
+        $folder/over_test.lua:5: this scenario is over
+*" ""
+
+# What a method wants, one line each: in a scenario, and what is said.
+wants() { # LUA MESSAGE
+	printf 'policy "web.lua"\nscenario("x", function(s) %s end)\n' "$1" >"$folder/wants_test.lua"
+	run "$folder/wants_test.lua"
+	expect 1 "FAILED  x
+        $folder/wants_test.lua:2: $2*" ""
+}
+connection='s:tcp { from = "192.0.2.1:1", to = "10.96.0.1:80" }'
+wants 's:tcp { from = "192.0.2.1", to = "10.96.0.1:80" }' 'from: expected "10.0.0.1:80" or "\[fd00::1\]:80", got 192.0.2.1'
+wants 's:tcp { from = "192.0.2.1:1", to = "[fd00::1]:80" }' 'from and to are of two families, expected one'
+wants 's:icmp { from = "192.0.2.1:1", to = "10.96.0.1" }' 'from: expected an address, got 192.0.2.1:1'
+wants 's:udp { from = "192.0.2.1:1", to = "10.96.0.1:80", tenant = 65536 }' 'tenant: expected a number from 0 to 65535, got 65536'
+wants 's:udp { from = "192.0.2.1:1", to = "10.96.0.1:80" }:open()' 'only a TCP connection can do this'
+wants "$connection:reply(\"x\")" 'nothing has reached the upstream yet: nothing was sent'
+wants "$connection:expect { state = \"NONE\" }" 'nothing was sent yet'
+wants "$connection:retransmit()" 'nothing was sent yet'
+wants "$connection:open():expect { stat = \"NONE\" }" 'unknown key stat, expected verdict, reason, *'
+wants "$connection:open():expect_request { Host = \"a\" }" 'expected a request, and the upstream got none with the last send'
+wants 's:advance("2 weeks")' "*expected a duration such as*"
+wants 's:expect { flow = 1 }' 'unknown counter flow, expected flows, opened, ended, packets or the name of a reason'
+wants 's:reload("nothing.lua")' "*nothing.lua: No such file or directory"
+
+# Files and arguments that are wrong.
+echo 'scenario("x", function(s) end)' >"$folder/no_policy_test.lua"
+run "$folder/no_policy_test.lua"
+expect 2 "*0 scenarios, 0 failed" "lunette: $folder/no_policy_test.lua:1: no policy yet, expected policy \"FILE.lua\" before the first scenario*"
+printf 'policy "web.lua"\nscenario("x", { sed = 1 }, function(s) end)\n' >"$folder/option_test.lua"
+run "$folder/option_test.lua"
+expect 2 "*" "lunette: $folder/option_test.lua:2: unknown key sed, expected seed or flows"
+echo 'policy (' >"$folder/syntax_test.lua"
+run "$folder/syntax_test.lua" "$folder/over_test.lua"
+expect 2 "*3 scenarios, 2 failed" "lunette: $folder/syntax_test.lua:2: *"
+run "$folder/nothing_test.lua"
+expect 2 "*" "lunette: *nothing_test.lua*No such file or directory"
+run --filter nothing "$folder/over_test.lua"
+expect 2 "*" "lunette test: no scenario's name contains \"nothing\"*"
+run
+expect 2 "" "lunette test: no file, expected FILE...*"
+run --tap --json x
+expect 2 "" "lunette test: --tap and --json, expected one of them*"
+echo 'service' >"$folder/broken.lua"
+printf 'policy "broken.lua"\nscenario("x", function(s) end)\n' >"$folder/broken_test.lua"
+run "$folder/broken_test.lua"
+expect 1 "FAILED  x
+        $folder/broken.lua:2: syntax error*" ""
