@@ -294,85 +294,6 @@ static void read_endpoints(struct reader *reader, struct keys *keys, struct lun_
 	read_leave(reader);
 }
 
-/* ---- service: http --------------------------------------------------------------------------------------------------- */
-
-static int compare_headers(const void *a, const void *b)
-{
-	return strcmp(((const struct lun_header *)a)->name, ((const struct lun_header *)b)->name);
-}
-
-/* { ["X-Real-IP"] = "$remote_addr" }: a table has no order, so these go by name. */
-static void read_header_table(struct reader *reader, struct lun_service *service)
-{
-	lua_State *state = reader->state;
-	struct lun_header *headers;
-	size_t count = 0;
-
-	for (lua_pushnil(state); lua_next(state, -2) != 0; lua_pop(state, 1)) {
-		if (lua_type(state, -2) != LUA_TSTRING)
-			read_fail(reader, "expected names and values, or a list of { name, value }, got both");
-		count++;
-	}
-	service->headers = headers = read_memory(reader, count, sizeof(*headers));
-	for (lua_pushnil(state); lua_next(state, -2) != 0; lua_pop(state, 1)) {
-		struct lun_header *header = &headers[service->header_count++];
-
-		lua_pushvalue(state, -2);
-		header->name = read_kept_string(reader, "the name of a header");
-		lua_pop(state, 1);
-		read_step(reader, (struct step) { .key = header->name });
-		header->value = read_kept_string(reader, "the value of a header, a string");
-		reader->depth--;
-	}
-	if (count > 0)
-		qsort(headers, count, sizeof(*headers), compare_headers);
-}
-
-/* { { "X-Real-IP", "$remote_addr" }, ... } */
-static void read_header_list(struct reader *reader, struct lun_service *service)
-{
-	static const char expected[] = "{ name, value }";
-	struct lun_header *headers;
-
-	service->header_count = read_list(reader, "a list of { name, value }");
-	service->headers = headers = read_memory(reader, service->header_count, sizeof(*headers));
-	for (size_t i = 0; i < service->header_count; i++) {
-		read_enter_item(reader, i);
-		if (read_list(reader, expected) != 2)
-			read_fail(reader, "expected %s", expected);
-		read_enter_item(reader, 0);
-		headers[i].name = read_kept_string(reader, "the name of a header");
-		read_leave(reader);
-		read_enter_item(reader, 1);
-		headers[i].value = read_kept_string(reader, "the value of a header, a string");
-		read_leave(reader);
-		read_leave(reader);
-	}
-}
-
-static void read_http(struct reader *reader, struct keys *service_keys, struct lun_service *service)
-{
-	struct keys keys = { .count = 0 };
-
-	if (!read_enter(reader, service_keys, "http"))
-		return;
-	read_table(reader, "{ set = { [\"X-Real-IP\"] = \"$remote_addr\" } }");
-	if (read_enter(reader, &keys, "set")) {
-		read_table(reader, "headers, { [\"X-Real-IP\"] = \"$remote_addr\" }");
-		if (lua_rawlen(reader->state, -1) > 0)
-			read_header_list(reader, service);
-		else
-			read_header_table(reader, service);
-		read_leave(reader);
-	}
-	read_unsupported(reader, &keys, "append");
-	read_unsupported(reader, &keys, "default");
-	read_unsupported(reader, &keys, "remove");
-	read_unsupported(reader, &keys, "when");
-	read_end(reader, &keys);
-	read_leave(reader);
-}
-
 /* ---- service --------------------------------------------------------------------------------------------------------- */
 
 /* => `word` if the key is not there. */
@@ -429,7 +350,7 @@ static void read_service(struct reader *reader, struct lun_service *service)
 	read_ports(reader, &keys, service);
 	read_endpoints(reader, &keys, service);
 	read_choices(reader, &keys, service);
-	read_http(reader, &keys, service);
+	http_read(reader, &keys, service);
 	service->timeouts = read_timeouts(reader, &keys, &service->timeout_count);
 	service->flow_limit = read_limit(reader, &keys, "flow_limit");
 	for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++)

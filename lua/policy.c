@@ -333,6 +333,7 @@ static int load_script(lua_State *state)
 	address_open(state);
 	decision_open(state);
 	declare_open(state);
+	http_open(state);
 	if (chunk_push(state, source->name, source->text, source->length) != LUA_OK)
 		return lua_error(state);
 	lua_call(state, 0, 0);

@@ -90,4 +90,7 @@ const struct lun_prefix *read_prefixes(struct reader *reader, struct keys *keys,
 int read_choice(struct reader *reader, struct keys *keys, const char *key, const char *const *words,
 		const char *const *later);
 
+/* http.c: `http = ...` of a service. */
+void http_read(struct reader *reader, struct keys *service_keys, struct lun_service *service);
+
 #endif

@@ -99,6 +99,9 @@ void declare_open(lua_State *state);
 void declare_finish(lua_State *state);
 void declare_release(lua_State *state);
 
+/* http.c: the global `headers`. */
+void http_open(lua_State *state);
+
 /* warn.c: says what is odd about what was declared. */
 void warn_declared(struct script *script);
 

@@ -15,6 +15,7 @@ struct command {
 static const struct command commands[] = {
 	{ "check", command_check, "load a policy, list what it declares, warn of what is odd" },
 	{ "doctor", command_doctor, "what this kernel and these privileges allow, and the cure where they do not" },
+	{ "http", command_http, "what an upstream would get of the bytes that a client sends" },
 	{ "replay", command_replay, "run a capture through a policy; report, and write it as it left" },
 	{ "rules", command_rules, "the firewall rules that run would install, as text" },
 	{ "run", command_run, "the live agent: install the rules, serve until stopped" },

@@ -38,4 +38,18 @@ void engine_forget_flow(struct lun_engine *engine, struct flow *flow);
 void engine_end_flow(struct lun_engine *engine, struct flow *flow);
 void engine_withdraw_flow(struct lun_engine *engine, struct flow *flow);
 
+/* What a service does to the requests that come to a port of it. */
+static inline struct http_headers engine_headers(const struct lun_policy *policy, const struct service_port *port)
+{
+	const struct service *service = port->service;
+
+	return (struct http_headers) { .headers = service->headers,
+				       .count = service->header_count,
+				       .trusted = service->trusted,
+				       .trusted_count = service->trusted_count,
+				       .hooks = &policy->hooks,
+				       .service = service->name,
+				       .port = port->port };
+}
+
 #endif

@@ -131,10 +131,7 @@ static void ask_commit(struct lun_engine *engine, const struct packet *p, const 
 static bool open_stream(struct lun_engine *engine, struct packet *p, const struct decision *decision)
 {
 	const struct service_port *port = &engine->policy->ports[decision->service_port];
-	struct http_headers headers = { .headers = port->service->headers,
-					.count = port->service->header_count,
-					.service = port->service->name,
-					.port = port->port };
+	struct http_headers headers = engine_headers(engine->policy, port);
 
 	if (!http_stream_open(&engine->http, &engine->flows, p, &headers, engine->policy))
 		return false;

@@ -11,12 +11,14 @@
  * map gets an empty edit. */
 enum { REARM_BYTES = 1 << 30 };
 
+enum { PAYLOAD_SIZE = UINT16_MAX };
+
 int http_init(struct http *http, uint32_t capacity, const struct hash_key *key)
 {
 	*http = (struct http) { .capacity = capacity, .free = FLOW_NONE, .key = key };
 	http->streams = memory_new((size_t)capacity * sizeof(*http->streams));
-	http->rendered = malloc((size_t)HEAD_SIZE * 2);
-	if (http->streams && http->rendered)
+	http->payload = (struct writer) { .bytes = malloc(PAYLOAD_SIZE), .capacity = PAYLOAD_SIZE };
+	if (http->streams && http->payload.bytes)
 		return 0;
 	http_fini(http);
 	return LUN_NO_MEMORY;
@@ -25,9 +27,9 @@ int http_init(struct http *http, uint32_t capacity, const struct hash_key *key)
 void http_fini(struct http *http)
 {
 	memory_free(http->streams, (size_t)http->capacity * sizeof(*http->streams));
-	free(http->rendered);
+	free(http->payload.bytes);
 	http->streams = NULL;
-	http->rendered = NULL;
+	http->payload.bytes = NULL;
 }
 
 bool http_stream_open(struct http *http, const struct flow_table *table, struct packet *p,
@@ -44,6 +46,7 @@ bool http_stream_open(struct http *http, const struct flow_table *table, struct 
 		return false;
 	}
 	*stream = (struct http_stream) { .headers = *headers, .owner = owner };
+	stream_begin(&stream->stream);
 	table->maps[stream - http->streams].count = 0;
 	stream->next = p->sequence + !!(p->tcp_flags & TCP_SYN);
 	flow_more(table, p->flow)->edit = (uint32_t)(stream - http->streams);
@@ -81,82 +84,130 @@ static bool refuse(struct packet *p, enum lun_reason reason, const char *what)
 	return packet_stop(p, LUN_DROP, reason);
 }
 
-/* The head that begins at `offset` of the payload. */
-static bool inspect_head(struct http *http, struct http_stream *stream, struct packet *p, uint32_t offset)
-{
-	const uint8_t *bytes = p->io->data + p->payload + offset;
-	int used = head_scan(&http->head, bytes, p->payload_length - offset);
-	uint32_t growth_room;
-
-	if (used == HEAD_MORE)
-		return refuse(p, LUN_REASON_http_incomplete, "the head is not complete in this segment");
-	if (used == HEAD_BAD)
-		return refuse(p, LUN_REASON_http_malformed, "not a head that every server reads alike");
-	if (!http_render(http, p->flow, stream, bytes, p->sequence + offset))
-		return refuse(p, LUN_REASON_http_too_large, "the edited head is too long");
-	growth_room = p->io->capacity > p->end ? p->io->capacity - p->end : 0;
-	if (http->rendered_length > (uint32_t)used + growth_room ||
-	    p->end + http->rendered_length - (uint32_t)used > UINT16_MAX)
-		return refuse(p, LUN_REASON_http_too_large, "the edited packet is longer than its buffer");
-	http->digest = hash_bytes(http->key, bytes, http->head.length);
-	http->planned = true;
-	http->head_offset = offset;
-	return true;
-}
-
-/* Whether the log of edits may forget its oldest: the upstream has acknowledged all of that head.  Then what lies in front of it is
- * translated by a wrong shift, but always to numbers that are acknowledged, too; and so is what the upstream says of it. */
-static bool log_has_room(const struct flow_table *table, const struct flow *flow)
+/* Whether the log of edits may forget `count` more of its oldest: the upstream has acknowledged all of those heads.  Then what lies
+ * in front of them is translated by a wrong shift, but always to numbers that are acknowledged, too; and so is what the upstream says
+ * of it. */
+static bool log_has_room(const struct flow_table *table, const struct flow *flow, uint32_t count)
 {
 	const struct tcp_side *upstream = &flow_more(table, flow)->tcp.side[LUN_REPLY];
 	const struct seqmap *map = map_of(table, flow);
-	const struct seqmap_edit *oldest = &map->edits[map->count % SEQMAP_EDITS];
+	const struct seqmap_edit *last = &map->edits[(map->count + count - 1) % SEQMAP_EDITS]; /* to be forgotten */
 
-	return map->count < SEQMAP_EDITS ||
-	       (upstream->flags & TCP_SIDE_ACKED && !sequence_before(upstream->max_ack, oldest->start + oldest->before));
+	return map->count + count <= SEQMAP_EDITS ||
+	       (upstream->flags & TCP_SIDE_ACKED && !sequence_before(upstream->max_ack, last->start + last->before));
 }
 
-/* The next bytes of the stream: the rest of a body, then a head, then its body; a second head in one segment is refused. */
+/* Renders the head, or trailer section, of `length` bytes that begins at `offset` of the payload. */
+static bool plan_head(struct http *http, const struct http_stream *stream, const struct head *head, struct packet *p,
+		      uint32_t offset)
+{
+	const uint8_t *bytes = p->io->data + p->payload + offset;
+	struct request request = { .headers = &stream->headers,
+				   .head = head,
+				   .bytes = bytes,
+				   .tuple = p->flow->tuple,
+				   .key = http->key,
+				   .place = p->sequence + offset,
+				   .generation = p->flow->generation };
+	struct http_plan *plan = &http->plans[http->plan_count];
+	uint32_t start = http->payload.length;
+
+	if (http->plan_count == SEQMAP_EDITS)
+		return refuse(p, LUN_REASON_http_lost_place, "too many heads in one segment");
+	request_render(&http->payload, &request);
+	*plan = (struct http_plan) { .offset = offset,
+				     .before = head->length,
+				     .after = http->payload.length - start,
+				     .digest = hash_bytes(http->key, bytes, head->length),
+				     .trailers = head->flags & HEAD_TRAILERS };
+	http->plan_count++;
+	return true;
+}
+
+static bool fits(const struct http *http, struct packet *p)
+{
+	uint32_t end = p->end - p->payload_length + http->payload.length;
+
+	if (!http->payload.full && end <= UINT16_MAX && (end <= p->end || end <= p->io->capacity))
+		return true;
+	return refuse(p, LUN_REASON_http_too_large, "the edited packet is longer than its buffer");
+}
+
+/* The next bytes of the stream, and where they lead to. */
 static bool inspect_next(struct http *http, const struct flow_table *table, struct http_stream *stream, struct packet *p)
 {
-	uint32_t length = p->payload_length;
-	uint32_t body = stream->body_left < length ? (uint32_t)stream->body_left : length;
+	struct stream ahead = stream->stream;
+	const uint8_t *bytes = p->io->data + p->payload;
+	uint32_t length;
 
-	if (body < length) {
-		if (!log_has_room(table, p->flow))
-			return refuse(p, LUN_REASON_http_lost_place, "too many heads are under way");
-		if (!inspect_head(http, stream, p, body))
-			return false;
-		if (http->head.content_length < length - body - http->head.length)
-			return refuse(p, LUN_REASON_http_incomplete, "two heads in one segment");
-		stream->body_left = http->head.content_length - (length - body - http->head.length);
-	} else {
-		stream->body_left -= body;
+	for (uint32_t at = 0; at < p->payload_length; at += length) {
+		switch (stream_next(&ahead, bytes + at, p->payload_length - at, &length)) {
+		case STREAM_STOP:
+			return refuse(p, ahead.reason, ahead.wrong);
+		case STREAM_MORE:
+			return refuse(p, LUN_REASON_http_incomplete,
+				      ahead.place == STREAM_WAITING ? "bytes behind a request that was not answered yet"
+								    : "a head that is not complete in this segment");
+		case STREAM_EDIT:
+			if (!plan_head(http, stream, &ahead.head, p, at))
+				return false;
+			break;
+		case STREAM_PASS:
+			writer_put(&http->payload, bytes + at, length);
+		}
 	}
-	stream->next += length;
+	if (http->plan_count && !log_has_room(table, p->flow, http->plan_count))
+		return refuse(p, LUN_REASON_http_lost_place, "too many heads are under way");
+	if (http->plan_count && !fits(http, p))
+		return false;
+	stream->stream = ahead;
+	stream->next += p->payload_length;
 	return true;
 }
 
-/* Bytes that were let through before: body bytes pass; a head must be there again from its first byte to its last.  One that the
- * log forgot is passed as it is: it lands in front of what the upstream has acknowledged (see log_has_room). */
+/* A head of the log, as it lies in this segment: it must be there again, from its first byte to its last. */
+static bool plan_again(struct http *http, const struct http_stream *stream, const struct seqmap *map, uint32_t number,
+		       struct packet *p)
+{
+	const struct seqmap_edit *edit = &map->edits[number];
+	uint32_t offset = edit->start - p->sequence;
+	struct head head;
+
+	if ((int32_t)offset < 0 || offset + edit->before > p->payload_length)
+		return refuse(p, LUN_REASON_http_lost_place, "a retransmission cuts a head in another place");
+	head_begin(&head, stream->trailers >> number & 1);
+	if (hash_bytes(http->key, p->io->data + p->payload + offset, edit->before) != stream->digests[number] ||
+	    head_scan(&head, p->io->data + p->payload + offset, edit->before) != (int)edit->before)
+		return refuse(p, LUN_REASON_http_lost_place, "a retransmission brings another head");
+	if (!plan_head(http, stream, &head, p, offset))
+		return false;
+	return http->plans[http->plan_count - 1].after == edit->after ||
+	       refuse(p, LUN_REASON_http_lost_place, "a head gets other lines than it got before");
+}
+
+/* Bytes that were let through before: body bytes pass, heads are edited as they were.  One that the log forgot is passed as it is:
+ * it lands in front of what the upstream has acknowledged (see log_has_room). */
 static bool inspect_again(struct http *http, struct http_stream *stream, const struct seqmap *map, struct packet *p)
 {
-	for (uint32_t i = map->count < SEQMAP_EDITS ? map->count : SEQMAP_EDITS; i-- > 0;) {
-		const struct seqmap_edit *edit = &map->edits[i];
+	const uint8_t *bytes = p->io->data + p->payload;
+	uint32_t first = map->count < SEQMAP_EDITS ? 0 : map->count - SEQMAP_EDITS, at = 0;
+
+	http->again = true;
+	for (uint32_t i = first; i < map->count; i++) {
+		const struct seqmap_edit *edit = &map->edits[i % SEQMAP_EDITS];
 		uint32_t offset = edit->start - p->sequence;
 
-		if (edit->before == 0 || (int32_t)(edit->start + edit->before - p->sequence) <= 0 ||
+		if (edit->before == 0 || (int32_t)(offset + edit->before) <= 0 ||
 		    (int32_t)offset >= (int32_t)p->payload_length)
 			continue; /* no head, in front of the segment, or behind it */
-		if ((int32_t)offset < 0 || offset + edit->before > p->payload_length || http->planned)
-			return refuse(p, LUN_REASON_http_lost_place, "a retransmission cuts a head in another place");
-		if (!inspect_head(http, stream, p, offset))
+		if ((int32_t)offset > 0)
+			writer_put(&http->payload, bytes + at, offset - at);
+		if (!plan_again(http, stream, map, i % SEQMAP_EDITS, p))
 			return false;
-		if (http->head.length != edit->before || http->digest != stream->digests[i])
-			return refuse(p, LUN_REASON_http_lost_place, "a retransmission brings another head");
+		at = offset + edit->before;
 	}
-	http->again = true;
-	return true;
+	writer_put(&http->payload, bytes + at, p->payload_length - at);
+	return http->plan_count == 0 || fits(http, p);
 }
 
 /* Bytes must be at their place; so must a FIN, for the upstream would take it for the end of what it has. */
@@ -189,7 +240,7 @@ static void begin_again(struct http_stream *stream, const struct flow_table *tab
 	if (p->flow->state != (orig ? LUN_STATE_SYN_SENT : LUN_STATE_SYN_RECV) || next == stream->next)
 		return;
 	stream->next = next;
-	stream->body_left = 0;
+	stream_begin(&stream->stream);
 	map_of(table, p->flow)->count = 0;
 }
 
@@ -197,7 +248,9 @@ bool http_inspect(struct http *http, const struct flow_table *table, struct pack
 {
 	struct http_stream *stream;
 
-	http->planned = http->again = false;
+	http->again = false;
+	http->plan_count = http->payload.length = 0;
+	http->payload.full = false;
 	if (!(p->flow->flags & FLOW_HTTP) || p->role != PACKET_DATA)
 		return true;
 	stream = stream_of(http, table, p->flow);
@@ -217,23 +270,28 @@ static uint32_t to_client(const void *map, uint32_t sequence)
 	return seqmap_to_client(map, sequence);
 }
 
-/* Replaces the planned head; what is behind it moves. */
-static void put_head(struct http *http, struct http_stream *stream, struct seqmap *map, struct packet *p)
+/* Puts the planned payload in place. */
+static void put_payload(struct http *http, struct http_stream *stream, struct seqmap *map, struct packet *p)
 {
-	uint32_t before = http->head.length, after = http->rendered_length;
-	uint8_t *head = p->io->data + p->payload + http->head_offset;
+	uint32_t sequence = p->sequence;
 
-	if (!http->again) {
-		stream->digests[map->count % SEQMAP_EDITS] = http->digest;
-		seqmap_add(map, p->sequence + http->head_offset, before, after);
+	for (uint32_t i = 0; i < http->plan_count; i++) {
+		const struct http_plan *plan = &http->plans[i];
+		uint32_t number = map->count % SEQMAP_EDITS;
+
+		TRACE(p, "http", NULL, "%s of %u bytes becomes %u", plan->trailers ? "trailer section" : "head",
+		      plan->before, plan->after);
+		if (http->again)
+			continue;
+		stream->digests[number] = plan->digest;
+		stream->trailers = (uint16_t)((stream->trailers & ~(1u << number)) | (unsigned)plan->trailers << number);
+		seqmap_add(map, sequence + plan->offset, plan->before, plan->after);
+		http->edits++;
 	}
-	memmove(head + after, head + before, p->end - p->payload - http->head_offset - before);
-	memcpy(head, http->rendered, after);
-	p->end = p->end + after - before;
-	p->payload_length = p->payload_length + after - before;
+	memcpy(p->io->data + p->payload, http->payload.bytes, http->payload.length);
+	p->end = p->end - p->payload_length + http->payload.length;
+	p->payload_length = http->payload.length;
 	p->rebuilt = true;
-	http->edits += !http->again;
-	TRACE(p, "http", NULL, "head of %u bytes becomes %u", before, after);
 }
 
 /* What a segment without bytes says of its place, if it has overtaken heads whose edits are not known yet: the place that the
@@ -256,13 +314,13 @@ void http_edit(struct http *http, const struct flow_table *table, struct packet 
 	map = map_of(table, p->flow);
 	if (p->direction == LUN_ORIG) {
 		packet_set_sequence(p, seqmap_to_upstream(map, sequence_known(stream, p)));
-		if (!http->planned && map->count > 0 && log_has_room(table, p->flow) &&
+		if (!http->plan_count && map->count > 0 && log_has_room(table, p->flow, 1) &&
 		    (int32_t)(stream->next - map->edits[(map->count - 1) % SEQMAP_EDITS].start) > REARM_BYTES)
 			seqmap_add(map, stream->next, 0, 0); /* the place that was checked, not what a bare ACK says */
 	} else if (map->count > 0) {
 		packet_set_acknowledgement(p, seqmap_to_client(map, p->acknowledgement));
 		packet_map_sack(p, to_client, map);
 	}
-	if (http->planned)
-		put_head(http, stream, map, p);
+	if (http->plan_count)
+		put_payload(http, stream, map, p);
 }

@@ -1,35 +1,35 @@
 /* http.h - header lines set in the requests of a flow, without terminating it.
  *
- * This layer does one thing so far: a head that is complete in one segment, at the place in the stream where a head is due, is
- * replaced by one with the service's headers right behind the request line and without the client's lines of those names.  A
- * head that is not so is refused, for a request that passes unedited is a spoofed one.  Bodies have a Content-Length; chunked
- * bodies and upgrades are refused.
+ * The client's stream is followed from message to message (stream.h).  A head, or trailer section, that is complete in one segment
+ * is replaced by what the service makes of it (request.h); one that is not is refused, for a request that passes unedited is a
+ * spoofed one.  A segment may hold any number of them.
  *
- * http_inspect decides and renders, and changes nothing; http_edit copies.  A retransmitted head is rendered again and gives
- * the same bytes, because everything in it comes from the head, the flow and its position in the stream. */
+ * http_inspect decides and renders, and changes nothing; http_edit copies.  What is sent again is rendered again and gives the
+ * same bytes, because everything in it comes from the head, the flow and the head's position in the stream. */
 #ifndef LUNETTE_HTTP_HTTP_H
 #define LUNETTE_HTTP_HTTP_H
 
-#include "http/head.h"
+#include "http/request.h"
+#include "http/stream.h"
 #include "track/flow.h"
 #include "track/seqmap.h"
-
-/* What is set in the requests of a service, and the texts that values may name. */
-struct http_headers {
-	const struct lun_header *headers;
-	size_t count;
-	const char *service; /* "namespace/name" */
-	uint16_t port;       /* the service's */
-};
 
 /* The client's stream of one flow; its sequence map has the same index in the flow table. */
 struct http_stream {
 	uint64_t digests[SEQMAP_EDITS]; /* of the heads of the map's edits: sent again, they must be the same bytes */
+	struct stream stream;
 	struct http_headers headers;
 	void *owner;        /* what keeps `headers` alive; given back by http_stream_close */
-	uint64_t body_left; /* bytes until the next head */
 	uint32_t next;      /* sequence number of the next byte, as the client counts */
 	uint32_t next_free; /* in the pool */
+	uint16_t trailers;  /* a bit for each edit of the ring: it is one of a trailer section */
+};
+
+/* One head, or trailer section, of the segment on the path. */
+struct http_plan {
+	uint32_t offset, before, after; /* in the segment's payload */
+	uint64_t digest;
+	bool trailers;
 };
 
 struct http {
@@ -38,12 +38,10 @@ struct http {
 	const struct hash_key *key; /* for request ids */
 	uint64_t edits;
 	/* For the packet on the path: what http_inspect planned. */
-	struct head head;
-	uint8_t *rendered; /* HEAD_SIZE * 2 bytes */
-	uint32_t rendered_length;
-	uint32_t head_offset; /* in the payload */
-	uint64_t digest;      /* of the planned head's bytes */
-	bool planned, again;  /* an edit; of a head that was edited before */
+	struct http_plan plans[SEQMAP_EDITS];
+	uint32_t plan_count;
+	struct writer payload; /* the segment's, as it is to be */
+	bool again;            /* these heads were edited before */
 };
 
 int http_init(struct http *http, uint32_t capacity, const struct hash_key *key);
@@ -59,9 +57,5 @@ void *http_stream_close(struct http *http, const struct flow_table *table, struc
 bool http_inspect(struct http *http, const struct flow_table *table, struct packet *p);
 /* Puts the planned head in place and translates numbers. */
 void http_edit(struct http *http, const struct flow_table *table, struct packet *p);
-
-/* render.c: the head with the headers set, into `http->rendered`.  False: it does not fit there. */
-bool http_render(struct http *http, const struct flow *flow, const struct http_stream *stream, const uint8_t *bytes,
-		 uint32_t sequence);
 
 #endif

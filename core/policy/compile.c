@@ -45,6 +45,14 @@ static size_t text_size(const char *text)
 	return text ? strlen(text) + 1 : 0;
 }
 
+static size_t header_text_size(const struct lun_header *header)
+{
+	const struct lun_condition *when = header->when;
+
+	return text_size(header->name) + text_size(header->value) +
+	       (when ? text_size(when->host) + text_size(when->path) + text_size(when->method) : 0);
+}
+
 /* Bytes of text that a service needs, "namespace/name:port" of each port included. */
 static size_t service_text_size(const struct lun_service *service)
 {
@@ -53,7 +61,7 @@ static size_t service_text_size(const struct lun_service *service)
 	for (size_t i = 0; i < service->port_count; i++)
 		size += text_size(service->ports[i].name) * 2 + text_size(service->name) + sizeof(":65535");
 	for (size_t i = 0; i < service->header_count; i++)
-		size += text_size(service->headers[i].name) + text_size(service->headers[i].value);
+		size += header_text_size(&service->headers[i]);
 	return size;
 }
 
@@ -73,19 +81,55 @@ static bool is_token(const char *text)
 	return *text != '\0';
 }
 
+/* A header's name, without case and whatever stands between its words. */
+static bool is_name(const char *name, const char *lower)
+{
+	for (; *name && *lower; name++, lower++) {
+		char byte = *name >= 'A' && *name <= 'Z' ? (char)(*name + 32) : *name;
+
+		if (byte != *lower && !(byte == '_' && *lower == '-'))
+			return false;
+	}
+	return *name == *lower;
+}
+
+static bool is_value(const char *text)
+{
+	for (; *text; text++)
+		if (((uint8_t)*text < 0x20 && *text != '\t') || *text == 0x7f)
+			return false;
+	return true;
+}
+
+/* What is wrong with a header, or NULL. */
+static const char *header_fault(const struct lun_header *header)
+{
+	static const char *const framing[] = { "content-length", "transfer-encoding", "connection", "upgrade" };
+
+	if (!is_token(header->name) || strlen(header->name) >= LUN_HEADER_NAME)
+		return "is no token (RFC 9110, 5.6.2) of at most 127 bytes";
+	for (size_t i = 0; i < sizeof(framing) / sizeof(framing[0]); i++)
+		if (is_name(header->name, framing[i]))
+			return "says where a request ends or what its connection becomes, and is the client's to send";
+	if (is_name(header->name, "host") && header->kind != LUN_HEADER_SET)
+		return "can only be set";
+	if (header->kind != LUN_HEADER_REMOVE && (!header->value || !is_value(header->value)))
+		return "has a value with a line end or another control character, or none";
+	return NULL;
+}
+
 static int check_headers(const struct lun_service *service, struct lun_error *error)
 {
+	if (service->header_count > LUN_HEADERS)
+		return fail(error, LUN_BAD_POLICY, "%s%sservice \"%s\" has %zu rules for headers, expected at most %d",
+			    AT(service), service->name, service->header_count, LUN_HEADERS);
 	for (size_t i = 0; i < service->header_count; i++) {
-		const struct lun_header *header = &service->headers[i];
+		const char *name = service->headers[i].name,
+			   *fault = name ? header_fault(&service->headers[i]) : "has no name";
 
-		if (!header->name || !is_token(header->name))
-			return fail(error, LUN_BAD_POLICY,
-				    "%s%sheader name \"%s\" of service \"%s\" is no token (RFC 9110, 5.6.2)", AT(service),
-				    header->name ? header->name : "", service->name);
-		if (!header->value || header->value[strcspn(header->value, "\r\n")])
-			return fail(error, LUN_BAD_POLICY,
-				    "%s%sthe value of header \"%s\" of service \"%s\" holds a line end", AT(service),
-				    header->name, service->name);
+		if (fault)
+			return fail(error, LUN_BAD_POLICY, "%s%sheader \"%.80s\" of service \"%s\" %s", AT(service),
+				    name ? name : "", service->name, fault);
 	}
 	return 0;
 }
@@ -152,7 +196,8 @@ static int check_service(const struct lun_service *service, struct lun_error *er
 	if (service->port_count == 0)
 		return fail(error, LUN_BAD_POLICY, "%s%sservice \"%s\" has no ports", AT(service), service->name);
 	if (check_ports(service, error) < 0 || check_timeouts(service->timeouts, service->timeout_count, at, error) < 0 ||
-	    check_prefixes(service->load_balancer_source_ranges, service->load_balancer_source_range_count, at, error) < 0)
+	    check_prefixes(service->load_balancer_source_ranges, service->load_balancer_source_range_count, at, error) < 0 ||
+	    check_prefixes(service->trusted_proxies, service->trusted_proxy_count, at, error) < 0)
 		return LUN_BAD_POLICY;
 	return check_headers(service, error);
 }
@@ -363,17 +408,35 @@ static const char *port_text(struct lun_policy *policy, const char *service, con
 	return text;
 }
 
+static struct lun_condition copy_condition(struct lun_policy *policy, const struct lun_condition *from)
+{
+	return (struct lun_condition) { .host = copy_text(policy, from->host),
+					.path = copy_text(policy, from->path),
+					.method = copy_text(policy, from->method) };
+}
+
 static int fill_headers(struct lun_policy *policy, const struct lun_service *from, struct service *into)
 {
 	bool failed = false;
 
 	into->headers = COPY_ARRAY(from->headers, from->header_count, &failed);
-	if (failed)
+	into->conditions = from->header_count ? calloc(from->header_count, sizeof(*into->conditions)) : NULL;
+	into->trusted = COPY_ARRAY(from->trusted_proxies, from->trusted_proxy_count, &failed);
+	if (failed || (from->header_count && !into->conditions))
 		return LUN_NO_MEMORY;
+	into->http = from->http || from->header_count > 0;
+	into->trusted_count = from->trusted_proxy_count;
 	into->header_count = from->header_count;
-	for (size_t i = 0; i < from->header_count; i++)
-		into->headers[i] = (struct lun_header) { .name = copy_text(policy, from->headers[i].name),
-							 .value = copy_text(policy, from->headers[i].value) };
+	for (size_t i = 0; i < from->header_count; i++) {
+		const struct lun_header *header = &from->headers[i];
+
+		into->headers[i].name = copy_text(policy, header->name);
+		into->headers[i].value = copy_text(policy, header->value);
+		if (!header->when)
+			continue;
+		into->conditions[i] = copy_condition(policy, header->when);
+		into->headers[i].when = &into->conditions[i];
+	}
 	return 0;
 }
 
@@ -508,6 +571,8 @@ static void policy_free(struct lun_policy *policy)
 		free(policy->services[i].load_balancer_ips);
 		free(policy->services[i].source_ranges);
 		free(policy->services[i].headers);
+		free(policy->services[i].conditions);
+		free(policy->services[i].trusted);
 		free(policy->services[i].timeouts);
 	}
 	free((void *)policy->node.addresses);
@@ -617,7 +682,7 @@ bool lun_policy_frontend(const struct lun_policy *policy, size_t index, struct l
 					    .service = port->text,
 					    .at = port->service->at,
 					    .endpoint_count = port->endpoints[!lun_address_is_v4(&from->address)].count,
-					    .http = port->service->header_count > 0 };
+					    .http = port->service->http };
 	return true;
 }
 

@@ -193,7 +193,7 @@ static void decide_endpoint(struct question *q)
 	q->decision->destination = endpoints[chosen].address;
 	q->decision->port = endpoints[chosen].port;
 	q->decision->service_port = number;
-	q->decision->http = port->service->header_count > 0 && port->protocol == LUN_TCP;
+	q->decision->http = port->service->http && port->protocol == LUN_TCP;
 	decide_masquerade(q, &endpoints[chosen].address);
 }
 

@@ -42,6 +42,10 @@ struct service {
 	size_t source_range_count;
 	struct lun_header *headers;
 	size_t header_count;
+	struct lun_condition *conditions; /* of the headers that have one */
+	struct lun_prefix *trusted;
+	size_t trusted_count;
+	bool http; /* requests are read, and edited if there are headers */
 	enum lun_balance balance;
 	enum lun_masquerade masquerade;
 	bool external_local, internal_local;

@@ -268,12 +268,32 @@ struct lun_endpoint {
 	const char *node; /* NULL: unknown; compared with the node's name by Local traffic policies */
 };
 
-/* One header line that is set in each request: the client's lines of that name go, ours comes (http.md).  The value may
- * hold $remote_addr $remote_port $server_addr $server_port $host $http_NAME $request_id $scheme $request_uri $service
- * $endpoint; $$ is a dollar. */
+enum { LUN_HEADERS = 64, LUN_HEADER_NAME = 128 }; /* rules of a service; bytes of a name, with its NUL */
+
+/* What is done to the header of a name.  Each takes out every line of that name that the client sent, and of names that some
+ * servers take for it (X_Real_IP), also in trailers, and then puts one line right behind the request line. */
+enum lun_header_kind {
+	LUN_HEADER_SET,     /* the value */
+	LUN_HEADER_APPEND,  /* the client's values, then the value, in one list */
+	LUN_HEADER_DEFAULT, /* the client's values, or if there are none the value */
+	LUN_HEADER_REMOVE,  /* nothing */
+};
+
+/* Which requests a rule speaks of; NULL: any. */
+struct lun_condition {
+	const char *host;   /* in lower case, without a port; "*.example.com" stands for one more label */
+	const char *path;   /* whole elements of the path: /a for /a and /a/b; compared decoded, without "." and ".." */
+	const char *method; /* exactly */
+};
+
+/* A value that comes out empty makes no line.  It may hold $remote_addr $remote_port $server_addr $server_port $host $http_NAME
+ * $request_id $scheme $request_uri $service $endpoint $forwarded_host $forwarded_port $forwarded_proto; $$ is a dollar.  Of
+ * two rules for a name that speak of the same request the later one counts. */
 struct lun_header {
 	const char *name;
-	const char *value;
+	const char *value; /* may be NULL for REMOVE */
+	enum lun_header_kind kind;
+	const struct lun_condition *when; /* NULL: all */
 };
 
 /* How long a flow may be silent in a state. */
@@ -297,8 +317,11 @@ struct lun_service {
 	size_t port_count;
 	const struct lun_endpoint *endpoints;
 	size_t endpoint_count;
-	const struct lun_header *headers; /* http = { set = ... } */
+	const struct lun_header *headers;
 	size_t header_count;
+	const struct lun_prefix *trusted_proxies; /* whose X-Forwarded-For, -Host, -Port and -Proto are believed */
+	size_t trusted_proxy_count;
+	bool http;                          /* its requests are read strictly, also if there are no headers */
 	const struct lun_timeout *timeouts; /* of its flows; states not named have the defaults */
 	size_t timeout_count;
 	uint32_t flow_limit; /* most flows to each of its ports at once; 0: none */
@@ -366,7 +389,7 @@ struct lun_policy;
 /* Compiles services into an immutable map.  Everything is copied; the config may go afterwards.  `hooks.free` is called only
  * for a policy that was made.  Endpoints get flows of their own family only.  => holds one reference for the caller.  Fails:
  * LUN_NO_MEMORY; LUN_BAD_ARGUMENT: the size; LUN_BAD_POLICY: a service without a name or port, a name or an (address, port,
- * protocol) twice, a bad header name, a timeout or a prefix out of range; the text begins with the `at` of the service. */
+ * protocol) twice, a header that cannot be, a timeout or a prefix out of range; the text begins with the `at` of the service. */
 LUN_API int lun_policy_new(struct lun_policy **policy, const struct lun_policy_config *config, struct lun_error *error);
 LUN_API void lun_policy_ref(struct lun_policy *policy);
 LUN_API void lun_policy_unref(struct lun_policy *policy);
@@ -586,6 +609,55 @@ LUN_API int lun_flow_import(struct lun_engine *engine, const struct lun_flow *fl
 
 /* Forgets a flow at once.  Fails: LUN_NOT_FOUND. */
 LUN_API int lun_flow_end(struct lun_engine *engine, uint64_t id);
+
+/* ---- HTTP without packets -------------------------------------------------------------------------------------------- */
+
+/* What an upstream would get of the bytes that one client sends: the same scanner and the same edits as on the path. */
+struct lun_http;
+
+/* Bytes that go on.  Valid during the call. */
+struct lun_http_piece {
+	const uint8_t *data;
+	size_t length;
+	uint64_t offset;      /* of the client's bytes that these stand for, from the beginning of its stream */
+	size_t taken;         /* how many those are */
+	bool edited;          /* a head or trailer section that is not as the client sent it */
+	uint64_t injected_at; /* of a head that got lines: where, in the client's stream; else 0 */
+};
+
+struct lun_http_config {
+	size_t size;
+	struct lun_policy *policy;
+	const char *service; /* "namespace/name", or with ":port", its name or number; else the first TCP port is meant */
+	struct lun_address source; /* the client's */
+	uint16_t source_port;
+	uint64_t seed[2]; /* of request ids */
+	void (*write)(void *user, const struct lun_http_piece *piece);
+	void *user;
+};
+
+struct lun_http_status {
+	bool refused; /* everything from here on is ignored */
+	/* Why; also LUN_REASON_http_incomplete for bytes that wait: for the rest of a head, or behind a request for another protocol
+	 * for the upstream's answer.  LUN_REASON_none: neither. */
+	enum lun_reason reason;
+	const char *text;  /* the same in words that say more; NULL for none */
+	uint64_t offset;   /* of the byte or line that is wrong, or the first that waits */
+	uint64_t requests; /* whose head went on */
+};
+
+/* A client connects to a service.  Takes a reference of the policy.  Fails: LUN_NO_MEMORY; LUN_BAD_ARGUMENT: the size;
+ * LUN_NOT_FOUND: no such service, or no TCP port of it. */
+LUN_API int lun_http_new(struct lun_http **http, const struct lun_http_config *config, struct lun_error *error);
+LUN_API void lun_http_free(struct lun_http *http);
+
+/* The client sends bytes; what may go on is written.  What is written does not depend on how the bytes are cut into calls. */
+LUN_API void lun_http_feed(struct lun_http *http, const void *bytes, size_t length);
+
+/* From now on the upstream answers a request for another protocol with this status: 101, and what follows it is that protocol's;
+ * any other, and it is requests.  Without this call it waits for the answer. */
+LUN_API void lun_http_answer(struct lun_http *http, unsigned status);
+LUN_API void lun_http_status(const struct lun_http *http, struct lun_http_status *status);
 
 /* ---- Counters -------------------------------------------------------------------------------------------------------- */
 

@@ -65,7 +65,7 @@ static inline struct lun_policy *make_policy(bool strict)
 	struct lun_port ports[] = { { .name = "tcp", .port = 81, .target_port = 8081 },
 				    { .name = "udp", .port = 53, .protocol = LUN_UDP, .target_port = 5353 },
 				    { .name = "sctp", .port = 90, .protocol = LUN_SCTP, .target_port = 9090 } };
-	struct lun_header header = { "X-Real-IP", "$remote_addr:$remote_port $http_x_real_ip$request_id" };
+	struct lun_header header = { .name = "X-Real-IP", .value = "$remote_addr:$remote_port $http_x_real_ip$request_id" };
 	struct lun_timeout short_time = { .state = LUN_STATE_UDP_UNREPLIED, .time = 1000000000 };
 	struct lun_service services[] = {
 		{ .name = "a/edited", .ports = &edited, .port_count = 1, .headers = &header, .header_count = 1 },

@@ -21,15 +21,17 @@ wants() { # WHAT WHERE
 }
 
 wants command core/cli/main.c < <(grep -oE '\{ "[a-z]+", command_' core/cli/main.c | grep -oE '[a-z]+' | grep -v command)
-wants key lua/declare.c < <(
-	grep -v read_unsupported lua/declare.c | grep -oE 'keys, "[a-z_]+"' | grep -oE '[a-z_]+"' | tr -d '"'
-)
+for file in lua/declare.c lua/http.c; do
+	wants key "$file" < <(
+		grep -v read_unsupported "$file" | grep -oE 'keys, "[a-z_]+"' | grep -oE '[a-z_]+"' | tr -d '"'
+	)
+done
 wants field lua/flow.c < <(
 	sed -n '/define FLOW_FIELDS/,/^enum/p' lua/flow.c | grep -oE 'X\([a-z_]+\)' | grep -v 'X(X)' | sed 's/X(\(.*\))/\1/'
 )
 wants decision lua/decision.c < <(grep -oE '\{ "[a-z]+", decision_' lua/decision.c | grep -oE '"[a-z]+"' | tr -d '"')
-wants variable core/http/render.c < <(
-	sed -n '/} variables\[\] = {/,/};/p' core/http/render.c | grep -oE '"[a-z_]+"' | tr -d '"' | sed 's/^/$/'
+wants variable core/http/value.c < <(
+	sed -n '/} variables\[\] = {/,/};/p' core/http/value.c | grep -oE '"[a-z_]+"' | tr -d '"' | sed 's/^/$/'
 )
 
 expected=$(sed -n '/define LUN_REASONS/,/^$/s/.*X(\([a-z_]*\), "\(.*\)").*/| `\1` | \2 |/p' include/lunette/lunette.h |

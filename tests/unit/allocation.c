@@ -99,7 +99,7 @@ static struct lun_policy *busy_policy(void)
 	struct lun_port web = { .port = 80, .target_port = 8080 }, dns = { .port = 53, .protocol = LUN_UDP };
 	struct lun_endpoint endpoint = { .address = notation_address("10.244.0.5") };
 	struct lun_prefix range = notation_prefix("10.96.0.0/12");
-	struct lun_header header = { "X-Real-IP", "$remote_addr" };
+	struct lun_header header = { .name = "X-Real-IP", .value = "$remote_addr" };
 	struct lun_service services[] = {
 		{ .name = "a/web",
 		  .ports = &web,

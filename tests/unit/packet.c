@@ -617,7 +617,7 @@ static struct lun_policy *mutation_policy(void)
 				     { "sctp", LUN_SCTP, 80, 0, 7070 } };
 	struct lun_endpoint endpoints[2] = { { .address = notation_address("10.244.0.5") },
 					     { .address = notation_address("fd00:244::5") } };
-	struct lun_header header = { "X-Real-IP", "$remote_addr" };
+	struct lun_header header = { .name = "X-Real-IP", .value = "$remote_addr" };
 	struct lun_service service = { .name = "default/web", .cluster_ips = ips, .cluster_ip_count = 2 };
 	struct lun_policy_config config = { .size = sizeof(config), .services = &service, .service_count = 1 };
 	struct lun_policy *policy;

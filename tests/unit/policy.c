@@ -82,7 +82,7 @@ struct world {
 	struct lun_prefix pods[2], service_ranges[2], node_ports[2], source_ranges[4], intercept[2];
 	struct lun_port ports[2];
 	struct lun_endpoint endpoints[4];
-	struct lun_header headers[1];
+	struct lun_header headers[LUN_HEADERS + 1];
 	struct lun_service services[2];
 	struct lun_policy_config config;
 };
@@ -568,7 +568,7 @@ static void node_port_twice(struct world *w)
 
 static void bad_header(struct world *w, const char *name, const char *value)
 {
-	w->headers[0] = (struct lun_header) { name, value };
+	w->headers[0] = (struct lun_header) { .name = name, .value = value };
 	w->services[0].headers = w->headers;
 	w->services[0].header_count = 1;
 }
@@ -591,6 +591,23 @@ static void header_with_colon(struct world *w)
 static void header_of_two_lines(struct world *w)
 {
 	bad_header(w, "X-A", "x\r\nX-B: y");
+}
+
+static void header_that_frames(struct world *w)
+{
+	bad_header(w, "content_length", "5");
+}
+
+static void host_that_is_removed(struct world *w)
+{
+	bad_header(w, "Host", NULL);
+	w->headers[0].kind = LUN_HEADER_REMOVE;
+}
+
+static void too_many_headers(struct world *w)
+{
+	bad_header(w, "X-A", "x");
+	w->services[0].header_count = LUN_HEADERS + 1;
 }
 
 static void header_without_value(struct world *w)
@@ -671,11 +688,14 @@ static const struct {
 	{ port_twice, "shop.lua:7: ", "tcp 10.96.0.1:80 of \"default/shop:quic\" belongs to \"default/shop:web\" already" },
 	{ node_port_twice,
 	  "shop.lua:7: ", "tcp 172.18.0.2:30080 of \"default/shop:other\" belongs to \"default/shop:web\"" },
-	{ header_without_name, "shop.lua:7: ", "header name \"\"" },
-	{ header_with_empty_name, "shop.lua:7: ", "header name \"\"" },
-	{ header_with_colon, "shop.lua:7: ", "header name \"X-A:\"" },
-	{ header_of_two_lines, "shop.lua:7: ", "value of header \"X-A\"" },
-	{ header_without_value, "shop.lua:7: ", "value of header \"X-A\"" },
+	{ header_without_name, "shop.lua:7: ", "header \"\" of service" },
+	{ header_with_empty_name, "shop.lua:7: ", "header \"\" of service" },
+	{ header_with_colon, "shop.lua:7: ", "header \"X-A:\" of service \"default/shop\" is no token" },
+	{ header_of_two_lines, "shop.lua:7: ", "header \"X-A\" of service \"default/shop\" has a value with" },
+	{ header_that_frames, "shop.lua:7: ", "header \"content_length\" of service \"default/shop\" says where" },
+	{ host_that_is_removed, "shop.lua:7: ", "header \"Host\" of service \"default/shop\" can only be set" },
+	{ too_many_headers, "shop.lua:7: ", "service \"default/shop\" has 65 rules for headers, expected at most 64" },
+	{ header_without_value, "shop.lua:7: ", "header \"X-A\" of service \"default/shop\" has a value with" },
 	{ long_source_range, "shop.lua:7: ", "prefix of length 129, expected at most 128" },
 	{ short_pods_of_v4, "pods: ", "prefix of length 8, expected 96 to 128 for IPv4" },
 	{ long_intercept, "intercept: ", "prefix of length 255, expected at most 128" },

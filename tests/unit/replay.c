@@ -45,7 +45,7 @@ static struct lun_policy *new_policy(void)
 	const struct lun_endpoint web_endpoints[] = { { .address = address_of("10.244.0.5") },
 						      { .address = address_of("fd00:244::5") } };
 	const struct lun_port ports[] = { { .port = 80, .target_port = 8080 } };
-	const struct lun_header headers[] = { { "X-Real-IP", "$remote_addr" } };
+	const struct lun_header headers[] = { { .name = "X-Real-IP", .value = "$remote_addr" } };
 	const struct lun_service services[] = {
 		{ .name = "default/web",
 		  .cluster_ips = web_ips,

@@ -874,7 +874,8 @@ static struct lun_policy *make_policy(struct lun_address address)
 {
 	struct lun_port port = { .port = 80, .target_port = 8080 };
 	struct lun_endpoint endpoint = { .address = world.endpoint };
-	struct lun_header headers[] = { { "X-Real-IP", "$remote_addr" }, { "X-Via", "$service" } };
+	struct lun_header headers[] = { { .name = "X-Real-IP", .value = "$remote_addr" },
+					{ .name = "X-Via", .value = "$service" } };
 	struct lun_service service = { .name = "default/web",
 				       .cluster_ips = &address,
 				       .cluster_ip_count = 1,

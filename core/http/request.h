@@ -1,0 +1,55 @@
+/* request.h - a request whose head is complete, what a service does to it, and the bytes that come out.
+ *
+ * Every edit is one and the same: a name, whose lines are taken out of what the client sent, and a text, which may be empty, that
+ * is put as one line right behind the request line.  "set", "append", "default" and "remove" differ in the text alone. */
+#ifndef LUNETTE_HTTP_REQUEST_H
+#define LUNETTE_HTTP_REQUEST_H
+
+#include "base/hash.h"
+#include "http/head.h"
+
+#include <lunette/lunette.h>
+
+/* What a service does to its requests; the policy's memory. */
+struct http_headers {
+	const struct lun_header *headers;
+	size_t count;                     /* at most LUN_HEADERS */
+	const struct lun_prefix *trusted; /* proxies whose X-Forwarded-... are believed */
+	size_t trusted_count;
+	const struct lun_hooks *hooks;
+	const char *service; /* "namespace/name" */
+	uint16_t port;       /* the service's */
+};
+
+struct request {
+	const struct http_headers *headers;
+	const struct head *head;
+	const uint8_t *bytes;          /* of the head */
+	const struct lun_tuple *tuple; /* the flow's two, by direction */
+	const struct hash_key *key;    /* for request ids */
+	uint64_t place;                /* of the head in the stream, */
+	uint32_t generation;           /* and of the flow in its record: what makes an id another one */
+};
+
+/* Bytes that are being put together; `full` says that some found no room. */
+struct writer {
+	uint8_t *bytes;
+	uint32_t length, capacity;
+	bool full;
+};
+
+void writer_put(struct writer *writer, const void *bytes, size_t length);
+void writer_put_text(struct writer *writer, const char *text);
+
+/* value.c: puts the text of a rule's value, its variables filled in. */
+void value_put(struct writer *writer, const struct request *request, const char *value);
+/* Puts the values of all fields of a name, in lower case, in one list. */
+void value_put_field(struct writer *writer, const struct request *request, const char *name, size_t length);
+
+/* match.c: whether a request is one that the rule speaks of. */
+bool condition_holds(const struct lun_condition *condition, const struct request *request);
+
+/* render.c: the head as the upstream gets it, or a trailer section without lines of our names.  => whether it got lines */
+bool request_render(struct writer *writer, const struct request *request);
+
+#endif

@@ -1,0 +1,133 @@
+/* stream.c - from message to message; see stream.h. */
+#include "http/stream.h"
+
+void stream_begin(struct stream *stream)
+{
+	*stream = (struct stream) { .place = STREAM_HEAD };
+	head_begin(&stream->head, false);
+}
+
+enum stream_step stream_refuse(struct stream *stream, enum lun_reason reason, uint64_t offset, const char *wrong)
+{
+	stream->place = STREAM_REFUSED;
+	stream->reason = reason;
+	stream->refused_offset = offset;
+	stream->wrong = wrong;
+	return STREAM_STOP;
+}
+
+static enum stream_step refuse_head(struct stream *stream)
+{
+	const struct head *head = &stream->head;
+
+	return stream_refuse(stream, head->flags & HEAD_TOO_LARGE ? LUN_REASON_http_too_large : LUN_REASON_http_malformed,
+			     stream->offset + head->wrong_at, head->wrong);
+}
+
+/* Behind a message. */
+static void end_message(struct stream *stream)
+{
+	if (stream->upgrade)
+		stream->place = STREAM_WAITING;
+	else if (stream->last)
+		stream->place = STREAM_CLOSED;
+	else
+		stream->place = STREAM_HEAD;
+}
+
+static void begin_body(struct stream *stream)
+{
+	const struct head *head = &stream->head;
+
+	stream->requests++;
+	stream->upgrade = head->flags & HEAD_UPGRADE;
+	stream->last = head->flags & HEAD_CLOSE;
+	stream->body_left = head->flags & HEAD_LENGTH ? head->content_length : 0;
+	stream->chunked = (struct chunked) { 0 };
+	if (head->flags & HEAD_CHUNKED)
+		stream->place = STREAM_CHUNKED;
+	else if (stream->body_left)
+		stream->place = STREAM_BODY;
+	else
+		end_message(stream);
+}
+
+static enum stream_step next_head(struct stream *stream, const uint8_t *bytes, uint32_t size, uint32_t *length)
+{
+	bool trailers = stream->place == STREAM_TRAILERS;
+	int used;
+
+	if (stream->head.length) /* of the head before this one */
+		head_begin(&stream->head, trailers);
+	used = head_scan(&stream->head, bytes, size);
+	if (used == HEAD_BAD)
+		return refuse_head(stream);
+	if (used == HEAD_MORE)
+		return STREAM_MORE;
+	*length = (uint32_t)used;
+	stream->offset += *length;
+	if (trailers)
+		end_message(stream);
+	else
+		begin_body(stream);
+	return STREAM_EDIT;
+}
+
+static enum stream_step next_body(struct stream *stream, uint32_t size, uint32_t *length)
+{
+	*length = stream->body_left < size ? (uint32_t)stream->body_left : size;
+	stream->offset += *length;
+	stream->body_left -= *length;
+	if (stream->body_left == 0)
+		end_message(stream);
+	return STREAM_PASS;
+}
+
+static enum stream_step next_chunked(struct stream *stream, const uint8_t *bytes, uint32_t size, uint32_t *length)
+{
+	*length = chunked_scan(&stream->chunked, bytes, size);
+	stream->offset += *length;
+	if (*length == 0)
+		return stream_refuse(stream, LUN_REASON_http_malformed, stream->offset, stream->chunked.wrong);
+	if (chunked_is_over(&stream->chunked))
+		stream->place = STREAM_TRAILERS;
+	return STREAM_PASS;
+}
+
+enum stream_step stream_next(struct stream *stream, const uint8_t *bytes, uint32_t size, uint32_t *length)
+{
+	*length = 0;
+	if (stream->place == STREAM_REFUSED)
+		return STREAM_STOP;
+	if (size == 0)
+		return STREAM_MORE;
+	switch ((enum stream_place)stream->place) {
+	case STREAM_BODY:
+		return next_body(stream, size, length);
+	case STREAM_CHUNKED:
+		return next_chunked(stream, bytes, size, length);
+	case STREAM_WAITING:
+		return size <= HEAD_SIZE ? STREAM_MORE
+					 : stream_refuse(stream, LUN_REASON_http_too_large, stream->offset,
+							 "more than 64 kB behind a request that was not answered yet");
+	case STREAM_OPAQUE:
+		*length = size;
+		stream->offset += size;
+		return STREAM_PASS;
+	case STREAM_CLOSED:
+		return stream_refuse(stream, LUN_REASON_http_malformed, stream->offset, "bytes behind the last request");
+	default:
+		return next_head(stream, bytes, size, length);
+	}
+}
+
+void stream_answered(struct stream *stream, unsigned status)
+{
+	if (stream->place != STREAM_WAITING)
+		return;
+	stream->upgrade = false;
+	if (status == 101)
+		stream->place = STREAM_OPAQUE;
+	else
+		end_message(stream);
+}
