@@ -141,10 +141,23 @@ bool lun_prefix_holds(const struct lun_prefix *prefix, const struct lun_address 
 	return bits == 0 || ((prefix->address.bytes[bytes] ^ address->bytes[bytes]) >> (8 - bits)) == 0;
 }
 
+/* By hand: header lines hold addresses, and inet_ntop goes through printf. */
+static void format_v4(const uint8_t bytes[4], char *text)
+{
+	for (int i = 0; i < 4; i++) {
+		if (bytes[i] >= 100)
+			*text++ = (char)('0' + bytes[i] / 100);
+		if (bytes[i] >= 10)
+			*text++ = (char)('0' + bytes[i] / 10 % 10);
+		*text++ = (char)('0' + bytes[i] % 10);
+		*text++ = i < 3 ? '.' : '\0';
+	}
+}
+
 char *lun_address_format(const struct lun_address *address, char text[LUN_ADDRESS_TEXT])
 {
 	if (lun_address_is_v4(address))
-		inet_ntop(AF_INET, address->bytes + 12, text, LUN_ADDRESS_TEXT);
+		format_v4(address->bytes + 12, text);
 	else
 		inet_ntop(AF_INET6, address->bytes, text, LUN_ADDRESS_TEXT);
 	return text;

@@ -1,7 +1,7 @@
 /* head.c - a request head from its first byte to its empty line: a switch in grammar order that can stop behind any byte.
  *
- * Every step is entered with `at` on the next byte, and leaves by MORE without having moved anything that it would need again.
- * What fields mean is looked at when their line is complete. */
+ * Every step is entered with `at` on the next byte, and leaves by MORE without having moved anything that it would need again; within
+ * a line each goes on with the next one.  What fields mean is looked at when their line is complete. */
 #include "http/head.h"
 
 #include <string.h>
@@ -60,22 +60,57 @@ static inline uint32_t skip(const uint8_t *bytes, uint32_t at, uint32_t end, uin
 	return at;
 }
 
-/* The same for values, which are most of a head: sixteen bytes at a time, where the processor can. */
+/* The same, sixteen bytes at a time where the processor can.  Each stops at the first byte that is certainly none of the class or that
+ * only the table knows about, and lets the table go on. */
+#ifdef __SSE2__
+static inline __m128i load16(const uint8_t *bytes)
+{
+	return _mm_loadu_si128((const __m128i *)(const void *)bytes);
+}
+
+/* Bytes from `low` to `high`, both below 0x80. */
+static inline __m128i between(__m128i word, char low, char high)
+{
+	return _mm_and_si128(_mm_cmpgt_epi8(word, _mm_set1_epi8((char)(low - 1))),
+			     _mm_cmplt_epi8(word, _mm_set1_epi8((char)(high + 1))));
+}
+
+static inline __m128i are_values(__m128i word)
+{
+	__m128i control = _mm_cmpeq_epi8(_mm_min_epu8(word, _mm_set1_epi8(0x1f)), word);
+
+	return _mm_andnot_si128(_mm_or_si128(control, _mm_cmpeq_epi8(word, _mm_set1_epi8(0x7f))), _mm_set1_epi8(-1));
+}
+
+static inline __m128i are_target_bytes(__m128i word)
+{
+	return _mm_andnot_si128(_mm_cmpeq_epi8(word, _mm_set1_epi8('#')), between(word, 0x21, 0x7e));
+}
+
+/* Letters and '-': what most names consist of. */
+
+#define SKIP_FAST(bytes, at, end, class, are)                                                                               \
+	for (; (end) - (at) >= 16; (at)++) {                                                                                \
+		int members = _mm_movemask_epi8(are(load16((bytes) + (at))));                                               \
+		for (; members == 0xffff && (end) - (at) >= 32; (at) += 16)                                                 \
+			members = _mm_movemask_epi8(are(load16((bytes) + (at) + 16)));                                      \
+		(at) += (uint32_t)__builtin_ctz((unsigned)members ^ 0x1ffff);                                               \
+		if ((at) == (end) || !(classes[(bytes)[at]] & (class)))                                                     \
+			return at;                                                                                          \
+	}
+#else
+#define SKIP_FAST(bytes, at, end, class, are) (void)0
+#endif
+
+static inline uint32_t skip_target(const uint8_t *bytes, uint32_t at, uint32_t end)
+{
+	SKIP_FAST(bytes, at, end, TARGET_BYTE, are_target_bytes);
+	return skip(bytes, at, end, TARGET_BYTE);
+}
+
 static inline uint32_t skip_value(const uint8_t *bytes, uint32_t at, uint32_t end)
 {
-#ifdef __SSE2__
-	const __m128i control = _mm_set1_epi8(0x1f), del = _mm_set1_epi8(0x7f), tab = _mm_set1_epi8('\t');
-
-	for (; end - at >= 16; at += 16) {
-		__m128i word = _mm_loadu_si128((const __m128i *)(const void *)(bytes + at));
-		__m128i low = _mm_cmpeq_epi8(_mm_min_epu8(word, control), word);
-		__m128i wrong = _mm_or_si128(_mm_andnot_si128(_mm_cmpeq_epi8(word, tab), low), _mm_cmpeq_epi8(word, del));
-		int mask = _mm_movemask_epi8(wrong);
-
-		if (mask)
-			return at + (uint32_t)__builtin_ctz((unsigned)mask);
-	}
-#endif
+	SKIP_FAST(bytes, at, end, VALUE_BYTE, are_values);
 	return skip(bytes, at, end, VALUE_BYTE);
 }
 
@@ -105,7 +140,7 @@ bool part_equals(const uint8_t *bytes, struct part part, const char *text)
 	if (strlen(text) != part.length)
 		return false;
 	for (uint32_t i = 0; i < part.length; i++)
-		if (lower(bytes[part.offset + i]) != (uint8_t)text[i])
+		if ((bytes[part.offset + i] | 0x20) != (uint8_t)text[i]) /* of letters; digits and '-' have that bit */
 			return false;
 	return true;
 }
@@ -252,7 +287,7 @@ static int scan_method(struct head *head, const uint8_t *bytes, uint32_t end)
 
 static int scan_target(struct head *head, const uint8_t *bytes, uint32_t end)
 {
-	uint32_t at = skip(bytes, head->at, end, TARGET_BYTE);
+	uint32_t at = skip_target(bytes, head->at, end);
 	const char *wrong;
 
 	if (at == end)
@@ -370,7 +405,14 @@ static const char *note_upgrade(struct head *head, const uint8_t *bytes, struct 
 	return NULL;
 }
 
-/* A proxy removes the fields that Connection names: without these the message would be another one. */
+/* Names without which the message would be another one. */
+static bool is_needed(const uint8_t *bytes, struct part name)
+{
+	return part_equals(bytes, name, "host") || name_is_twin(bytes + name.offset, name.length, "content-length", 14) ||
+	       name_is_twin(bytes + name.offset, name.length, "transfer-encoding", 17);
+}
+
+/* A proxy removes the fields that Connection names. */
 static const char *note_connection(struct head *head, const uint8_t *bytes, struct part name, struct part value)
 {
 	struct part member;
@@ -379,27 +421,14 @@ static const char *note_connection(struct head *head, const uint8_t *bytes, stru
 		return NULL;
 	head->flags |= HEAD_CONNECTION;
 	while (part_next_member(bytes, &value, &member)) {
-		const uint8_t *text = bytes + member.offset;
-
 		if (part_equals(bytes, member, "close"))
 			head->flags |= HEAD_CLOSE;
 		else if (part_equals(bytes, member, "keep-alive"))
 			head->flags |= HEAD_KEEP_ALIVE;
-		else if (part_equals(bytes, member, "host") || name_is_twin(text, member.length, "content-length", 14) ||
-			 name_is_twin(text, member.length, "transfer-encoding", 17))
+		else if (is_needed(bytes, member))
 			return "a Connection that names a field which the message needs";
 	}
 	return NULL;
-}
-
-static const char *note_trailer(const uint8_t *bytes, struct part name)
-{
-	const uint8_t *text = bytes + name.offset;
-
-	return part_equals(bytes, name, "host") || name_is_twin(text, name.length, "content-length", 14) ||
-			       name_is_twin(text, name.length, "transfer-encoding", 17)
-		       ? "a trailer that belongs into a head"
-		       : NULL;
 }
 
 /* The line is complete, its CR at `end`.  NULL, or why two servers could disagree. */
@@ -428,41 +457,11 @@ static const char *note_field(struct head *head, const uint8_t *bytes, uint32_t 
 		return NULL;
 	}
 	if (head->flags & HEAD_TRAILERS)
-		return note_trailer(bytes, name);
+		return is_needed(bytes, name) ? "a trailer that belongs into a head" : NULL;
 	return note(head, bytes, name, trimmed(bytes, head->colon + 1, end));
 }
 
 /* ---- fields ---- */
-
-static int scan_name(struct head *head, const uint8_t *bytes, uint32_t end)
-{
-	uint32_t at = skip(bytes, head->at, end, TOKEN);
-
-	if (at == end)
-		return more(head, at);
-	if (bytes[at] == ':' && at > head->line) {
-		head->colon = at;
-		head->at = at + 1;
-		head->step = VALUE;
-		return 0;
-	}
-	if (at == head->line && (bytes[at] == ' ' || bytes[at] == '\t'))
-		return bad(head, at, "a line that begins with a blank");
-	return bad(head, at, "expected the name of a field and a colon");
-}
-
-static int scan_value(struct head *head, const uint8_t *bytes, uint32_t end)
-{
-	uint32_t at = skip_value(bytes, head->at, end);
-
-	if (at == end)
-		return more(head, at);
-	if (bytes[at] != '\r')
-		return bad(head, at, bytes[at] == '\n' ? "a LF without CR" : "a control character in a value");
-	head->at = at + 1;
-	head->step = FIELD_LF;
-	return 0;
-}
 
 static int scan_field_end(struct head *head, const uint8_t *bytes, uint32_t end)
 {
@@ -478,6 +477,36 @@ static int scan_field_end(struct head *head, const uint8_t *bytes, uint32_t end)
 	head->line = ++head->at;
 	head->step = FIELD;
 	return 0;
+}
+
+static int scan_value(struct head *head, const uint8_t *bytes, uint32_t end)
+{
+	uint32_t at = skip_value(bytes, head->at, end);
+
+	if (at == end)
+		return more(head, at);
+	if (bytes[at] != '\r')
+		return bad(head, at, bytes[at] == '\n' ? "a LF without CR" : "a control character in a value");
+	head->at = at + 1;
+	head->step = FIELD_LF;
+	return scan_field_end(head, bytes, end);
+}
+
+static int scan_name(struct head *head, const uint8_t *bytes, uint32_t end)
+{
+	uint32_t at = skip(bytes, head->at, end, TOKEN);
+
+	if (at == end)
+		return more(head, at);
+	if (bytes[at] == ':' && at > head->line) {
+		head->colon = at;
+		head->at = at + 1;
+		head->step = VALUE;
+		return scan_value(head, bytes, end);
+	}
+	if (at == head->line && (bytes[at] == ' ' || bytes[at] == '\t'))
+		return bad(head, at, "a line that begins with a blank");
+	return bad(head, at, "expected the name of a field and a colon");
 }
 
 /* The empty line is complete. */
@@ -524,10 +553,10 @@ static int scan_field(struct head *head, const uint8_t *bytes, uint32_t end)
 	if (bytes[head->at] == '\r') {
 		head->at++;
 		head->step = END_LF;
-	} else {
-		head->step = NAME;
+		return scan_end(head, bytes, end);
 	}
-	return 0;
+	head->step = NAME;
+	return scan_name(head, bytes, end);
 }
 
 void head_begin(struct head *head, bool trailers)

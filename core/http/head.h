@@ -72,7 +72,7 @@ bool part_next_member(const uint8_t *bytes, struct part *rest, struct part *memb
 /* Whether a part is host[:port], where the host is a name, an IPv4 address, an IPv6 address in brackets, or nothing at all. */
 bool authority_is_valid(const uint8_t *bytes, struct part part);
 
-/* Whether a part is `text`, which is in lower case, in any case. */
+/* Whether a part without control characters is `text`, of lower case letters, digits and "-/:.", in any case. */
 bool part_equals(const uint8_t *bytes, struct part part, const char *text);
 
 /* Whether two names mean the same to some server: letters in any case, and every other byte but digits alike, since CGI turns

@@ -11,6 +11,8 @@ struct active {
 	uint64_t length_bits; /* a bit for each length that there is */
 };
 
+enum { INDEXED = 32 }; /* fields that are found once; a head with more is walked along as often as it is asked */
+
 static uint64_t length_bit(size_t length)
 {
 	return UINT64_C(1) << (length < 63 ? length : 63);
@@ -53,20 +55,20 @@ static void collect(struct active *active, const struct request *request)
 
 /* The text of a rule; nothing put means no line. */
 static void put_rule_value(struct writer *writer, const struct request *request, const struct lun_header *rule,
-			   const char *lower_name, size_t length)
+			   size_t length)
 {
 	uint32_t start = writer->length;
 
 	if (rule->kind == LUN_HEADER_REMOVE)
 		return;
 	if (rule->kind == LUN_HEADER_APPEND || rule->kind == LUN_HEADER_DEFAULT)
-		value_put_field(writer, request, lower_name, length);
+		value_put_field(writer, request, rule->name, length);
 	if (writer->length > start && rule->kind == LUN_HEADER_DEFAULT)
 		return;
 	if (writer->length > start)
-		writer_put_text(writer, ", ");
+		writer_put(writer, ", ", 2);
 	value_put(writer, request, rule->value);
-	if (writer->length == start && length == 4 && memcmp(lower_name, "host", 4) == 0)
+	if (writer->length == start && name_is_twin((const uint8_t *)rule->name, length, "host", 4))
 		value_put_field(writer, request, "host", 4); /* there must be one */
 }
 
@@ -74,19 +76,16 @@ static void put_rule_value(struct writer *writer, const struct request *request,
 static bool put_rule(struct writer *writer, const struct request *request, const struct lun_header *rule, size_t length)
 {
 	uint32_t start = writer->length, value;
-	char lower_name[LUN_HEADER_NAME];
 
-	for (size_t i = 0; i < length; i++)
-		lower_name[i] = rule->name[i] >= 'A' && rule->name[i] <= 'Z' ? (char)(rule->name[i] + 32) : rule->name[i];
 	writer_put(writer, rule->name, length);
-	writer_put_text(writer, ": ");
+	writer_put(writer, ": ", 2);
 	value = writer->length;
-	put_rule_value(writer, request, rule, lower_name, length);
+	put_rule_value(writer, request, rule, length);
 	if (writer->length == value) {
 		writer->length = start;
 		return false;
 	}
-	writer_put_text(writer, "\r\n");
+	writer_put(writer, "\r\n", 2);
 	return true;
 }
 
@@ -105,11 +104,11 @@ static void put_connection(struct writer *writer, const struct request *request,
 			named = true;
 			continue;
 		}
-		writer_put_text(writer, between);
+		writer_put(writer, between, 2);
 		writer_put(writer, request->bytes + member.offset, member.length);
 		between = ", ";
 	}
-	writer_put_text(writer, "\r\n");
+	writer_put(writer, "\r\n", 2);
 	if (named && between[0] == ',')
 		return;
 	writer->length = start;
@@ -121,11 +120,13 @@ static void put_connection(struct writer *writer, const struct request *request,
 static void put_fields(struct writer *writer, const struct request *request, const struct active *active)
 {
 	const struct head *head = request->head;
-	uint32_t at = head->fields_offset, kept = at;
+	uint32_t kept = head->fields_offset;
+	struct field_walk walk = { 0 };
 	struct field field;
 
-	while (head_next_field(head, request->bytes, &at, &field)) {
-		bool connection = head->flags & HEAD_CONNECTION && part_equals(request->bytes, field.name, "connection");
+	while (request_next_field(request, &walk, &field)) {
+		bool connection = head->flags & HEAD_CONNECTION && field.name.length == sizeof("connection") - 1 &&
+				  part_equals(request->bytes, field.name, "connection");
 
 		if (!connection && find_rule(active, request->bytes + field.name.offset, field.name.length) < 0)
 			continue;
@@ -137,15 +138,22 @@ static void put_fields(struct writer *writer, const struct request *request, con
 	writer_put(writer, request->bytes + kept, head->length - kept);
 }
 
-bool request_render(struct writer *writer, const struct request *request)
+bool request_render(struct writer *writer, const struct request *given)
 {
+	struct request request = *given;
+	struct field fields[INDEXED];
 	struct active active;
 	bool injected = false;
 
-	collect(&active, request);
-	writer_put(writer, request->bytes, request->head->fields_offset);
-	for (size_t i = 0; i < active.count && !(request->head->flags & HEAD_TRAILERS); i++)
-		injected |= put_rule(writer, request, active.rules[i], active.lengths[i]);
-	put_fields(writer, request, &active);
+	request.fields = fields;
+	request.fields_end = request.head->fields_offset;
+	while (request.field_count < INDEXED &&
+	       head_next_field(request.head, request.bytes, &request.fields_end, &fields[request.field_count]))
+		request.field_count++;
+	collect(&active, &request);
+	writer_put(writer, request.bytes, request.head->fields_offset);
+	for (size_t i = 0; i < active.count && !(request.head->flags & HEAD_TRAILERS); i++)
+		injected |= put_rule(writer, &request, active.rules[i], active.lengths[i]);
+	put_fields(writer, &request, &active);
 	return injected;
 }

@@ -9,6 +9,7 @@
 #include "http/head.h"
 
 #include <lunette/lunette.h>
+#include <string.h>
 
 /* What a service does to its requests; the policy's memory. */
 struct http_headers {
@@ -29,7 +30,26 @@ struct request {
 	const struct hash_key *key;    /* for request ids */
 	uint64_t place;                /* of the head in the stream, */
 	uint32_t generation;           /* and of the flow in its record: what makes an id another one */
+	/* by request_render, for value.c and match.c: the first fields, and where those behind them begin */
+	const struct field *fields;
+	uint32_t field_count, fields_end;
 };
+
+/* How far one walk along the fields is; it begins as { 0 }. */
+struct field_walk {
+	uint32_t index, at;
+};
+
+static inline bool request_next_field(const struct request *request, struct field_walk *walk, struct field *field)
+{
+	if (walk->index < request->field_count) {
+		*field = request->fields[walk->index++];
+		return true;
+	}
+	if (walk->at == 0)
+		walk->at = request->fields_end;
+	return head_next_field(request->head, request->bytes, &walk->at, field);
+}
 
 /* Bytes that are being put together; `full` says that some found no room. */
 struct writer {
@@ -38,12 +58,24 @@ struct writer {
 	bool full;
 };
 
-void writer_put(struct writer *writer, const void *bytes, size_t length);
-void writer_put_text(struct writer *writer, const char *text);
+static inline void writer_put(struct writer *writer, const void *bytes, size_t length)
+{
+	if (length > writer->capacity - writer->length) {
+		writer->full = true;
+		return;
+	}
+	memcpy(writer->bytes + writer->length, bytes, length);
+	writer->length += (uint32_t)length;
+}
+
+static inline void writer_put_text(struct writer *writer, const char *text)
+{
+	writer_put(writer, text, strlen(text));
+}
 
 /* value.c: puts the text of a rule's value, its variables filled in. */
 void value_put(struct writer *writer, const struct request *request, const char *value);
-/* Puts the values of all fields of a name, in lower case, in one list. */
+/* Puts the values of all fields of a name, in any case, in one list. */
 void value_put_field(struct writer *writer, const struct request *request, const char *name, size_t length);
 
 /* match.c: whether a request is one that the rule speaks of. */

@@ -1,23 +1,7 @@
 /* value.c - the variables of a header's value, and what they stand for in one request. */
 #include "http/request.h"
 
-#include <stdio.h>
 #include <string.h>
-
-void writer_put(struct writer *writer, const void *bytes, size_t length)
-{
-	if (length > writer->capacity - writer->length) {
-		writer->full = true;
-		return;
-	}
-	memcpy(writer->bytes + writer->length, bytes, length);
-	writer->length += (uint32_t)length;
-}
-
-void writer_put_text(struct writer *writer, const char *text)
-{
-	writer_put(writer, text, strlen(text));
-}
 
 static void put_part(struct writer *writer, const struct request *request, struct part part)
 {
@@ -26,27 +10,30 @@ static void put_part(struct writer *writer, const struct request *request, struc
 
 /* ---- fields ---- */
 
+static inline char lower(char byte)
+{
+	return byte >= 'A' && byte <= 'Z' ? (char)(byte + 32) : byte;
+}
+
 static bool is_field(const struct request *request, struct part name, const char *wanted, size_t length)
 {
-	const uint8_t *bytes = request->bytes + name.offset;
+	const char *bytes = (const char *)request->bytes + name.offset;
 
 	if (name.length != length)
 		return false;
-	for (size_t i = 0; i < length; i++) {
-		uint8_t byte = bytes[i] >= 'A' && bytes[i] <= 'Z' ? (uint8_t)(bytes[i] + 32) : bytes[i];
-
-		if (byte != (uint8_t)wanted[i])
+	for (size_t i = 0; i < length; i++)
+		if (bytes[i] != wanted[i] && lower(bytes[i]) != lower(wanted[i]))
 			return false;
-	}
 	return true;
 }
 
 /* The next field of a name that has a value. */
-static bool next_value(const struct request *request, const char *name, size_t length, uint32_t *at, struct part *value)
+static bool next_value(const struct request *request, const char *name, size_t length, struct field_walk *walk,
+		       struct part *value)
 {
 	struct field field;
 
-	while (head_next_field(request->head, request->bytes, at, &field)) {
+	while (request_next_field(request, walk, &field)) {
 		if (field.value.length == 0 || !is_field(request, field.name, name, length))
 			continue;
 		*value = field.value;
@@ -57,14 +44,14 @@ static bool next_value(const struct request *request, const char *name, size_t l
 
 void value_put_field(struct writer *writer, const struct request *request, const char *name, size_t length)
 {
-	uint32_t at = request->head->fields_offset;
-	const char *comma = "";
+	struct field_walk walk = { 0 };
+	bool first = true;
 	struct part value;
 
-	while (next_value(request, name, length, &at, &value)) {
-		writer_put_text(writer, comma);
+	for (; next_value(request, name, length, &walk, &value); first = false) {
+		if (!first)
+			writer_put(writer, ", ", 2);
 		put_part(writer, request, value);
-		comma = ", ";
 	}
 }
 
@@ -101,14 +88,14 @@ static bool parse_member(const struct request *request, struct part member, stru
 static struct lun_address peer_of(const struct request *request)
 {
 	static const char name[] = "x-forwarded-for";
-	uint32_t at = request->head->fields_offset;
+	struct field_walk walk = { 0 };
 	struct lun_address peer = *source_of(request), address;
 	struct part value, member;
 	bool found = false;
 
 	if (!is_trusted(request, &peer))
 		return peer;
-	while (next_value(request, name, sizeof(name) - 1, &at, &value))
+	while (next_value(request, name, sizeof(name) - 1, &walk, &value))
 		while (part_next_member(request->bytes, &value, &member)) {
 			if (member.length == 0)
 				continue;
@@ -126,11 +113,11 @@ static struct lun_address peer_of(const struct request *request)
 /* What a trusted proxy says in a header, or nothing: length 0. */
 static struct part said_by_proxy(const struct request *request, const char *name)
 {
-	uint32_t at = request->head->fields_offset;
+	struct field_walk walk = { 0 };
 	struct part value = { 0 };
 
 	if (is_trusted(request, source_of(request)))
-		next_value(request, name, strlen(name), &at, &value);
+		next_value(request, name, strlen(name), &walk, &value);
 	return value;
 }
 
@@ -154,9 +141,13 @@ static void put_server_address(struct writer *writer, const struct request *requ
 static void put_number(struct writer *writer, unsigned number)
 {
 	char text[16];
+	size_t at = sizeof(text);
 
-	snprintf(text, sizeof(text), "%u", number);
-	writer_put_text(writer, text);
+	do {
+		text[--at] = (char)('0' + number % 10);
+		number /= 10;
+	} while (number);
+	writer_put(writer, text + at, sizeof(text) - at);
 }
 
 static void put_remote_port(struct writer *writer, const struct request *request)
@@ -261,23 +252,31 @@ static void put_forwarded_proto(struct writer *writer, const struct request *req
 		put_scheme(writer, request);
 }
 
-static const struct {
+struct variable {
 	const char *name;
+	size_t length;
 	void (*put)(struct writer *writer, const struct request *request);
-} variables[] = {
-	{ "remote_addr", put_remote_address },
-	{ "server_addr", put_server_address },
-	{ "remote_port", put_remote_port },
-	{ "server_port", put_server_port },
-	{ "host", put_host },
-	{ "scheme", put_scheme },
-	{ "request_id", put_request_id },
-	{ "request_uri", put_uri },
-	{ "service", put_service },
-	{ "endpoint", put_endpoint },
-	{ "forwarded_host", put_forwarded_host },
-	{ "forwarded_port", put_forwarded_port },
-	{ "forwarded_proto", put_forwarded_proto },
+};
+
+#define VARIABLE(name, put)                                                                                                 \
+	{                                                                                                                   \
+		name, sizeof(name) - 1, put                                                                                 \
+	}
+
+static const struct variable variables[] = {
+	VARIABLE("remote_addr", put_remote_address),
+	VARIABLE("server_addr", put_server_address),
+	VARIABLE("remote_port", put_remote_port),
+	VARIABLE("server_port", put_server_port),
+	VARIABLE("host", put_host),
+	VARIABLE("scheme", put_scheme),
+	VARIABLE("request_id", put_request_id),
+	VARIABLE("request_uri", put_uri),
+	VARIABLE("service", put_service),
+	VARIABLE("endpoint", put_endpoint),
+	VARIABLE("forwarded_host", put_forwarded_host),
+	VARIABLE("forwarded_port", put_forwarded_port),
+	VARIABLE("forwarded_proto", put_forwarded_proto),
 };
 
 /* $http_x_real_ip is of X-Real-IP, never of X_Real_IP: some servers take that for it, so a client could speak through it. */
@@ -302,7 +301,7 @@ static void put_variable(struct writer *writer, const struct request *request, c
 		return;
 	}
 	for (size_t i = 0; i < sizeof(variables) / sizeof(variables[0]); i++)
-		if (strncmp(variables[i].name, text, length) == 0 && variables[i].name[length] == '\0') {
+		if (variables[i].length == length && memcmp(variables[i].name, text, length) == 0) {
 			variables[i].put(writer, request);
 			return;
 		}
@@ -312,18 +311,25 @@ static void put_variable(struct writer *writer, const struct request *request, c
 
 static size_t variable_length(const char *text)
 {
-	return strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789_");
+	size_t length = 0;
+
+	while ((text[length] >= 'a' && text[length] <= 'z') || (text[length] >= '0' && text[length] <= '9') ||
+	       text[length] == '_')
+		length++;
+	return length;
 }
 
 void value_put(struct writer *writer, const struct request *request, const char *value)
 {
 	while (*value) {
-		size_t plain = strcspn(value, "$"), length;
+		size_t length;
 
-		writer_put(writer, value, plain);
-		value += plain;
-		if (*value == '\0')
-			return;
+		if (*value != '$') {
+			length = strcspn(value, "$");
+			writer_put(writer, value, length);
+			value += length;
+			continue;
+		}
 		if (value[1] == '$') {
 			writer_put_text(writer, "$");
 			value += 2;

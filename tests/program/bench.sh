@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# bench/path works, and its JSON has the keys that other tools rely on; how fast it is, is not looked at here.
+# bench/path and bench/http work, and their JSON has the keys that other tools rely on; how fast they are, is not looked at here.
 set -euo pipefail
 
 path=$LUNETTE_BUILD/bench/path
@@ -42,3 +42,8 @@ refuses "expected a number from 64" --flows 1k
 refuses "expected a number from 1 to 99, not 0" --runs 0
 refuses "usage:" --what
 refuses "usage:" what
+
+"$LUNETTE_BUILD/bench/http" --json --quick >"$out"
+[[ $(jq -r 'select((.ns // .gb_per_s // .bytes) > 0) | .case' "$out" | xargs) == "head head-forwarded chunked path connection" ]] ||
+	{ echo "expected a figure for each case in:"; cat "$out"; exit 1; }
+[[ $(jq 'select(.bytes) | .bytes <= 1024' "$out") == true ]] || { echo "expected at most 1 kB a connection in:"; cat "$out"; exit 1; }

@@ -31,7 +31,7 @@ wants field lua/flow.c < <(
 )
 wants decision lua/decision.c < <(grep -oE '\{ "[a-z]+", decision_' lua/decision.c | grep -oE '"[a-z]+"' | tr -d '"')
 wants variable core/http/value.c < <(
-	sed -n '/} variables\[\] = {/,/};/p' core/http/value.c | grep -oE '"[a-z_]+"' | tr -d '"' | sed 's/^/$/'
+	sed -n '/ variables\[\] = {/,/};/p' core/http/value.c | grep -oE '"[a-z_]+"' | tr -d '"' | sed 's/^/$/'
 )
 
 expected=$(sed -n '/define LUN_REASONS/,/^$/s/.*X(\([a-z_]*\), "\(.*\)").*/| `\1` | \2 |/p' include/lunette/lunette.h |
