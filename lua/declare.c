@@ -124,6 +124,7 @@ static void read_node(struct reader *reader, struct declared *declared)
 	struct lun_node *node = &declared->node;
 
 	node->name = read_text(reader, &keys, "name", "a string");
+	node->zone = read_text(reader, &keys, "zone", "the name of a zone");
 	node->addresses = read_addresses(reader, &keys, "addresses", &node->address_count);
 	node->pods = read_prefixes(reader, &keys, "pods", &node->pod_count);
 	node->service_ranges = read_prefixes(reader, &keys, "service_ranges", &node->service_range_count);
@@ -135,7 +136,6 @@ static void read_node(struct reader *reader, struct declared *declared)
 	read_intercept(reader, &keys, declared);
 	declared->timeouts = read_timeouts(reader, &keys, &declared->timeout_count);
 	read_limits(reader, &keys, declared);
-	read_unsupported(reader, &keys, "zone");
 	read_unsupported(reader, &keys, "invalid");
 	read_unsupported(reader, &keys, "inline");
 	read_end(reader, &keys);
@@ -254,6 +254,70 @@ static void read_endpoint_address(struct reader *reader, struct lun_endpoint *en
 		read_unexpected(reader, expected);
 }
 
+/* A list of names. */
+static const char *const *read_names(struct reader *reader, struct keys *keys, const char *key, size_t *count)
+{
+	const char **names;
+
+	if (!read_enter(reader, keys, key))
+		return NULL;
+	*count = read_list(reader, "a list of names");
+	names = read_memory(reader, *count, sizeof(const char *));
+	for (size_t i = 0; i < *count; i++) {
+		read_enter_item(reader, i);
+		names[i] = read_kept_string(reader, "a name");
+		read_leave(reader);
+	}
+	read_leave(reader);
+	return names;
+}
+
+/* hints = { zones = { "a" }, nodes = { "n1" } } */
+static void read_hints(struct reader *reader, struct keys *endpoint_keys, struct lun_endpoint *endpoint)
+{
+	struct keys keys = { .count = 0 };
+
+	if (!read_enter(reader, endpoint_keys, "hints"))
+		return;
+	read_table(reader, "hints, { zones = { \"a\" } }");
+	endpoint->zone_hints = read_names(reader, &keys, "zones", &endpoint->zone_hint_count);
+	endpoint->node_hints = read_names(reader, &keys, "nodes", &endpoint->node_hint_count);
+	read_end(reader, &keys);
+	read_leave(reader);
+}
+
+/* A weight of 0 keeps new flows away, as if it were not ready. */
+static void read_weight(struct reader *reader, struct keys *keys, struct lun_endpoint *endpoint)
+{
+	lua_Integer weight;
+	int exact;
+
+	if (!read_enter(reader, keys, "weight"))
+		return;
+	weight = lua_tointegerx(reader->state, -1, &exact);
+	if (lua_type(reader->state, -1) != LUA_TNUMBER || !exact || weight < 0 || weight > UINT16_MAX)
+		read_unexpected(reader, "a whole number from 0 to 65535");
+	read_leave(reader);
+	endpoint->weight = (uint16_t)weight;
+	if (weight == 0) {
+		endpoint->not_ready = true;
+		endpoint->ending = false;
+	}
+}
+
+/* What is not said follows from the rest: one that ends is not ready, and serves unless it was said not to be ready. */
+static void read_conditions(struct reader *reader, struct keys *keys, struct lun_endpoint *endpoint)
+{
+	enum lun_switch ready = read_switch(reader, keys, "ready"), serving = read_switch(reader, keys, "serving"),
+			terminating = read_switch(reader, keys, "terminating");
+
+	if (ready == LUN_DEFAULT)
+		endpoint->not_ready = terminating == LUN_ON || serving == LUN_OFF;
+	else
+		endpoint->not_ready = ready == LUN_OFF;
+	endpoint->ending = terminating == LUN_ON && (serving == LUN_ON || (serving == LUN_DEFAULT && ready != LUN_OFF));
+}
+
 /* { "10.244.0.6", port = 80, node = "other", ready = true } */
 static void read_endpoint_table(struct reader *reader, struct lun_endpoint *endpoint)
 {
@@ -267,11 +331,10 @@ static void read_endpoint_table(struct reader *reader, struct lun_endpoint *endp
 	if (port != 0)
 		endpoint->port = port;
 	endpoint->node = read_text(reader, &keys, "node", "the name of a node");
-	endpoint->not_ready = read_switch(reader, &keys, "ready") == LUN_OFF;
-	read_unsupported(reader, &keys, "weight");
-	read_unsupported(reader, &keys, "zone");
-	read_unsupported(reader, &keys, "serving");
-	read_unsupported(reader, &keys, "terminating");
+	endpoint->zone = read_text(reader, &keys, "zone", "the name of a zone");
+	read_conditions(reader, &keys, endpoint);
+	read_weight(reader, &keys, endpoint);
+	read_hints(reader, &keys, endpoint);
 	read_end(reader, &keys);
 }
 
@@ -317,11 +380,49 @@ static void check_type(struct reader *reader, const struct lun_service *service,
 		read_warn(reader, "the type is NodePort or LoadBalancer, but no port has a node_port");
 }
 
+/* A load balancer's address, or { "192.0.2.1", ip_mode = "Proxy" }: those are not handled on the node (R33).  => whether it is */
+static bool read_load_balancer_ip(struct reader *reader, struct lun_address *address)
+{
+	static const char *const modes[] = { "VIP", "Proxy", NULL };
+	struct keys keys = { .positional = true };
+	bool proxy;
+
+	if (!lua_istable(reader->state, -1)) {
+		*address = read_address(reader);
+		return true;
+	}
+	read_enter_item(reader, 0);
+	*address = read_address(reader);
+	read_leave(reader);
+	proxy = read_choice(reader, &keys, "ip_mode", modes, NULL) == 1;
+	read_end(reader, &keys);
+	return !proxy;
+}
+
+static void read_load_balancer_ips(struct reader *reader, struct keys *keys, struct lun_service *service)
+{
+	struct lun_address *addresses;
+	size_t count;
+
+	if (!read_enter(reader, keys, "load_balancer_ips"))
+		return;
+	count = read_list(reader, "a list of addresses");
+	service->load_balancer_ips = addresses = read_memory(reader, count, sizeof(*addresses));
+	for (size_t i = 0; i < count; i++) {
+		read_enter_item(reader, i);
+		if (read_load_balancer_ip(reader, &addresses[service->load_balancer_ip_count]))
+			service->load_balancer_ip_count++;
+		read_leave(reader);
+	}
+	read_leave(reader);
+}
+
 static void read_choices(struct reader *reader, struct keys *keys, struct lun_service *service)
 {
 	static const char *const types[] = { "ClusterIP", "NodePort", "LoadBalancer", NULL };
-	static const char *const balances[] = { "random", "round_robin", NULL };
+	static const char *const balances[] = { "random", "round_robin", NULL }; /* as enum lun_balance */
 	static const char *const balances_later[] = { "least_connections", "maglev", "source_hash", NULL };
+	static const char *const preferences[] = { "none", "local", "zone", NULL }; /* as enum lun_prefer */
 	static const char *const masquerades[] = { "auto", "always", "never", NULL };
 	static const char *const policies[] = { "Cluster", "Local", NULL };
 
@@ -329,6 +430,7 @@ static void read_choices(struct reader *reader, struct keys *keys, struct lun_se
 
 	if (read_choice(reader, keys, "balance", balances, balances_later) == 1)
 		service->balance = LUN_BALANCE_ROUND_ROBIN;
+	service->prefer = (enum lun_prefer)read_choice_or(reader, keys, "prefer", preferences, LUN_PREFER_NONE);
 	service->masquerade =
 		(enum lun_masquerade)read_choice_or(reader, keys, "masquerade", masquerades, LUN_MASQUERADE_AUTO);
 	service->external_local = read_choice(reader, keys, "external_traffic_policy", policies, NULL) == 1;
@@ -339,12 +441,12 @@ static void read_choices(struct reader *reader, struct keys *keys, struct lun_se
 
 static void read_service(struct reader *reader, struct lun_service *service)
 {
-	static const char *const later[] = { "affinity", "health_check_node_port", "proxy_protocol" };
+	static const char *const later[] = { "affinity", "proxy_protocol" };
 	struct keys keys = { .count = 0 };
 
 	service->cluster_ips = read_addresses(reader, &keys, "cluster_ips", &service->cluster_ip_count);
 	service->external_ips = read_addresses(reader, &keys, "external_ips", &service->external_ip_count);
-	service->load_balancer_ips = read_addresses(reader, &keys, "load_balancer_ips", &service->load_balancer_ip_count);
+	read_load_balancer_ips(reader, &keys, service);
 	service->load_balancer_source_ranges =
 		read_prefixes(reader, &keys, "load_balancer_source_ranges", &service->load_balancer_source_range_count);
 	read_ports(reader, &keys, service);
@@ -353,6 +455,7 @@ static void read_service(struct reader *reader, struct lun_service *service)
 	http_read(reader, &keys, service);
 	service->timeouts = read_timeouts(reader, &keys, &service->timeout_count);
 	service->flow_limit = read_limit(reader, &keys, "flow_limit");
+	service->health_check_node_port = read_port(reader, &keys, "health_check_node_port");
 	for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++)
 		read_unsupported(reader, &keys, later[i]);
 	read_end(reader, &keys);

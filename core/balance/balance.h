@@ -1,21 +1,40 @@
-/* balance.h - which of `count` endpoints a new flow gets.
+/* balance.h - which endpoint of a list a new flow gets.
  *
- * What changes over time (a position) is the engine's and passed in; what is asked for is the service's.  A chooser answers
- * with an index and knows nothing of addresses. */
+ * What changes over time (a position, how many flows an endpoint has) is the engine's and passed in; what is asked for is the
+ * service's.  A chooser answers with an index; shares follow weights in each kind, and balance_share says which. */
 #ifndef LUNETTE_BALANCE_BALANCE_H
 #define LUNETTE_BALANCE_BALANCE_H
 
+#include "base/hash.h"
 #include "base/random.h"
 
 #include <lunette/lunette.h>
+
+struct endpoint {
+	struct lun_address address;
+	uint32_t weight_sum; /* of all endpoints before it in its array, and its own */
+	uint16_t port;
+	uint16_t weight; /* not 0 */
+};
 
 /* Of one list of endpoints, that is of one family of a service port, in one engine. */
 struct balance_state {
 	uint32_t position; /* round robin: flows given out */
 };
 
-/* `count` is not 0. */
-uint32_t balance_choose(enum lun_balance kind, struct balance_state *state, struct random *random, uint32_t count);
+/* A list and who asks. */
+struct balance {
+	enum lun_balance kind;
+	const struct endpoint *endpoints;
+	uint32_t count; /* not 0 */
+	struct balance_state *state;
+	struct random *random;
+};
+
+uint32_t balance_choose(const struct balance *balance);
+
+/* The probability with which endpoint `index` is the next one, as far as nothing else happens before. */
+double balance_share(const struct balance *balance, uint32_t index);
 
 /* "random", "round robin". */
 const char *balance_name(enum lun_balance kind);

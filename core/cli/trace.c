@@ -13,7 +13,8 @@
 static const char help[] =
 	"usage: lunette trace -p POLICY PROTOCOL SOURCE:PORT DESTINATION:PORT\n"
 	"       lunette trace -p POLICY < QUERIES\n\n"
-	"Explains what becomes of the packet that opens a connection (tcp: a SYN; udp), step by step, with file and line "
+	"Explains what becomes of the packet that opens a connection (tcp: a SYN; udp; sctp: an INIT), step by step, with "
+	"file and line "
 	"of\n"
 	"the policy.  Without a query on the command line they are read from standard input, one a line; blank lines and\n"
 	"lines that begin with # are skipped.\n\n"

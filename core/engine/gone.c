@@ -15,15 +15,16 @@ enum {
 	LOOKS_PER_END = 8 /* ending a flow takes as long as looking at so many */
 };
 
-/* Whether a service port has this endpoint; what it cost is taken off *budget. */
+/* Whether a service port has this endpoint, and it serves; what it cost is taken off *budget. */
 static bool has_endpoint(const struct lun_policy *policy, const struct service_port *port, const struct lun_tuple *reply,
 			 uint32_t *budget)
 {
-	const struct endpoint_list *list = &port->endpoints[!lun_address_is_v4(&reply->source)];
-	const struct endpoint *endpoints = &policy->endpoints[list->first];
+	const struct endpoint *endpoints;
+	const struct endpoint_list *list = policy_endpoints(policy, port, !lun_address_is_v4(&reply->source), &endpoints);
 
-	*budget -= *budget < list->count ? *budget : list->count;
-	for (uint32_t i = 0; i < list->count; i++)
+	endpoints += list->serving.first;
+	*budget -= *budget < list->serving.count ? *budget : list->serving.count;
+	for (uint32_t i = 0; i < list->serving.count; i++)
 		if (endpoints[i].port == reply->source_port && address_equal(&endpoints[i].address, &reply->source))
 			return true;
 	return false;

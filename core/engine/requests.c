@@ -60,7 +60,8 @@ static const struct service_port *find_service(const struct lun_policy *policy, 
 static void set_tuples(struct lun_http *http, const struct lun_policy *policy, const struct service_port *port)
 {
 	bool v4 = lun_address_is_v4(&http->config.source);
-	const struct endpoint_list *endpoints = &port->endpoints[!v4];
+	const struct endpoint *endpoints;
+	struct endpoint_range range = policy_endpoints(policy, port, !v4, &endpoints)->cluster;
 	struct lun_tuple *orig = &http->tuple[LUN_ORIG], *reply = &http->tuple[LUN_REPLY];
 
 	orig->protocol = LUN_TCP;
@@ -77,9 +78,9 @@ static void set_tuples(struct lun_http *http, const struct lun_policy *policy, c
 		break;
 	}
 	*reply = tuple_inverted(orig);
-	if (endpoints->count) {
-		reply->source = policy->endpoints[endpoints->first].address;
-		reply->source_port = policy->endpoints[endpoints->first].port;
+	if (range.count) {
+		reply->source = endpoints[range.first].address;
+		reply->source_port = endpoints[range.first].port;
 	}
 }
 

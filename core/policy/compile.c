@@ -184,6 +184,21 @@ static int check_node(const struct lun_policy_config *config, struct lun_error *
 	return check_timeouts(config->timeouts, config->timeout_count, "policy", error);
 }
 
+/* Weights are added up in 32 bits, those that are preferred twice. */
+static int check_endpoints(const struct lun_service *service, struct lun_error *error)
+{
+	uint64_t weight = 0;
+
+	for (size_t i = 0; i < service->endpoint_count; i++)
+		weight += service->endpoints[i].weight ? service->endpoints[i].weight : 1;
+	if (weight * 2 * service->port_count > UINT32_MAX)
+		return fail(error, LUN_BAD_POLICY,
+			    "%s%sthe weights of service \"%s\" are %llu together, expected at most %llu", AT(service),
+			    service->name, (unsigned long long)weight,
+			    (unsigned long long)(UINT32_MAX / 2 / service->port_count));
+	return 0;
+}
+
 static int check_service(const struct lun_service *service, struct lun_error *error)
 {
 	const char *at = service->at ? service->at : service->name;
@@ -195,50 +210,12 @@ static int check_service(const struct lun_service *service, struct lun_error *er
 			    AT(service), service->name, LUN_NAME_SIZE / 2 - 1);
 	if (service->port_count == 0)
 		return fail(error, LUN_BAD_POLICY, "%s%sservice \"%s\" has no ports", AT(service), service->name);
-	if (check_ports(service, error) < 0 || check_timeouts(service->timeouts, service->timeout_count, at, error) < 0 ||
+	if (check_ports(service, error) < 0 || check_endpoints(service, error) < 0 ||
+	    check_timeouts(service->timeouts, service->timeout_count, at, error) < 0 ||
 	    check_prefixes(service->load_balancer_source_ranges, service->load_balancer_source_range_count, at, error) < 0 ||
 	    check_prefixes(service->trusted_proxies, service->trusted_proxy_count, at, error) < 0)
 		return LUN_BAD_POLICY;
 	return check_headers(service, error);
-}
-
-/* ---- endpoints ---- */
-
-static bool endpoint_is_local(const struct lun_policy *policy, const struct lun_endpoint *endpoint)
-{
-	return endpoint->node && policy->node.name && strcmp(endpoint->node, policy->node.name) == 0;
-}
-
-/* Appends the ready endpoints of one family, local or not. */
-static uint32_t add_endpoints(struct lun_policy *policy, const struct lun_service *from, const struct lun_port *port,
-			      bool v4, bool local)
-{
-	uint32_t added = 0;
-
-	for (size_t i = 0; i < from->endpoint_count; i++) {
-		const struct lun_endpoint *endpoint = &from->endpoints[i];
-		uint16_t target = port->target_port ? port->target_port : port->port;
-
-		if (endpoint->not_ready || lun_address_is_v4(&endpoint->address) != v4 ||
-		    endpoint_is_local(policy, endpoint) != local)
-			continue;
-		policy->endpoints[policy->endpoint_count++] =
-			(struct endpoint) { .address = endpoint->address, .port = endpoint->port ? endpoint->port : target };
-		added++;
-	}
-	return added;
-}
-
-static void fill_endpoints(struct lun_policy *policy, const struct lun_service *from, const struct lun_port *port,
-			   struct service_port *into)
-{
-	for (int family = 0; family < 2; family++) {
-		struct endpoint_list *list = &into->endpoints[family];
-
-		list->first = policy->endpoint_count;
-		list->local_count = add_endpoints(policy, from, port, family == 0, true);
-		list->count = list->local_count + add_endpoints(policy, from, port, family == 0, false);
-	}
 }
 
 /* ---- frontends ---- */
@@ -443,6 +420,7 @@ static int fill_headers(struct lun_policy *policy, const struct lun_service *fro
 static int fill_service(struct lun_policy *policy, const struct lun_service *from, struct service *into,
 			struct lun_error *error)
 {
+	size_t number = (size_t)(into - policy->services);
 	bool failed = false;
 	int result = 0;
 
@@ -460,6 +438,9 @@ static int fill_service(struct lun_policy *policy, const struct lun_service *fro
 	into->timeout_count = from->timeout_count;
 	into->flow_limit = from->flow_limit;
 	into->source_range_count = from->load_balancer_source_range_count;
+	into->health_check_node_port = from->health_check_node_port;
+	policy->sets[number] = endpoint_set_new(from, &policy->node);
+	failed |= !policy->sets[number];
 	if (failed || fill_headers(policy, from, into) < 0)
 		return fail(error, LUN_NO_MEMORY, "out of memory");
 	for (size_t i = 0; i < policy->node.address_count; i++)
@@ -474,7 +455,6 @@ static int fill_service(struct lun_policy *policy, const struct lun_service *fro
 							.name = copy_text(policy, port->name),
 							.port = port->port,
 							.protocol = port->protocol ? port->protocol : LUN_TCP };
-		fill_endpoints(policy, from, port, service_port);
 		result = fill_frontends(policy, from, port, policy->port_count++, error);
 	}
 	return result;
@@ -487,6 +467,7 @@ static int fill_node(struct lun_policy *policy, const struct lun_node *from)
 
 	*node = *from;
 	node->name = copy_text(policy, from->name);
+	node->zone = copy_text(policy, from->zone);
 	node->addresses = COPY_ARRAY(from->addresses, from->address_count, &failed);
 	node->pods = COPY_ARRAY(from->pods, from->pod_count, &failed);
 	node->service_ranges = COPY_ARRAY(from->service_ranges, from->service_range_count, &failed);
@@ -496,12 +477,12 @@ static int fill_node(struct lun_policy *policy, const struct lun_node *from)
 }
 
 struct sizes {
-	size_t text, ports, endpoints, frontends;
+	size_t text, ports, frontends;
 };
 
 static int measure(const struct lun_policy_config *config, struct sizes *sizes, struct lun_error *error)
 {
-	*sizes = (struct sizes) { .text = text_size(config->node.name) };
+	*sizes = (struct sizes) { .text = text_size(config->node.name) + text_size(config->node.zone) };
 	if (check_node(config, error) < 0)
 		return LUN_BAD_POLICY;
 	for (size_t i = 0; i < config->service_count; i++) {
@@ -513,12 +494,10 @@ static int measure(const struct lun_policy_config *config, struct sizes *sizes, 
 			return result;
 		sizes->text += service_text_size(service);
 		sizes->ports += service->port_count;
-		sizes->endpoints += service->port_count * service->endpoint_count;
 		sizes->frontends += service->port_count * (addresses + config->node.address_count + 1);
 	}
-	if (sizes->endpoints > UINT32_MAX / 2 || sizes->frontends > UINT32_MAX / 8)
-		return fail(error, LUN_BAD_POLICY, "the policy has too many services: %zu frontends, %zu endpoints",
-			    sizes->frontends, sizes->endpoints);
+	if (sizes->frontends > UINT32_MAX / 8)
+		return fail(error, LUN_BAD_POLICY, "the policy has too many services: %zu frontends", sizes->frontends);
 	return 0;
 }
 
@@ -529,14 +508,45 @@ static int allocate(struct lun_policy *policy, const struct lun_policy_config *c
 	policy->text = malloc(sizes->text + 1);
 	policy->services = calloc(config->service_count + 1, sizeof(*policy->services));
 	policy->ports = calloc(sizes->ports + 1, sizeof(*policy->ports));
-	policy->endpoints = calloc(sizes->endpoints + 1, sizeof(*policy->endpoints));
+	policy->sets = calloc(config->service_count + 1, sizeof(struct endpoint_set *));
+	policy->first_endpoints = calloc(config->service_count + 1, sizeof(*policy->first_endpoints));
+	policy->health_checks = calloc(config->service_count + 1, sizeof(*policy->health_checks));
 	policy->frontends = calloc(sizes->frontends + 1, sizeof(*policy->frontends));
 	policy->map = calloc(policy->map_size, sizeof(*policy->map));
 	policy->cluster_ips = calloc(policy->map_size, sizeof(*policy->cluster_ips));
-	if (!policy->text || !policy->services || !policy->ports || !policy->endpoints || !policy->frontends ||
-	    !policy->map || !policy->cluster_ips)
+	if (!policy->text || !policy->services || !policy->ports || !policy->sets || !policy->first_endpoints ||
+	    !policy->health_checks || !policy->frontends || !policy->map || !policy->cluster_ips)
 		return LUN_NO_MEMORY;
 	return 0;
+}
+
+static int by_port(const void *a, const void *b)
+{
+	return (int)((const struct health_check *)a)->port - (int)((const struct health_check *)b)->port;
+}
+
+static int fill_health_checks(struct lun_policy *policy, struct lun_error *error)
+{
+	struct health_check *checks = policy->health_checks;
+
+	for (uint32_t i = 0; i < policy->service_count; i++)
+		if (policy->services[i].health_check_node_port)
+			checks[policy->health_check_count++] =
+				(struct health_check) { policy->services[i].health_check_node_port, i };
+	qsort(checks, policy->health_check_count, sizeof(*checks), by_port);
+	for (uint32_t i = 1; i < policy->health_check_count; i++)
+		if (checks[i - 1].port == checks[i].port)
+			return fail(error, LUN_BAD_POLICY, "%s%shealth check port %u of \"%s\" belongs to \"%s\" already",
+				    AT(&policy->services[checks[i].service]), checks[i].port,
+				    policy->services[checks[i].service].name, policy->services[checks[i - 1].service].name);
+	return 0;
+}
+
+/* Counts the endpoints of all sets through. */
+static void count_endpoints(struct lun_policy *policy)
+{
+	for (size_t i = 0; i < policy->service_count; i++)
+		policy->first_endpoints[i + 1] = policy->first_endpoints[i] + policy->sets[i]->count;
 }
 
 static int by_name(const void *a, const void *b)
@@ -562,7 +572,10 @@ static int fill(struct lun_policy *policy, const struct lun_policy_config *confi
 			result = fill_service(policy, sorted[i], &policy->services[policy->service_count++], error);
 	}
 	free(sorted);
-	return result;
+	if (result < 0)
+		return result;
+	count_endpoints(policy);
+	return fill_health_checks(policy, error);
 }
 
 static void policy_free(struct lun_policy *policy)
@@ -574,6 +587,7 @@ static void policy_free(struct lun_policy *policy)
 		free(policy->services[i].conditions);
 		free(policy->services[i].trusted);
 		free(policy->services[i].timeouts);
+		endpoint_set_unref(policy->sets[i]);
 	}
 	free((void *)policy->node.addresses);
 	free((void *)policy->node.pods);
@@ -585,7 +599,9 @@ static void policy_free(struct lun_policy *policy)
 	free(policy->text);
 	free(policy->services);
 	free(policy->ports);
-	free(policy->endpoints);
+	free(policy->sets);
+	free(policy->first_endpoints);
+	free(policy->health_checks);
 	free(policy->frontends);
 	free(policy->map);
 	free(policy->cluster_ips);
@@ -671,18 +687,22 @@ bool lun_policy_frontend(const struct lun_policy *policy, size_t index, struct l
 {
 	const struct frontend *from = &policy->frontends[index];
 	const struct service_port *port;
+	const struct endpoint *endpoints;
 
 	if (index >= policy->frontend_count)
 		return false;
 	port = &policy->ports[from->service_port];
-	*frontend = (struct lun_frontend) { .address = from->address,
-					    .port = from->port,
-					    .protocol = from->protocol,
-					    .via = (enum lun_via)from->via,
-					    .service = port->text,
-					    .at = port->service->at,
-					    .endpoint_count = port->endpoints[!lun_address_is_v4(&from->address)].count,
-					    .http = port->service->http };
+	*frontend = (struct lun_frontend) {
+		.address = from->address,
+		.port = from->port,
+		.protocol = from->protocol,
+		.via = (enum lun_via)from->via,
+		.service = port->text,
+		.at = port->service->at,
+		.endpoint_count =
+			policy_endpoints(policy, port, !lun_address_is_v4(&from->address), &endpoints)->cluster.count,
+		.http = port->service->http
+	};
 	return true;
 }
 
@@ -699,9 +719,21 @@ bool lun_policy_range(const struct lun_policy *policy, size_t index, struct lun_
 
 bool lun_policy_endpoint(const struct lun_policy *policy, size_t index, struct lun_address *address, uint16_t *port)
 {
-	if (index >= policy->endpoint_count)
+	size_t low = 0, high = policy->service_count;
+	const struct endpoint *endpoint;
+
+	if (index >= policy->first_endpoints[policy->service_count])
 		return false;
-	*address = policy->endpoints[index].address;
-	*port = policy->endpoints[index].port;
+	while (low + 1 < high) { /* the last service whose endpoints begin at `index` or before */
+		size_t middle = low + (high - low) / 2;
+
+		if (policy->first_endpoints[middle] <= index)
+			low = middle;
+		else
+			high = middle;
+	}
+	endpoint = &policy->sets[low]->endpoints[index - policy->first_endpoints[low]];
+	*address = endpoint->address;
+	*port = endpoint->port;
 	return true;
 }

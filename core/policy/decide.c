@@ -46,9 +46,11 @@ static bool any_equals(const struct lun_address *addresses, size_t count, const 
 
 static enum client client_of(const struct lun_node *node, const struct lun_address *source)
 {
+	if (any_holds(node->pods, node->pod_count, source))
+		return CLIENT_POD; /* also where the node's address on its bridge is one of the pods' */
 	if (address_is_loopback(source) || any_equals(node->addresses, node->address_count, source))
 		return CLIENT_NODE;
-	return any_holds(node->pods, node->pod_count, source) ? CLIENT_POD : CLIENT_OUTSIDE;
+	return CLIENT_OUTSIDE;
 }
 
 static void refuse(struct question *q, enum lun_verdict verdict, enum lun_reason reason, const char *at)
@@ -73,7 +75,7 @@ static const char *masquerade_reason(const struct question *q, const struct lun_
 		return NULL;
 	if (address_equal(&q->packet->tuple.source, endpoint))
 		return "hairpin: the endpoint is the client itself (R5)";
-	if (address_is_loopback(&q->packet->tuple.source))
+	if (address_is_loopback(&q->packet->tuple.source) && q->via != LUN_VIA_cluster_ip)
 		return "the client is on a loopback address (R27)";
 	if (q->via == LUN_VIA_script && !q->port) {
 		*kept = "the script named the endpoint itself";
@@ -145,56 +147,73 @@ static void decide_masquerade(struct question *q, const struct lun_address *endp
 
 /* ---- endpoints ---- */
 
-/* How many of the list's endpoints, from its first on, this client may get; 0 with the decision made if none. */
-static uint32_t usable_endpoints(struct question *q, const struct endpoint_list *list)
+/* Which of the list's endpoints this client may get; none, with the decision made, if there are none. */
+static struct endpoint_range usable_endpoints(struct question *q, const struct endpoint_list *list)
 {
 	const struct service *service = q->port->service;
 	bool external = q->via != LUN_VIA_cluster_ip && q->via != LUN_VIA_script;
 	/* R16; R10 to R13: pods and the node itself reach all endpoints, as if they had gone out and come back in. */
 	bool local = external ? service->external_local && q->client == CLIENT_OUTSIDE : service->internal_local;
 
-	if (list->count == 0)
+	if (list->cluster.count == 0)
 		refuse(q, LUN_REJECT, LUN_REASON_no_endpoint, service->at); /* R19 */
-	else if (local && list->local_count == 0)
+	else if (local && list->local.count == 0)
 		refuse(q, LUN_DROP, LUN_REASON_no_local_endpoint, service->at); /* R14, R17 */
 	else
-		return local ? list->local_count : list->count;
-	return 0;
+		return local ? list->local : list->cluster;
+	return (struct endpoint_range) { 0 };
 }
 
-static void trace_candidates(struct question *q, const struct endpoint *endpoints, uint32_t count)
+static void trace_candidate(struct lun_trace *trace, const struct lun_address *address, uint16_t port, double probability)
+{
+	if (trace->candidate_count < trace->candidate_capacity)
+		trace->candidates[trace->candidate_count] =
+			(struct lun_candidate) { .address = *address, .port = port, .probability = probability };
+	trace->candidate_count++;
+}
+
+static void trace_candidates(const struct question *q, const struct balance *balance)
 {
 	struct lun_trace *trace = q->packet->io->trace;
 
-	trace->candidate_count = count;
-	for (uint32_t i = 0; i < count && i < trace->candidate_capacity; i++)
-		trace->candidates[i] = (struct lun_candidate) { .address = endpoints[i].address,
-								.port = endpoints[i].port,
-								.probability = 1.0 / count };
+	trace->candidate_count = 0;
+	for (uint32_t i = 0; i < balance->count; i++) {
+		double share = balance_share(balance, i);
+
+		if (share > 0)
+			trace_candidate(trace, &balance->endpoints[i].address, balance->endpoints[i].port, share);
+	}
 }
 
 static void decide_endpoint(struct question *q)
 {
 	const struct service_port *port = q->port;
 	bool v6 = !lun_address_is_v4(&q->packet->tuple.destination);
-	const struct endpoint_list *list = &port->endpoints[v6];
-	const struct endpoint *endpoints = &q->policy->endpoints[list->first];
-	uint32_t number = (uint32_t)(port - q->policy->ports), count = usable_endpoints(q, list), chosen;
+	uint32_t number = (uint32_t)(port - q->policy->ports);
+	const struct endpoint *endpoints;
+	const struct endpoint_list *list = policy_endpoints(q->policy, port, v6, &endpoints);
+	struct endpoint_range range = usable_endpoints(q, list);
+	struct balance balance = { .kind = port->service->balance,
+				   .endpoints = endpoints + range.first,
+				   .count = range.count,
+				   .state = q->turns->of(q->turns->owner, number, v6),
+				   .random = q->random };
+	const struct endpoint *chosen;
 	char text[LUN_ADDRESS_TEXT];
 
-	if (count == 0)
+	if (range.count == 0)
 		return;
 	if (q->packet->io->trace)
-		trace_candidates(q, endpoints, count);
-	chosen = balance_choose(port->service->balance, q->turns->of(q->turns->owner, number, v6), q->random, count);
-	TRACE(q->packet, "balance", port->service->at, "%s of %u: %s", balance_name(port->service->balance), count,
-	      lun_endpoint_format(&endpoints[chosen].address, endpoints[chosen].port, text));
+		trace_candidates(q, &balance);
+	chosen = &balance.endpoints[balance_choose(&balance)];
+	TRACE(q->packet, "balance", port->service->at, "%s of %u: %s", balance_name(balance.kind), range.count,
+	      lun_endpoint_format(&chosen->address, chosen->port, text));
 	q->decision->translate = true;
-	q->decision->destination = endpoints[chosen].address;
-	q->decision->port = endpoints[chosen].port;
+	q->decision->destination = chosen->address;
+	q->decision->port = chosen->port;
 	q->decision->service_port = number;
 	q->decision->http = port->service->http && port->protocol == LUN_TCP;
-	decide_masquerade(q, &endpoints[chosen].address);
+	decide_masquerade(q, &chosen->address);
 }
 
 /* ---- the map ---- */
@@ -226,13 +245,52 @@ static void set_port(struct question *q, const struct service_port *port, enum l
 	}
 }
 
-/* No service is here: R30, R31, R32. */
+/* The service whose health check port this is, on one of the node's addresses, or NULL. */
+static const struct service *health_checked(const struct question *q)
+{
+	const struct lun_policy *policy = q->policy;
+	const struct lun_tuple *tuple = &q->packet->tuple;
+	uint32_t low = 0, high = policy->health_check_count;
+
+	if (high == 0 || tuple->protocol != LUN_TCP ||
+	    !any_equals(policy->node.addresses, policy->node.address_count, &tuple->destination))
+		return NULL;
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+		const struct health_check *check = &policy->health_checks[middle];
+
+		if (check->port == tuple->destination_port)
+			return &policy->services[check->service];
+		if (check->port < tuple->destination_port)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return NULL;
+}
+
+/* R29. */
+static void let_in(struct question *q, const struct service *service)
+{
+	struct lun_trace *trace = q->packet->io->trace;
+
+	if (!trace)
+		return;
+	snprintf(trace->service, sizeof(trace->service), "%s:%u", service->name, service->health_check_node_port);
+	snprintf(trace->reason, sizeof(trace->reason), "the health check port of %s", service->name);
+	TRACE(q->packet, "service", service->at, "the health check port of %s: let in (R29)", service->name);
+}
+
+/* No service is reached here: R29 to R32. */
 static void decide_nobody(struct question *q)
 {
 	const struct lun_node *node = &q->policy->node;
 	const struct lun_address *destination = &q->packet->tuple.destination;
+	const struct service *checked = health_checked(q);
 
-	if (!prefixes_of_family(node->service_ranges, node->service_range_count, lun_address_is_v4(destination)))
+	if (checked)
+		let_in(q, checked);
+	else if (!prefixes_of_family(node->service_ranges, node->service_range_count, lun_address_is_v4(destination)))
 		TRACE(q->packet, "service", NULL, "no service has this address, port and protocol: left alone (R32)");
 	else if (policy_holds_cluster_ip(q->policy, destination))
 		refuse(q, LUN_REJECT, LUN_REASON_undefined_port, NULL);
@@ -330,7 +388,8 @@ static bool script_dnat(struct question *q, const struct lun_decision *answer)
 	q->masquerade = answer->masquerade;
 	if (trace) {
 		trace->via = LUN_VIA_script;
-		trace_candidates(q, &(struct endpoint) { .address = answer->address, .port = port }, 1);
+		trace->candidate_count = 0;
+		trace_candidate(trace, &answer->address, port, 1);
 	}
 	q->decision->translate = true;
 	q->decision->destination = answer->address;

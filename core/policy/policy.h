@@ -1,9 +1,8 @@
 /* policy.h - services compiled to an immutable map, and the question that is asked once per flow.
  *
  * A frontend is one (address, port, protocol) at which a service port is reached, and by which way (`via`).  All frontends of
- * all services stand in one hash table; addresses that are some service's cluster IP in another (rule R30).  An endpoint list
- * holds one family, usable ones only, those on this node first: so "the node's own" is a prefix of the list and needs no second
- * one.  Rules are quoted by their numbers in the Service rules, R1 to R35. */
+ * all services stand in one hash table; addresses that are some service's cluster IP in another (rule R30).  Endpoints stand in a
+ * set for each service.  Rules are quoted by their numbers in the Service rules, R1 to R35. */
 #ifndef LUNETTE_POLICY_POLICY_H
 #define LUNETTE_POLICY_POLICY_H
 
@@ -12,14 +11,25 @@
 #include "packet/packet.h"
 #include "track/decision.h"
 
-struct endpoint {
-	struct lun_address address;
-	uint16_t port;
+/* Neighbours in the `endpoints` of a set. */
+struct endpoint_range {
+	uint32_t first, count;
 };
 
-/* `first` counts in policy->endpoints. */
+/* The endpoints of one family of a service port, each once. */
 struct endpoint_list {
-	uint32_t first, count, local_count;
+	struct endpoint_range
+		cluster;             /* what a new flow may have, R20, by hints or preferences: empty only if none serves */
+	struct endpoint_range local; /* the same of this node's, R21 */
+	struct endpoint_range serving; /* all that serve: an old flow may stay where it is */
+};
+
+/* The endpoints of a service.  Immutable; shared by the policies in which they are the same. */
+struct endpoint_set {
+	uint32_t references;
+	uint32_t count;
+	struct endpoint *endpoints;   /* behind the lists, in the same memory */
+	struct endpoint_list lists[]; /* for each port of the service IPv4, IPv6 */
 };
 
 struct service;
@@ -30,7 +40,6 @@ struct service_port {
 	const char *name; /* "http", or NULL */
 	uint16_t port;    /* as clients see it */
 	uint8_t protocol;
-	struct endpoint_list endpoints[2]; /* [0] IPv4, [1] IPv6 */
 };
 
 struct service {
@@ -50,6 +59,7 @@ struct service {
 	enum lun_masquerade masquerade;
 	bool external_local, internal_local;
 	bool ranges_hold_node; /* R24 */
+	uint16_t health_check_node_port;
 	struct lun_timeout *timeouts;
 	size_t timeout_count;
 	uint32_t flow_limit;
@@ -61,6 +71,11 @@ struct frontend {
 	uint8_t protocol;
 	uint8_t via;
 	uint32_t service_port;
+};
+
+struct health_check {
+	uint16_t port;
+	uint32_t service;
 };
 
 struct lun_policy {
@@ -77,8 +92,10 @@ struct lun_policy {
 	size_t service_count;
 	struct service_port *ports;
 	uint32_t port_count;
-	struct endpoint *endpoints;
-	uint32_t endpoint_count;
+	struct endpoint_set **sets;         /* of each service */
+	size_t *first_endpoints;            /* of each service, and how many there are: all sets counted through */
+	struct health_check *health_checks; /* by port */
+	uint32_t health_check_count;
 	struct frontend *frontends;
 	uint32_t frontend_count;
 	uint32_t *map;         /* hash table of frontends: index + 1, or 0; linear probing, half full at most */
@@ -103,6 +120,21 @@ const struct frontend *policy_find(const struct lun_policy *policy, const struct
 				   uint8_t protocol);
 /* Whether the address is a cluster IP of some service, on whatever port. */
 bool policy_holds_cluster_ip(const struct lun_policy *policy, const struct lun_address *address);
+
+/* The endpoints of one family of a service port, and where its ranges begin to count. */
+static inline const struct endpoint_list *policy_endpoints(const struct lun_policy *policy, const struct service_port *port,
+							   bool v6, const struct endpoint **endpoints)
+{
+	const struct endpoint_set *set = policy->sets[port->service - policy->services];
+	uint32_t number = (uint32_t)(port - policy->ports) - port->service->first_port;
+
+	*endpoints = set->endpoints;
+	return &set->lists[2 * number + v6];
+}
+
+/* endpoints.c: of a service, as a node sees them, holding one reference; NULL: no memory. */
+struct endpoint_set *endpoint_set_new(const struct lun_service *service, const struct lun_node *node);
+void endpoint_set_unref(struct endpoint_set *set); /* NULL is fine */
 
 /* The service of a name, or NULL. */
 const struct service *policy_service(const struct lun_policy *policy, const char *name);

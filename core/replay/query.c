@@ -23,8 +23,8 @@ static int parse_words(struct lun_tuple *tuple, char *words[WORDS], struct lun_e
 {
 	int protocol = lun_protocol_number(words[0]);
 
-	if (protocol != LUN_TCP && protocol != LUN_UDP)
-		return fail(error, LUN_BAD_ARGUMENT, "unknown protocol %.60s, expected tcp or udp", words[0]);
+	if (protocol != LUN_TCP && protocol != LUN_UDP && protocol != LUN_SCTP)
+		return fail(error, LUN_BAD_ARGUMENT, "unknown protocol %.60s, expected tcp, udp or sctp", words[0]);
 	tuple->protocol = (uint8_t)protocol;
 	if (parse_end(&tuple->source, &tuple->source_port, words[1], error) < 0 ||
 	    parse_end(&tuple->destination, &tuple->destination_port, words[2], error) < 0)
@@ -54,6 +54,9 @@ static int parse_query(struct lun_tuple *tuple, const char *query, struct lun_er
 	return parse_words(tuple, words, error);
 }
 
+/* RFC 9260, 3.3.2: an INIT chunk with tag, window, ten streams each way, and the first sequence number. */
+static const uint8_t init_chunk[] = { 1, 0, 0, 20, 0, 0, 0, 1, 0, 1, 0, 0, 0, 10, 0, 10, 0, 0, 0, 1 };
+
 int lun_replay_query(const char *query, uint8_t *data, size_t capacity, struct lun_packet *packet, struct lun_error *error)
 {
 	struct packet_spec spec = { .tcp_flags = TCP_SYN, .window = 64240, .sequence = 1 };
@@ -65,6 +68,10 @@ int lun_replay_query(const char *query, uint8_t *data, size_t capacity, struct l
 	if (tuple.protocol == LUN_UDP) {
 		spec.payload = "ping";
 		spec.payload_length = 4;
+	}
+	if (tuple.protocol == LUN_SCTP) {
+		spec.payload = init_chunk;
+		spec.payload_length = sizeof(init_chunk);
 	}
 	*packet = (struct lun_packet) { .data = data, .capacity = room };
 	packet->length = packet_build(data, room, &tuple, &spec);

@@ -224,7 +224,20 @@ LUN_API const char *lun_state_name(enum lun_state state);
 
 enum lun_masquerade { LUN_MASQUERADE_AUTO, LUN_MASQUERADE_ALWAYS, LUN_MASQUERADE_NEVER };
 enum lun_switch { LUN_DEFAULT, LUN_ON, LUN_OFF };
-enum lun_balance { LUN_BALANCE_RANDOM, LUN_BALANCE_ROUND_ROBIN };
+
+/* Which of the endpoints that a new flow may have it gets; shares follow the endpoints' weights.  Maglev and source hash choose
+ * by the client's address alone, and the same on every node whose policy has the same `hash_seed`: they differ in what moves
+ * when an endpoint comes or goes (Maglev: hardly more than what must; source hash: everything). */
+enum lun_balance {
+	LUN_BALANCE_RANDOM,
+	LUN_BALANCE_ROUND_ROBIN,
+	LUN_BALANCE_LEAST_CONNECTIONS,
+	LUN_BALANCE_MAGLEV,
+	LUN_BALANCE_SOURCE_HASH
+};
+
+/* Which ready endpoints are taken before all others; without one of that kind, all are. */
+enum lun_prefer { LUN_PREFER_NONE, LUN_PREFER_LOCAL, LUN_PREFER_ZONE };
 
 /* How a client reached a service; X(name).  JSON has the names. */
 #define LUN_VIAS(X) X(none) X(cluster_ip) X(node_port) X(external_ip) X(load_balancer_ip) X(script)
@@ -238,6 +251,7 @@ LUN_API const char *lun_via_name(enum lun_via via);
 /* The node that the engine stands for.  Pointers are read during lun_policy_new only. */
 struct lun_node {
 	const char *name;
+	const char *zone;                    /* of the topology, or NULL */
 	const struct lun_address *addresses; /* the first of each family is primary */
 	size_t address_count;
 	const struct lun_prefix *pods; /* sources that are local; none: unknown (services.md R7, R13) */
@@ -261,11 +275,23 @@ struct lun_port {
 	uint16_t target_port; /* 0: as `port` */
 };
 
+/* An endpoint that is not ready gets no new flows; one that still serves while it ends gets them where no endpoint is ready (R20,
+ * R21).  The same address and port again is the same endpoint: the first of them counts. */
 struct lun_endpoint {
 	struct lun_address address;
-	uint16_t port;    /* 0: the target port of each service port */
-	bool not_ready;   /* so that zero means ready; R20 */
-	const char *node; /* NULL: unknown; compared with the node's name by Local traffic policies */
+	uint16_t port;         /* 0: the target port of each service port */
+	uint16_t weight;       /* its share of new flows; 0: 1 */
+	bool not_ready;        /* so that zero means ready */
+	bool ending;           /* serves while it ends; read if it is not ready */
+	uint8_t protocol;      /* of the service ports that it serves; 0: of all */
+	const char *port_name; /* name of the service port that it serves; NULL: all, "": the one without a name */
+	const char *node;      /* NULL: unknown; compared with the node's name by Local traffic policies */
+	const char *zone;      /* of the topology, or NULL */
+	/* For which nodes and zones it is meant: followed where each ready endpoint of a service port says so. */
+	const char *const *node_hints;
+	size_t node_hint_count;
+	const char *const *zone_hints;
+	size_t zone_hint_count;
 };
 
 enum { LUN_HEADERS = 64, LUN_HEADER_NAME = 128 }; /* rules of a service; bytes of a name, with its NUL */
@@ -329,6 +355,9 @@ struct lun_service {
 	enum lun_masquerade masquerade;
 	bool external_local; /* external_traffic_policy = "Local"; R10 to R14 */
 	bool internal_local; /* internal_traffic_policy = "Local"; R16, R17 */
+	enum lun_prefer prefer;
+	uint16_t health_check_node_port; /* TCP, on the node's addresses; 0: none; R29 */
+	uint64_t affinity; /* a client gets the endpoint that it had, if less than this many ns ago; 0: never */
 };
 
 /* A new flow, as a hook sees it.  Valid during the call. */

@@ -108,8 +108,8 @@ LUN_API int lun_packet_build(struct lun_packet *packet, const struct lun_tuple *
  * error, of which only `tuple` is told: that of the packet it quotes). */
 LUN_API int lun_packet_read(const uint8_t *data, uint32_t length, struct lun_tuple *tuple, struct lun_packet_fields *fields);
 
-/* Builds the packet of a question: "tcp 203.0.113.2:40000 172.30.0.41:80" (tcp: a SYN; udp: four bytes of payload; IPv6 in
- * brackets).  Bytes go to `data`, `packet` is made to point there.  Fails: LUN_BAD_ARGUMENT, the text says what was expected,
+/* Builds the packet of a question: "tcp 203.0.113.2:40000 172.30.0.41:80" (tcp: a SYN; udp: four bytes of payload; sctp: an INIT;
+ * IPv6 in brackets).  Bytes go to `data`, `packet` is made to point there.  Fails: LUN_BAD_ARGUMENT, the text says what was expected,
  * LUN_FULL (`capacity`; 128 suffices). */
 LUN_API int lun_replay_query(const char *query, uint8_t *data, size_t capacity, struct lun_packet *packet,
 			     struct lun_error *error);

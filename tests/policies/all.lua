@@ -3,6 +3,7 @@ local services = require "services"
 
 node {
 	name                 = "n1",
+	zone                 = "a",
 	addresses            = { "172.18.0.2", "172.18.0.3" },
 	pods                 = { "10.244.0.0/16" },
 	service_ranges       = { "10.96.0.0/12" },
@@ -27,7 +28,7 @@ service "a/all" {
 	type                        = "LoadBalancer",
 	cluster_ips                 = { "10.96.0.1" },
 	external_ips                = { "198.51.100.1" },
-	load_balancer_ips           = { "192.0.2.1" },
+	load_balancer_ips           = { "192.0.2.1", { "192.0.2.2", ip_mode = "VIP" }, { "192.0.2.3", ip_mode = "Proxy" } },
 	load_balancer_source_ranges = { " 10.0.0.0/8 ", "192.0.2.0/24" },
 	ports = {
 		{ name = "web", port = 80, node_port = 30080, target_port = 8080, protocol = "TCP" },
@@ -36,7 +37,8 @@ service "a/all" {
 	endpoints = {
 		"10.244.0.5:8081",
 		{ "10.244.0.6", port = 8082, node = "n1", ready = true },
-		{ "10.244.0.7", node = "n2", ready = false },
+		{ "10.244.0.7", node = "n2", ready = false, serving = true, terminating = true },
+		{ "10.244.0.8", zone = "b", weight = 3, hints = { zones = { "a", "b" }, nodes = { "n1" } } },
 	},
 	balance                 = "round_robin",
 	masquerade              = "always",
@@ -44,6 +46,8 @@ service "a/all" {
 	internal_traffic_policy = "Cluster",
 	timeouts                = { tcp_established = "8h", udp = "30s" },
 	flow_limit              = 10000,
+	prefer                  = "zone",
+	health_check_node_port  = 32000,
 	http                    = { set = { { "X-Real-IP", "$remote_addr" }, { "X-A", "" } } },
 }
 

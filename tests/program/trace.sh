@@ -106,7 +106,7 @@ bad() { # LINE ARGUMENT...
 	same err <<<"$1"
 }
 bad "lunette trace: no policy, expected -p POLICY; see lunette trace --help" tcp 10.0.0.1:1 10.0.0.2:2
-bad "lunette: unknown protocol tpc, expected tcp or udp" -p "$policy" tpc 10.0.0.1:1 10.0.0.2:2
+bad "lunette: unknown protocol tpc, expected tcp, udp or sctp" -p "$policy" tpc 10.0.0.1:1 10.0.0.2:2
 bad "lunette: 2 of 3 words, expected PROTOCOL SOURCE:PORT DESTINATION:PORT" -p "$policy" tcp 10.0.0.1:1
 bad "lunette: bad address 10.0.0.300:2, expected 10.0.0.1:80 or [fd00::1]:80" -p "$policy" "tcp 10.0.0.1:1 10.0.0.300:2"
 bad "lunette trace: the query is too long, expected PROTOCOL SOURCE:PORT DESTINATION:PORT; see lunette trace --help" \

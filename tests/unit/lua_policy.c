@@ -29,10 +29,11 @@ static const struct {
 	{ "node { name = 'n',\n\tadresses = { '10.0.0.1' } }",
 	  "p.lua:2: unknown key adresses in node, did you mean addresses?" },
 	{ "node { name = 'n',\n\tb = 1, a = 1 }",
-	  "p.lua:2: unknown key a in node, expected one of name, addresses, pods, service_ranges, node_port_addresses, "
+	  "p.lua:2: unknown key a in node, expected one of name, zone, addresses, pods, service_ranges, "
+	  "node_port_addresses, "
 	  "masquerade_address, masquerade_all, localhost_node_ports, intercept, timeouts, limits" },
 	{ "node { name = 'n', 'x' }", "p.lua:1: node: a value without a key, expected only \"key = value\"" },
-	{ "node { name = 'n', zone = 'a' }", "p.lua:1: zone is not supported yet by this version (node)" },
+	{ "node { name = 'n', invalid = 'drop' }", "p.lua:1: invalid is not supported yet by this version (node)" },
 	{ "node {\n\tname = 'n', addresses = { '10.0.0.1',\n\t'10.0.0.300' } }",
 	  "p.lua:3: addresses[2] of node: expected an IPv4 or IPv6 address, got \"10.0.0.300\"" },
 	{ "node { name = 'n', addresses = '10.0.0.1' }",
@@ -105,8 +106,13 @@ static const struct {
 	{ SERVICE("\tendpoints = { { port = 2 } },\n"),
 	  "p.lua:5: endpoints[1][1] of service \"default/nginx\": expected an endpoint such as \"10.244.0.5\", "
 	  "\"10.244.0.5:80\" or \"[fd00::5]:80\", got nothing" },
-	{ SERVICE("\tendpoints = { { '10.244.0.6', weight = 2 } },\n"),
-	  "p.lua:5: weight is not supported yet by this version (endpoints[1] of service \"default/nginx\")" },
+	{ SERVICE("\tendpoints = { { '10.244.0.6', weight = 65536 } },\n"),
+	  "p.lua:5: endpoints[1].weight of service \"default/nginx\": expected a whole number from 0 to 65535, got 65536" },
+	{ SERVICE("\tendpoints = { { '10.244.0.6', hints = { zones = 'a' } } },\n"),
+	  "p.lua:5: endpoints[1].hints.zones of service \"default/nginx\": expected a list of names, got \"a\"" },
+	{ SERVICE("\tload_balancer_ips = { { '192.0.2.1', ip_mode = 'proxy' } },\n"),
+	  "p.lua:5: load_balancer_ips[1].ip_mode of service \"default/nginx\": expected \"VIP\" or \"Proxy\", got "
+	  "\"proxy\", did you mean \"Proxy\"?" },
 	{ SERVICE("\ttimeouts = {\n\t\tudp = '5m',\n\t\ttcp_opening = '1h70x',\n\t},\n"),
 	  "p.lua:7: timeouts.tcp_opening of service \"default/nginx\": " DURATION "\"1h70x\"" },
 	{ SERVICE("\ttimeouts = {\n\t\ttcp_establishd = 5 },\n"),
@@ -324,14 +330,16 @@ static void the_example_declares_what_it_says(void **state)
 static void every_key_is_taken(void **state)
 {
 	static const char *const expected[] = {
-		"a/all:web cluster_ip tcp 10.96.0.1:80 2 all.lua:26",
-		"a/all:web load_balancer_ip tcp 192.0.2.1:80 2 all.lua:26",
-		"a/all:web external_ip tcp 198.51.100.1:80 2 all.lua:26",
-		"a/all:web node_port tcp 172.18.0.2:30080 2 all.lua:26",
-		"a/all:web node_port tcp 127.0.0.1:30080 2 all.lua:26",
-		"a/all:dns cluster_ip udp 10.96.0.1:53 2 all.lua:26",
-		"a/all:dns load_balancer_ip udp 192.0.2.1:53 2 all.lua:26",
-		"a/all:dns external_ip udp 198.51.100.1:53 2 all.lua:26",
+		"a/all:web cluster_ip tcp 10.96.0.1:80 3 all.lua:27",
+		"a/all:web load_balancer_ip tcp 192.0.2.1:80 3 all.lua:27",
+		"a/all:web load_balancer_ip tcp 192.0.2.2:80 3 all.lua:27",
+		"a/all:web external_ip tcp 198.51.100.1:80 3 all.lua:27",
+		"a/all:web node_port tcp 172.18.0.2:30080 3 all.lua:27",
+		"a/all:web node_port tcp 127.0.0.1:30080 3 all.lua:27",
+		"a/all:dns cluster_ip udp 10.96.0.1:53 3 all.lua:27",
+		"a/all:dns load_balancer_ip udp 192.0.2.1:53 3 all.lua:27",
+		"a/all:dns load_balancer_ip udp 192.0.2.2:53 3 all.lua:27",
+		"a/all:dns external_ip udp 198.51.100.1:53 3 all.lua:27",
 		"a/made:80 cluster_ip tcp 10.96.1.1:80 1 services.lua:4",
 		"a/made2:80 cluster_ip tcp 10.96.1.2:80 1 services.lua:4",
 		NULL,

@@ -15,25 +15,38 @@
 enum { PORT = 80, TCP_TARGET = 8080, UDP_TARGET = 9090, TCP_NODE_PORT = 30080, UDP_NODE_PORT = 30081, CLIENT_PORT = 40000 };
 
 /* What differs from the plain world; bits. */
-enum with {
-	PODS_UNKNOWN = 0x1,
-	SERVICE_RANGES = 0x2,
-	MASQUERADE_ALL = 0x4,
-	EXTERNAL_LOCAL = 0x8,
-	INTERNAL_LOCAL = 0x10,
-	ONLY_HERE = 0x20,
-	ONLY_AWAY = 0x40,
-	NO_ENDPOINTS = 0x80,
-	NONE_READY = 0x100,
-	HERE_NOT_READY = 0x200,
-	SOURCE_RANGES = 0x400,
-	RANGES_HOLD_NODE = 0x800,
-	NODE_PORTS_ON_SECOND = 0x1000,
-	NODE_PORTS_ON_LOCALHOST = 0x2000,
-	LOCALHOST_ON = 0x4000,
-	LOCALHOST_OFF = 0x8000,
-	ALWAYS = 0x10000,
-	NEVER = 0x20000,
+enum with { /* unsigned, all of them */
+	    PODS_UNKNOWN = 0x1,
+	    SERVICE_RANGES = 0x2,
+	    MASQUERADE_ALL = 0x4,
+	    EXTERNAL_LOCAL = 0x8,
+	    INTERNAL_LOCAL = 0x10,
+	    ONLY_HERE = 0x20,
+	    ONLY_AWAY = 0x40,
+	    NO_ENDPOINTS = 0x80,
+	    NONE_READY = 0x100,
+	    HERE_NOT_READY = 0x200,
+	    SOURCE_RANGES = 0x400,
+	    RANGES_HOLD_NODE = 0x800,
+	    NODE_PORTS_ON_SECOND = 0x1000,
+	    NODE_PORTS_ON_LOCALHOST = 0x2000,
+	    LOCALHOST_ON = 0x4000,
+	    LOCALHOST_OFF = 0x8000,
+	    ALWAYS = 0x10000,
+	    NEVER = 0x20000,
+	    HERE_ENDING = 0x40000, /* not ready, but serving while it ends */
+	    AWAY_ENDING = 0x80000,
+	    AWAY_NOT_READY = 0x100000,
+	    HEALTH_CHECK = 0x200000,
+	    PROXY_MODE = 0x400000,  /* of the load balancer addresses */
+	    HERE_HINTED = 0x800000, /* to this node's zone */
+	    AWAY_HINTED = 0x1000000,
+	    HINTED_ELSEWHERE = 0x2000000,    /* all, to another zone */
+	    AWAY_HINTED_TO_NODE = 0x4000000, /* and the other to another node */
+	    PREFER_LOCAL = 0x8000000,
+	    PREFER_ZONE = 0x10000000,
+	    LEADING_ZEROS = 0x20000000,
+	    TWICE = 0x40000000, /* each endpoint is listed twice */
 };
 
 /* Who and where, in both families; ports of a destination by protocol. */
@@ -55,6 +68,7 @@ static const struct place {
 	{ "node_port", "172.18.0.2", "fc00:f853:ccd:e793::2", TCP_NODE_PORT, UDP_NODE_PORT, LUN_VIA_node_port },
 	{ "node_port_on_second", "172.19.0.2", "fc00:f853:ccd:e794::2", TCP_NODE_PORT, UDP_NODE_PORT, LUN_VIA_node_port },
 	{ "node_port_on_localhost", "127.0.0.1", "::1", TCP_NODE_PORT, UDP_NODE_PORT, LUN_VIA_node_port },
+	{ "health_check", "172.18.0.2", "fc00:f853:ccd:e793::2", 32000, 32000, LUN_VIA_none },
 	{ "undefined_port", "10.96.0.1", "fd00:10:96::1", 81, 81, LUN_VIA_none },
 	{ "unallocated", "10.96.0.99", "fd00:10:96::99", PORT, PORT, LUN_VIA_none },
 	{ "elsewhere", "198.18.0.1", "2001:db8:198::1", PORT, PORT, LUN_VIA_none },
@@ -81,7 +95,7 @@ struct world {
 	struct lun_address node[4], cluster_ips[2], external_ips[2], load_balancer_ips[2], masquerade[6];
 	struct lun_prefix pods[2], service_ranges[2], node_ports[2], source_ranges[4], intercept[2];
 	struct lun_port ports[2];
-	struct lun_endpoint endpoints[4];
+	struct lun_endpoint endpoints[8];
 	struct lun_header headers[LUN_HEADERS + 1];
 	struct lun_service services[2];
 	struct lun_policy_config config;
@@ -105,7 +119,7 @@ static void fill_node(struct world *w, unsigned with)
 	w->service_ranges[1] = notation_prefix("fd00:10:96::/112");
 	w->node_ports[0] = notation_prefix(with & NODE_PORTS_ON_LOCALHOST ? "127.0.0.0/8" : "172.19.0.0/16");
 	w->node_ports[1] = notation_prefix(with & NODE_PORTS_ON_LOCALHOST ? "::1" : "fc00:f853:ccd:e794::/64");
-	*node = (struct lun_node) { .name = "here", .addresses = w->node, .address_count = 4, .pods = w->pods };
+	*node = (struct lun_node) { .name = "here", .zone = "a", .addresses = w->node, .address_count = 4, .pods = w->pods };
 	node->pod_count = with & PODS_UNKNOWN ? 0 : 2;
 	node->service_ranges = w->service_ranges;
 	node->service_range_count = with & SERVICE_RANGES ? 2 : 0;
@@ -115,19 +129,44 @@ static void fill_node(struct world *w, unsigned with)
 	node->localhost_node_ports = with & LOCALHOST_ON ? LUN_ON : with & LOCALHOST_OFF ? LUN_OFF : LUN_DEFAULT;
 }
 
+static const char *const here_zone[] = { "a" }, *const away_zone[] = { "b" }, *const away_zones[] = { "b", "a" },
+			 *const here_node[] = { "here" }, *const away_node[] = { "there" };
+
+static void fill_hints(struct lun_endpoint *endpoint, unsigned with, bool away)
+{
+	if (with & HINTED_ELSEWHERE)
+		endpoint->zone_hints = away_zone;
+	else if (with & HERE_HINTED && !away)
+		endpoint->zone_hints = here_zone;
+	else if (with & AWAY_HINTED && away)
+		endpoint->zone_hints = away_zones;
+	else if (with & HERE_HINTED && with & AWAY_HINTED_TO_NODE)
+		endpoint->zone_hints = away_zone;
+	endpoint->zone_hint_count = !endpoint->zone_hints ? 0 : endpoint->zone_hints == away_zones ? 2 : 1;
+	if (with & AWAY_HINTED_TO_NODE) {
+		endpoint->node_hints = away ? here_node : away_node;
+		endpoint->node_hint_count = 1;
+	}
+}
+
 static void fill_endpoints(struct world *w, unsigned with)
 {
 	struct lun_service *service = &w->services[0];
 
-	for (int i = 0; i < 4; i++) {
-		bool away = i < 2; /* declared first: that the node's own come first is the map's doing */
+	for (int i = 0; i < 8; i++) {
+		bool away = i % 4 < 2; /* declared first: that the node's own come first is the map's doing */
+		struct lun_endpoint *endpoint = &w->endpoints[i];
 
-		w->endpoints[i] = (struct lun_endpoint) { .address = place_address(away ? "away" : "here", i % 2 == 0),
-							  .node = away ? "there" : "here" };
-		w->endpoints[i].not_ready = with & NONE_READY || (!away && with & HERE_NOT_READY);
+		*endpoint = (struct lun_endpoint) { .address = place_address(away ? "away" : "here", i % 2 == 0),
+						    .node = away ? "there" : "here",
+						    .zone = away ? "b" : "a" };
+		endpoint->ending = with & (away ? AWAY_ENDING : HERE_ENDING);
+		endpoint->not_ready =
+			endpoint->ending || with & NONE_READY || with & (away ? AWAY_NOT_READY : HERE_NOT_READY);
+		fill_hints(endpoint, with, away);
 	}
 	service->endpoints = with & ONLY_HERE ? w->endpoints + 2 : w->endpoints;
-	service->endpoint_count = with & NO_ENDPOINTS ? 0 : with & (ONLY_HERE | ONLY_AWAY) ? 2 : 4;
+	service->endpoint_count = with & NO_ENDPOINTS ? 0 : with & (ONLY_HERE | ONLY_AWAY) ? 2 : with & TWICE ? 8 : 4;
 }
 
 static void fill_service(struct world *w, unsigned with)
@@ -147,13 +186,16 @@ static void fill_service(struct world *w, unsigned with)
 	service->cluster_ips = w->cluster_ips;
 	service->external_ips = w->external_ips;
 	service->load_balancer_ips = w->load_balancer_ips;
-	service->cluster_ip_count = service->external_ip_count = service->load_balancer_ip_count = 2;
+	service->cluster_ip_count = service->external_ip_count = 2;
+	service->load_balancer_ip_count = with & PROXY_MODE ? 0 : 2; /* nobody says them: the embedder leaves them out */
 	service->load_balancer_source_ranges = w->source_ranges;
 	service->load_balancer_source_range_count = with & RANGES_HOLD_NODE ? 4 : with & SOURCE_RANGES ? 2 : 0;
 	service->ports = w->ports;
 	service->port_count = 2;
 	service->external_local = with & EXTERNAL_LOCAL;
 	service->internal_local = with & INTERNAL_LOCAL;
+	service->prefer = with & PREFER_LOCAL ? LUN_PREFER_LOCAL : with & PREFER_ZONE ? LUN_PREFER_ZONE : LUN_PREFER_NONE;
+	service->health_check_node_port = with & HEALTH_CHECK ? 32000 : 0;
 	service->balance = LUN_BALANCE_ROUND_ROBIN;
 	service->masquerade = with & ALWAYS  ? LUN_MASQUERADE_ALWAYS
 			      : with & NEVER ? LUN_MASQUERADE_NEVER
@@ -207,7 +249,7 @@ static const struct row {
 	unsigned with;
 	const char *from, *to;
 	const char *gets;
-	const char *families; /* NULL: both */
+	const char *families; /* NULL: both; a "t": TCP only */
 } rows[] = {
 	{ "R1 R2 R4 a pod keeps its source", 0, "pod", "cluster_ip", "here away kept", NULL },
 	{ "R1 one endpoint will do", ONLY_AWAY, "pod", "cluster_ip", "away kept", NULL },
@@ -269,7 +311,41 @@ static const struct row {
 	{ "R19 whatever the policies", NO_ENDPOINTS | EXTERNAL_LOCAL, "outside", "node_port", "reject no_endpoint", NULL },
 	{ "R19 whatever the policies", NO_ENDPOINTS | INTERNAL_LOCAL, "pod", "cluster_ip", "reject no_endpoint", NULL },
 	{ "R19 none that is ready", NONE_READY, "pod", "cluster_ip", "reject no_endpoint", NULL },
-	{ "R1 only ready ones", HERE_NOT_READY, "pod", "cluster_ip", "away kept", NULL },
+	{ "R1 R20 only ready ones", HERE_NOT_READY, "pod", "cluster_ip", "away kept", NULL },
+	{ "R20 none ready, both serve", HERE_ENDING | AWAY_ENDING, "pod", "cluster_ip", "here away kept", NULL },
+	{ "R20 none ready, one serves", HERE_NOT_READY | AWAY_ENDING, "outside", "external_ip", "away masqueraded", NULL },
+	{ "R20 not while one is ready", AWAY_ENDING, "pod", "cluster_ip", "here kept", NULL },
+	{ "R20 not while one is ready", HERE_ENDING, "outside", "load_balancer_ip", "away masqueraded", NULL },
+	{ "R21 of this node's", HERE_ENDING | EXTERNAL_LOCAL, "outside", "node_port", "here kept", NULL },
+	{ "R21 of this node's", HERE_ENDING | EXTERNAL_LOCAL, "outside", "external_ip", "here kept", NULL },
+	{ "R21 not of the cluster's", HERE_ENDING | EXTERNAL_LOCAL, "pod", "node_port", "away kept", NULL },
+	{ "R21 not of the cluster's", HERE_ENDING | EXTERNAL_LOCAL, "node", "node_port", "away masqueraded", NULL },
+	{ "R21 internal", HERE_ENDING | INTERNAL_LOCAL, "pod", "cluster_ip", "here kept", NULL },
+	{ "R21 internal, the other list", HERE_ENDING | INTERNAL_LOCAL, "pod", "external_ip", "away masqueraded", NULL },
+	{ "R21 both end", HERE_ENDING | AWAY_ENDING | EXTERNAL_LOCAL, "outside", "node_port", "here kept", NULL },
+	{ "R21 R14 only away ends", HERE_NOT_READY | AWAY_ENDING | EXTERNAL_LOCAL, "outside", "node_port",
+	  "drop no_local_endpoint", NULL },
+	{ "R21 R17 only away ends", HERE_NOT_READY | AWAY_ENDING | INTERNAL_LOCAL, "pod", "cluster_ip",
+	  "drop no_local_endpoint", NULL },
+	{ "R19 none that serves", HERE_NOT_READY | AWAY_NOT_READY | INTERNAL_LOCAL, "pod", "cluster_ip",
+	  "reject no_endpoint", NULL },
+
+	{ "zone hints", HERE_HINTED | AWAY_HINTED, "pod", "cluster_ip", "here away kept", NULL },
+	{ "zone hints, one without", AWAY_HINTED, "pod", "cluster_ip", "here away kept", NULL },
+	{ "zone hints, none for this one", HINTED_ELSEWHERE, "pod", "cluster_ip", "here away kept", NULL },
+	{ "zone hints, only ready ones count", HERE_NOT_READY | AWAY_HINTED, "pod", "cluster_ip", "away kept", NULL },
+	{ "node hints come first", HERE_HINTED | AWAY_HINTED_TO_NODE, "pod", "cluster_ip", "away kept", NULL },
+	{ "node hints, never of the local list", HERE_HINTED | AWAY_HINTED_TO_NODE | INTERNAL_LOCAL, "pod", "cluster_ip",
+	  "here kept", NULL },
+	{ "node hints, none ready", HERE_ENDING | AWAY_ENDING | AWAY_HINTED_TO_NODE, "pod", "cluster_ip", "here away kept",
+	  NULL },
+	{ "prefer local", PREFER_LOCAL, "pod", "cluster_ip", "here kept", NULL },
+	{ "prefer local", PREFER_LOCAL, "outside", "node_port", "here masqueraded", NULL },
+	{ "prefer local, none here", PREFER_LOCAL | HERE_NOT_READY, "pod", "cluster_ip", "away kept", NULL },
+	{ "prefer local, none ready here", PREFER_LOCAL | HERE_ENDING, "pod", "cluster_ip", "away kept", NULL },
+	{ "prefer zone", PREFER_ZONE, "pod", "cluster_ip", "here kept", NULL },
+	{ "prefer zone, none in it", PREFER_ZONE | HERE_NOT_READY, "pod", "cluster_ip", "away kept", NULL },
+	{ "R1 each endpoint once", TWICE, "pod", "cluster_ip", "here away kept", NULL },
 
 	{ "R22 outside the ranges", SOURCE_RANGES, "outside", "load_balancer_ip", "drop source_range", NULL },
 	{ "R22 pods included", SOURCE_RANGES, "pod", "load_balancer_ip", "drop source_range", NULL },
@@ -302,10 +378,16 @@ static const struct row {
 	  "here away masqueraded", "4" },
 	{ "R28 listed, but off", LOCALHOST_OFF | NODE_PORTS_ON_LOCALHOST, "loopback", "node_port_on_localhost", "left alone",
 	  NULL },
+	{ "R29 let in", HEALTH_CHECK | EXTERNAL_LOCAL, "outside", "health_check", "let in", "46t" },
+	{ "R29 not without the service's", EXTERNAL_LOCAL, "outside", "health_check", "left alone", NULL },
 	{ "R30", SERVICE_RANGES, "pod", "undefined_port", "reject undefined_port", NULL },
 	{ "R30 nftables only", 0, "pod", "undefined_port", "left alone", NULL },
 	{ "R31", SERVICE_RANGES, "pod", "unallocated", "drop unallocated", NULL },
 	{ "R31 nftables only", 0, "pod", "unallocated", "left alone", NULL },
+	{ "R33 Proxy", PROXY_MODE, "pod", "load_balancer_ip", "left alone", NULL },
+	{ "R33 Proxy, external", PROXY_MODE, "outside", "load_balancer_ip", "left alone", NULL },
+	{ "R33 VIP or unset", 0, "pod", "load_balancer_ip", "here away masqueraded", NULL },
+	{ "R34 R25", LEADING_ZEROS | SOURCE_RANGES, "friend", "load_balancer_ip", "here away masqueraded", NULL },
 	{ "R32", 0, "pod", "elsewhere", "left alone", NULL },
 	{ "R32", SERVICE_RANGES, "outside", "elsewhere", "left alone", NULL },
 	{ "R32 an endpoint itself", 0, "outside", "here", "left alone", NULL },
@@ -356,7 +438,7 @@ static const char *outcome(const struct notation *n, bool v4, bool tcp)
 		snprintf(text, sizeof(text), "%s %s", lun_verdict_name(packet->verdict), lun_reason_name(packet->reason));
 	} else if (!n->trace.translated) {
 		assert_memory_equal(&packet->is, &packet->was, sizeof(packet->was));
-		return "left alone";
+		return strcmp(n->trace.service, "default/shop:32000") == 0 ? "let in" : "left alone";
 	} else {
 		name_candidates(&n->trace, text, tcp);
 		strcat(text, check_translated(n, v4));
@@ -403,7 +485,8 @@ static void rules_r1_to_r32(void **state)
 		for (int kind = 0; kind < 4; kind++) {
 			bool v4 = kind & 1, tcp = kind & 2;
 
-			if (!rows[i].families || strchr(rows[i].families, v4 ? '4' : '6'))
+			if (!rows[i].families ||
+			    (strchr(rows[i].families, v4 ? '4' : '6') && (tcp || !strchr(rows[i].families, 't'))))
 				run_row(&rows[i], v4, tcp);
 		}
 }
@@ -1431,13 +1514,14 @@ static void ten_thousand_services_are_found(void **state)
 	for (uint32_t i = 0; i < MANY; i++) {
 		const struct frontend *found = policy_find(policy, &many->ips[i], PORT, LUN_TCP);
 		const struct endpoint_list *list;
+		const struct endpoint *endpoints;
 
 		assert_non_null(found);
 		assert_string_equal(policy->ports[found->service_port].service->name, many->names[i]);
 		assert_ptr_equal(policy_service(policy, many->names[i]), policy->ports[found->service_port].service);
-		list = &policy->ports[found->service_port].endpoints[0];
-		assert_int_equal(list->count, MANY_ENDPOINTS);
-		assert_int_equal(policy->endpoints[list->first].address.bytes[15], many->ips[i].bytes[15]);
+		list = policy_endpoints(policy, &policy->ports[found->service_port], false, &endpoints);
+		assert_int_equal(list->cluster.count, MANY_ENDPOINTS);
+		assert_int_equal(endpoints[list->cluster.first].address.bytes[15], many->ips[i].bytes[15]);
 		assert_null(policy_find(policy, &many->ips[i], PORT, LUN_UDP));
 		assert_null(policy_find(policy, &many->ips[i], PORT + 1, LUN_TCP));
 		assert_true(policy_holds_cluster_ip(policy, &many->ips[i]));
