@@ -305,7 +305,7 @@ static void read_weight(struct reader *reader, struct keys *keys, struct lun_end
 	}
 }
 
-/* What is not said follows from the rest: one that ends is not ready, and serves unless it was said not to be ready. */
+/* What is not said follows from the rest: one that ends is not ready, and serves. */
 static void read_conditions(struct reader *reader, struct keys *keys, struct lun_endpoint *endpoint)
 {
 	enum lun_switch ready = read_switch(reader, keys, "ready"), serving = read_switch(reader, keys, "serving"),
@@ -315,7 +315,7 @@ static void read_conditions(struct reader *reader, struct keys *keys, struct lun
 		endpoint->not_ready = terminating == LUN_ON || serving == LUN_OFF;
 	else
 		endpoint->not_ready = ready == LUN_OFF;
-	endpoint->ending = terminating == LUN_ON && (serving == LUN_ON || (serving == LUN_DEFAULT && ready != LUN_OFF));
+	endpoint->ending = terminating == LUN_ON && serving != LUN_OFF;
 }
 
 /* { "10.244.0.6", port = 80, node = "other", ready = true } */
@@ -478,6 +478,16 @@ static void declared_add(lua_State *state, struct declared *declared, const stru
 	declared->services[declared->service_count++] = *service;
 }
 
+bool declare_add(lua_State *state, const struct lun_service *service)
+{
+	lua_rawgetp(state, LUA_REGISTRYINDEX, &names_key);
+	if (lua_getfield(state, -1, service->name) != LUA_TNIL)
+		return false;
+	lua_pop(state, 2);
+	declared_add(state, &script_of(state)->declared, service);
+	return true;
+}
+
 /* The place of a service, which no other one of its name may have.  => lives until declare_release */
 static const char *declared_place(struct reader *reader)
 {
@@ -565,8 +575,10 @@ void declare_finish(lua_State *state)
 	const struct script *script = script_of(state);
 
 	check_pending(state, &script->declared);
-	if (script->declared.node_place[0] != '\0')
+	if (script->declared.node_place[0] != '\0') {
+		kubernetes_declare(state);
 		return;
+	}
 	lua_pushfstring(state, "%s:1: no node, expected node { name = ..., addresses = { ... } }", script->name);
 	lua_error(state);
 }

@@ -14,7 +14,7 @@
 
 enum { HANDLER = 1, HOOK, DECISION }; /* places on the stack */
 
-enum { FILE_MAX = 16 * 1024 * 1024, LOOK_INTERVAL = 100 };
+enum { SOURCE_MAX = 16 * 1024 * 1024, LOOK_INTERVAL = 100 };
 
 static const struct lun_lua_options default_options = {
 	.load_instructions = 100 * 1000 * 1000,
@@ -109,25 +109,30 @@ static bool log_may_speak(struct script *script, const char *line)
 	return true;
 }
 
+const char *script_folder(const struct script *script, const char *message)
+{
+	return *message == '/' ? "" : script->folder;
+}
+
 void script_log(struct script *script, const char *line)
 {
 	char text[SCRIPT_TEXT];
 
 	if (script->options.log == NULL || (!script->loading && !log_may_speak(script, line)))
 		return;
-	snprintf(text, sizeof(text), "%s%s", script->folder, line);
+	snprintf(text, sizeof(text), "%s%s", script_folder(script, line), line);
 	script->options.log(script->options.user, text);
 }
 
 /* ---- Files ----------------------------------------------------------------------------------------------------------- */
 
-/* All that a stream holds, as a malloc'ed string; NULL with errno (EFBIG: more than FILE_MAX). */
-static char *stream_read(FILE *file, size_t *length)
+/* All that a stream holds, as script_read. */
+static char *stream_read(FILE *file, size_t most, size_t *length)
 {
 	char *text = NULL;
 
 	*length = 0;
-	for (size_t size = 16 * 1024; size <= FILE_MAX; size *= 2) {
+	for (size_t size = 16 * 1024; size <= most; size *= 2) {
 		char *grown = realloc(text, size);
 
 		if (grown == NULL)
@@ -145,7 +150,7 @@ static char *stream_read(FILE *file, size_t *length)
 	return NULL;
 }
 
-static char *file_read(const char *path, size_t *length)
+char *script_read(const char *path, size_t most, size_t *length)
 {
 	FILE *file = fopen(path, "re");
 	char *text;
@@ -153,7 +158,7 @@ static char *file_read(const char *path, size_t *length)
 
 	if (file == NULL)
 		return NULL;
-	text = stream_read(file, length);
+	text = stream_read(file, most, length);
 	code = errno;
 	fclose(file);
 	errno = code;
@@ -196,7 +201,7 @@ void script_push_file(lua_State *state, const char *name)
 	struct script *script = script_of(state);
 	const char *path = lua_pushfstring(state, "%s%s", script->folder, name);
 	size_t length;
-	char *text = file_read(path, &length);
+	char *text = script_read(path, SOURCE_MAX, &length);
 
 	if (text == NULL)
 		luaL_error(state, "%s: %s", path, strerror(errno));
@@ -276,6 +281,7 @@ static void script_free(void *user)
 	if (script->state != NULL)
 		lua_close(script->state);
 	sources_free(script);
+	kubernetes_free(script);
 	free(script->declared.services);
 	free(script->folder);
 	free(script->name);
@@ -363,7 +369,8 @@ static int script_run(struct script *script, struct lun_error *error)
 	status = lua_pcall(script->state, 0, 1, HANDLER);
 	if (status == LUA_OK)
 		return 0;
-	return fail(error, LUN_BAD_POLICY, "%s%s", script->folder, message_of(script, status, text));
+	message_of(script, status, text);
+	return fail(error, LUN_BAD_POLICY, "%s%s", script_folder(script, text), text);
 }
 
 static int script_compile(struct script *script, struct lun_policy **policy, struct lun_error *error)
@@ -392,7 +399,7 @@ static int script_compile(struct script *script, struct lun_policy **policy, str
 	if (code == 0)
 		return 0;
 	if (script_place_length(wrong.text) > 0)
-		return fail(error, code, "%s%s", script->folder, wrong.text);
+		return fail(error, code, "%s%s", script_folder(script, wrong.text), wrong.text);
 	return fail(error, code, "%s%s: %s", script->folder, script->name, wrong.text);
 }
 
@@ -401,6 +408,7 @@ static void script_settle(struct script *script)
 {
 	script->loading = false;
 	sources_free(script);
+	kubernetes_free(script);
 	free(script->declared.services);
 	script->declared = (struct declared) { .services = NULL };
 	declare_release(script->state);
@@ -436,7 +444,7 @@ static struct script *script_new(const char *path, const struct lun_lua_options 
 	script->options = options_with_defaults(options);
 	script->folder = strndup(path, (size_t)(name - path));
 	script->name = strdup(name);
-	text = file_read(path, &length);
+	text = script_read(path, SOURCE_MAX, &length);
 	if (text == NULL) {
 		*code = fail(error, LUN_BAD_FILE, "%s: %s", path, strerror(errno));
 		goto failed;

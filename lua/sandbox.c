@@ -120,7 +120,7 @@ static int sandbox_print(lua_State *state)
 static void require_check(lua_State *state, const char *name)
 {
 	if (strncmp(name, "lunette.", 8) == 0)
-		luaL_error(state, "module '%s' is not supported yet by this version", name);
+		luaL_error(state, "there is no module '%s', expected 'lunette.kubernetes'", name);
 	if (!script_of(state)->loading)
 		luaL_error(state, "require works only while the policy is loaded");
 	for (const char *at = name; *at != '\0'; at++) {
@@ -137,6 +137,10 @@ static int sandbox_require(lua_State *state)
 {
 	const char *name = luaL_checkstring(state, 1);
 
+	if (strcmp(name, "lunette.kubernetes") == 0) {
+		kubernetes_push(state);
+		return 1;
+	}
 	require_check(state, name);
 	lua_settop(state, 1);
 	lua_pushvalue(state, 1);

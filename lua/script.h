@@ -54,6 +54,7 @@ struct script {
 	bool loading;
 	struct source *sources;
 	struct declared declared;
+	struct kubernetes *kubernetes; /* NULL: the script asked for none */
 	/* while a hook runs only */
 	const struct lun_new_flow *flow;
 	struct lun_decision *decision;
@@ -84,6 +85,12 @@ size_t script_place_length(const char *message);
 /* Hands a line to options.log with the folder before it; while a hook runs, each place once a second. */
 void script_log(struct script *script, const char *line);
 
+/* All that a file holds, at most `most` bytes, as a malloc'ed string; NULL with errno (EFBIG: more). */
+char *script_read(const char *path, size_t most, size_t *length);
+
+/* What goes before a place in a message: the policy's folder, or nothing before an absolute path. */
+const char *script_folder(const struct script *script, const char *message);
+
 /* Reads a file beside the policy ("kind.lua") and pushes its compiled chunk, or raises an error. */
 void script_push_file(lua_State *state, const char *name);
 
@@ -101,6 +108,15 @@ void declare_release(lua_State *state);
 
 /* http.c: the global `headers`. */
 void http_open(lua_State *state);
+
+/* declare.c: adds a service to what was declared, or raises an error; false if the script declared one of that name, whose place
+ * is left on the stack. */
+bool declare_add(lua_State *state, const struct lun_service *service);
+
+/* kubernetes.c: pushes the module `lunette.kubernetes`; adds what was loaded to what was declared; frees all of it. */
+void kubernetes_push(lua_State *state);
+void kubernetes_declare(lua_State *state);
+void kubernetes_free(struct script *script);
 
 /* warn.c: says what is odd about what was declared. */
 void warn_declared(struct script *script);

@@ -35,7 +35,7 @@ static unsigned ready_families(const struct lun_service *service)
 	unsigned found = 0;
 
 	for (size_t i = 0; i < service->endpoint_count; i++) {
-		if (!service->endpoints[i].not_ready)
+		if (!service->endpoints[i].not_ready || service->endpoints[i].ending)
 			found |= families(&service->endpoints[i].address, 1);
 	}
 	return found;
@@ -90,5 +90,6 @@ void warn_declared(struct script *script)
 		warn(script, declared->node_place,
 		     "the node has no pods: local traffic is unknown, ClusterIP traffic is not masqueraded (R7)");
 	for (size_t i = 0; i < declared->service_count; i++)
-		warn_service(script, &declared->services[i]);
+		if (!declared->services[i].yields) /* one of a cluster is as it is */
+			warn_service(script, &declared->services[i]);
 }

@@ -276,7 +276,7 @@ static int add_frontend(struct lun_policy *policy, const struct lun_address *add
 	uint32_t number = policy->frontend_count;
 	char text[LUN_ADDRESS_TEXT];
 
-	if (other && policy->ports[other->service_port].service == owner->service && other->service_port == service_port)
+	if (other && (other->service_port == service_port || owner->service->yields))
 		return 0;
 	if (other)
 		return fail(error, LUN_BAD_POLICY, "%s%s%s %s of \"%s\" belongs to \"%s\" already", AT(owner->service),
@@ -431,6 +431,7 @@ static int fill_service(struct lun_policy *policy, const struct lun_service *fro
 	into->masquerade = from->masquerade;
 	into->external_local = from->external_local;
 	into->internal_local = from->internal_local;
+	into->yields = from->yields;
 	into->load_balancer_ips = COPY_ARRAY(from->load_balancer_ips, from->load_balancer_ip_count, &failed);
 	into->load_balancer_ip_count = from->load_balancer_ip_count;
 	into->source_ranges = COPY_ARRAY(from->load_balancer_source_ranges, from->load_balancer_source_range_count, &failed);
@@ -535,7 +536,7 @@ static int fill_health_checks(struct lun_policy *policy, struct lun_error *error
 				(struct health_check) { policy->services[i].health_check_node_port, i };
 	qsort(checks, policy->health_check_count, sizeof(*checks), by_port);
 	for (uint32_t i = 1; i < policy->health_check_count; i++)
-		if (checks[i - 1].port == checks[i].port)
+		if (checks[i - 1].port == checks[i].port && !policy->services[checks[i].service].yields)
 			return fail(error, LUN_BAD_POLICY, "%s%shealth check port %u of \"%s\" belongs to \"%s\" already",
 				    AT(&policy->services[checks[i].service]), checks[i].port,
 				    policy->services[checks[i].service].name, policy->services[checks[i - 1].service].name);

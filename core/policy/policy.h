@@ -57,7 +57,7 @@ struct service {
 	bool http; /* requests are read, and edited if there are headers */
 	enum lun_balance balance;
 	enum lun_masquerade masquerade;
-	bool external_local, internal_local;
+	bool external_local, internal_local, yields;
 	bool ranges_hold_node; /* R24 */
 	uint16_t health_check_node_port;
 	struct lun_timeout *timeouts;

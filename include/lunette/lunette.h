@@ -355,6 +355,7 @@ struct lun_service {
 	enum lun_masquerade masquerade;
 	bool external_local; /* external_traffic_policy = "Local"; R10 to R14 */
 	bool internal_local; /* internal_traffic_policy = "Local"; R16, R17 */
+	bool yields;         /* an address and port that another service has is left to it; else that is an error */
 	enum lun_prefer prefer;
 	uint16_t health_check_node_port; /* TCP, on the node's addresses; 0: none; R29 */
 	uint64_t affinity; /* a client gets the endpoint that it had, if less than this many ns ago; 0: never */
@@ -418,7 +419,8 @@ struct lun_policy;
 /* Compiles services into an immutable map.  Everything is copied; the config may go afterwards.  `hooks.free` is called only
  * for a policy that was made.  Endpoints get flows of their own family only.  => holds one reference for the caller.  Fails:
  * LUN_NO_MEMORY; LUN_BAD_ARGUMENT: the size; LUN_BAD_POLICY: a service without a name or port, a name or an (address, port,
- * protocol) twice, a header that cannot be, a timeout or a prefix out of range; the text begins with the `at` of the service. */
+ * protocol) twice, weights that add up to too much, a header that cannot be, a timeout or a prefix out of range; the text begins with
+ * the `at` of the service. */
 LUN_API int lun_policy_new(struct lun_policy **policy, const struct lun_policy_config *config, struct lun_error *error);
 LUN_API void lun_policy_ref(struct lun_policy *policy);
 LUN_API void lun_policy_unref(struct lun_policy *policy);

@@ -1,10 +1,13 @@
 /* policy.c - the service rules, a line each: who opens a flow to which address, and what it gets.
  *
+ * Each rule is a test, which runs the lines that name it: with the policy made by C, by Lua, and from Kubernetes objects.
+ *
  * One service stands at every kind of address, on one number for TCP and UDP, with an endpoint on this node ("here") and one
  * on another ("away").  A row of the table names client and destination by what they are; it is run for TCP and UDP over
  * IPv4 and IPv6, through a whole engine, and the packet that leaves is looked at.  What is more than one packet has a test
  * of its own: errors, turns, hooks, traces, many services. */
-#include "notation.h"
+#include "lua_load.h"
+#include "render.h"
 
 #include "policy/policy.h"
 
@@ -222,16 +225,22 @@ static struct lun_policy *world_policy(const struct world *w)
 
 enum { CANDIDATES = 8 };
 
-static void start(struct notation *n, const struct world *w)
+static void start_with(struct notation *n, struct lun_policy *policy)
 {
 	static struct lun_candidate candidates[CANDIDATES];
 	struct lun_config config = { .size = sizeof(config), .flows = 256, .seed = { 1, 2 } };
-	struct lun_policy *policy = world_policy(w);
 
 	*n = (struct notation) { .now = 1000, .traced = true };
 	n->trace.candidates = candidates;
 	n->trace.candidate_capacity = CANDIDATES;
 	assert_int_equal(lun_engine_new(&n->engine, &config, policy, NULL), 0);
+}
+
+static void start(struct notation *n, const struct world *w)
+{
+	struct lun_policy *policy = world_policy(w);
+
+	start_with(n, policy);
 	lun_policy_unref(policy);
 }
 
@@ -251,7 +260,7 @@ static const struct row {
 	const char *gets;
 	const char *families; /* NULL: both; a "t": TCP only */
 } rows[] = {
-	{ "R1 R2 R4 a pod keeps its source", 0, "pod", "cluster_ip", "here away kept", NULL },
+	{ "R1 R2 R3 R4 a pod keeps its source", 0, "pod", "cluster_ip", "here away kept", NULL },
 	{ "R1 one endpoint will do", ONLY_AWAY, "pod", "cluster_ip", "away kept", NULL },
 	{ "R5 hairpin", ONLY_HERE, "here", "cluster_ip", "here masqueraded", NULL },
 	{ "R5 not to itself, no hairpin", ONLY_AWAY, "here", "cluster_ip", "away kept", NULL },
@@ -334,7 +343,8 @@ static const struct row {
 	{ "zone hints, one without", AWAY_HINTED, "pod", "cluster_ip", "here away kept", NULL },
 	{ "zone hints, none for this one", HINTED_ELSEWHERE, "pod", "cluster_ip", "here away kept", NULL },
 	{ "zone hints, only ready ones count", HERE_NOT_READY | AWAY_HINTED, "pod", "cluster_ip", "away kept", NULL },
-	{ "node hints come first", HERE_HINTED | AWAY_HINTED_TO_NODE, "pod", "cluster_ip", "away kept", NULL },
+	{ "zone and node hints, node come first", HERE_HINTED | AWAY_HINTED_TO_NODE, "pod", "cluster_ip", "away kept",
+	  NULL },
 	{ "node hints, never of the local list", HERE_HINTED | AWAY_HINTED_TO_NODE | INTERNAL_LOCAL, "pod", "cluster_ip",
 	  "here kept", NULL },
 	{ "node hints, none ready", HERE_ENDING | AWAY_ENDING | AWAY_HINTED_TO_NODE, "pod", "cluster_ip", "here away kept",
@@ -460,36 +470,112 @@ static const char *opening(const char *from, const char *to, bool v4, bool tcp)
 	return line;
 }
 
-static void run_row(const struct row *row, bool v4, bool tcp)
+/* How the policy of a row is made. */
+enum form { FROM_C, FROM_LUA, FROM_KUBERNETES, FORMS };
+
+static const char *const form_names[FORMS] = { "C", "Lua", "Kubernetes" };
+
+/* The world as text, loaded. */
+static struct lun_policy *load_world(const struct world *w, unsigned with, enum form form)
+{
+	static struct render lua, json;
+	const struct lun_service *service = &w->services[0];
+	struct loaded l;
+	char path[64];
+
+	lua = (struct render) { .zeros = with & LEADING_ZEROS, .proxy = with & PROXY_MODE };
+	json = lua;
+	render_node(&lua, &w->config.node);
+	if (form == FROM_LUA)
+		render_service(&lua, service, 2);
+	else
+		put(&lua, "require('lunette.kubernetes').load('objects.json')\n");
+	render_kubernetes(&json, service, 2);
+	loaded_init(&l);
+	loaded_write(&l, "objects.json", json.text);
+	if (loaded_text(&l, lua.text) < 0)
+		fail_msg("%s\n%s", l.error.text, form == FROM_LUA ? lua.text : json.text);
+	if (form == FROM_KUBERNETES)
+		assert_string_equal(l.log, with & PODS_UNKNOWN && !(with & MASQUERADE_ALL) ? l.log : "");
+	snprintf(path, sizeof(path), "%s/objects.json", l.folder);
+	unlink(path);
+	lun_policy_ref(l.policy);
+	loaded_fini(&l);
+	return l.policy;
+}
+
+/* What Kubernetes cannot say. */
+static const unsigned not_kubernetes = ALWAYS | NEVER | PREFER_LOCAL | PREFER_ZONE;
+
+static void run_row(const struct row *row, bool v4, bool tcp, enum form form)
 {
 	const char *line = opening(row->from, row->to, v4, tcp), *got;
+	struct lun_policy *policy;
 	struct world w;
 	struct notation n;
 
+	if (form == FROM_KUBERNETES && row->with & not_kubernetes)
+		return;
 	world_init(&w, row->with);
-	start(&n, &w);
+	policy = form == FROM_C ? world_policy(&w) : load_world(&w, row->with, form);
+	start_with(&n, policy);
+	lun_policy_unref(policy);
 	notation_run(&n, line);
 	got = outcome(&n, v4, tcp);
 	if (strcmp(got, row->gets) != 0)
-		fail_msg("%s: %s to %s, %s\n  expected: %s\n  got:      %s", row->rule, row->from, row->to, line, row->gets,
-			 got);
+		fail_msg("%s: %s to %s, %s, from %s\n  expected: %s\n  got:      %s", row->rule, row->from, row->to, line,
+			 form_names[form], row->gets, got);
 	if (n.trace.translated)
 		assert_int_equal(n.trace.via, place_of(row->to)->via);
 	stop(&n);
 }
 
-static void rules_r1_to_r32(void **state)
+/* Whether a row's text has this word. */
+static bool names(const char *text, const char *word)
 {
-	(void)state;
-	for (size_t i = 0; i < COUNT(rows); i++)
-		for (int kind = 0; kind < 4; kind++) {
+	size_t length = strlen(word);
+
+	for (const char *at = strstr(text, word); at; at = strstr(at + 1, word))
+		if ((at == text || at[-1] == ' ') && (at[length] == ' ' || at[length] == ',' || !at[length]))
+			return true;
+	return false;
+}
+
+/* Runs the rows that name `rule`, of which there must be some. */
+static void run_rule(const char *rule)
+{
+	size_t found = 0;
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		const char *families = rows[i].families ? rows[i].families : "46";
+
+		if (!names(rows[i].rule, rule))
+			continue;
+		found++;
+		for (int kind = 0; kind < 4 * FORMS; kind++) {
 			bool v4 = kind & 1, tcp = kind & 2;
 
-			if (!rows[i].families ||
-			    (strchr(rows[i].families, v4 ? '4' : '6') && (tcp || !strchr(rows[i].families, 't'))))
-				run_row(&rows[i], v4, tcp);
+			if (strchr(families, v4 ? '4' : '6') && (tcp || !strchr(families, 't')))
+				run_row(&rows[i], v4, tcp, (enum form)(kind / 4));
 		}
+	}
+	if (found == 0)
+		fail_msg("no row names %s", rule);
 }
+
+#define RULES(X)                                                                                                            \
+	X(R1)                                                                                                               \
+	X(R2)                                                                                                               \
+	X(R3) X(R4) X(R5) X(R6) X(R7) X(R8) X(R9) X(R10) X(R11) X(R12) X(R13) X(R14) X(R15) X(R16) X(R17) X(R18) X(R19)     \
+		X(R20) X(R21) X(R22) X(R23) X(R24) X(R25) X(R26) X(R27) X(R28) X(R29) X(R30) X(R31) X(R32) X(R33) X(R34)    \
+			X(zone) X(node) X(prefer) X(masquerade)
+#define RULE_TEST(name)                                                                                                     \
+	static void rule_##name(void **state)                                                                               \
+	{                                                                                                                   \
+		(void)state;                                                                                                \
+		run_rule(#name);                                                                                            \
+	}
+RULES(RULE_TEST)
 
 static void r3_protocols_are_apart(void **state)
 {
@@ -1049,7 +1135,7 @@ static void start_scripted(struct notation *n, struct world *w, struct script *s
 	start(n, w);
 }
 
-#define WEB "tcp 192.0.2.9:40000 10.96.0.1:80 S"
+#define SHOP "tcp 192.0.2.9:40000 10.96.0.1:80 S"
 #define POD "tcp 10.244.0.7:40000 10.96.0.1:80 S"
 #define EXTERNAL "tcp 10.244.0.7:40000 203.0.113.1:80 S"
 #define QUIC "udp 192.0.2.9:40000 10.96.0.1:80 len 4"
@@ -1060,27 +1146,27 @@ static const struct {
 	const char *says, *in, *out;
 	bool error; /* policy_error is counted */
 } answers[] = {
-	{ "", WEB, "accept new SYN_SENT -> tcp 172.18.0.2:40000 10.244.0.5:8080", false },
-	{ "accept", WEB, "accept new SYN_SENT", false },
-	{ "drop", WEB, "drop new NONE (policy_drop)", false },
-	{ "reject", WEB, "reject new NONE (policy_reject)", false },
-	{ "dnat 10.9.9.9:99", WEB, "accept new SYN_SENT -> tcp 192.0.2.9:40000 10.9.9.9:99", false },
-	{ "dnat 10.9.9.9", WEB, "accept new SYN_SENT -> tcp 192.0.2.9:40000 10.9.9.9:80", false },
-	{ "dnat 10.9.9.9 always", WEB, "accept new SYN_SENT -> tcp 172.18.0.2:40000 10.9.9.9:80", false },
-	{ "dnat 192.0.2.9:99", WEB, "accept new SYN_SENT -> tcp 172.18.0.2:40000 192.0.2.9:99", false }, /* hairpin */
+	{ "", SHOP, "accept new SYN_SENT -> tcp 172.18.0.2:40000 10.244.0.5:8080", false },
+	{ "accept", SHOP, "accept new SYN_SENT", false },
+	{ "drop", SHOP, "drop new NONE (policy_drop)", false },
+	{ "reject", SHOP, "reject new NONE (policy_reject)", false },
+	{ "dnat 10.9.9.9:99", SHOP, "accept new SYN_SENT -> tcp 192.0.2.9:40000 10.9.9.9:99", false },
+	{ "dnat 10.9.9.9", SHOP, "accept new SYN_SENT -> tcp 192.0.2.9:40000 10.9.9.9:80", false },
+	{ "dnat 10.9.9.9 always", SHOP, "accept new SYN_SENT -> tcp 172.18.0.2:40000 10.9.9.9:80", false },
+	{ "dnat 192.0.2.9:99", SHOP, "accept new SYN_SENT -> tcp 172.18.0.2:40000 192.0.2.9:99", false }, /* hairpin */
 	{ "dnat fd00::9", WEB6, "accept new SYN_SENT -> tcp [2001:db8::9]:40000 [fd00::9]:80", false },
 	{ "dnat 10.9.9.9", WEB6, "accept new SYN_SENT -> tcp [fc00:f853:ccd:e793::2]:40000 [fd00:10:244::5]:8080", true },
-	{ "forward default/canary", WEB, "accept new SYN_SENT -> tcp 172.18.0.2:40000 10.244.9.9:8888", false },
-	{ "forward default/canary never", WEB, "accept new SYN_SENT -> tcp 192.0.2.9:40000 10.244.9.9:8888", false },
+	{ "forward default/canary", SHOP, "accept new SYN_SENT -> tcp 172.18.0.2:40000 10.244.9.9:8888", false },
+	{ "forward default/canary never", SHOP, "accept new SYN_SENT -> tcp 192.0.2.9:40000 10.244.9.9:8888", false },
 	{ "forward default/canary", POD, "accept new SYN_SENT -> tcp 10.244.0.7:40000 10.244.9.9:8888", false },
 	{ "forward default/canary always", POD, "accept new SYN_SENT -> tcp 172.18.0.2:40000 10.244.9.9:8888", false },
 	/* over an external IP: masqueraded as that is, R9 */
 	{ "forward default/canary", EXTERNAL, "accept new SYN_SENT -> tcp 172.18.0.2:40000 10.244.9.9:8888", false },
 	{ "forward default/canary", WEB6, "reject new NONE (no_endpoint)", false },
-	{ "forward default/canari", WEB, "accept new SYN_SENT -> tcp 172.18.0.2:40000 10.244.0.5:8080", true },
-	{ "forward", WEB, "accept new SYN_SENT -> tcp 172.18.0.2:40000 10.244.0.5:8080", true },
+	{ "forward default/canari", SHOP, "accept new SYN_SENT -> tcp 172.18.0.2:40000 10.244.0.5:8080", true },
+	{ "forward", SHOP, "accept new SYN_SENT -> tcp 172.18.0.2:40000 10.244.0.5:8080", true },
 	{ "forward default/canary", QUIC, "accept new UNREPLIED -> udp 172.18.0.2:40000 10.244.0.5:9090", true },
-	{ "fail", WEB, "accept new SYN_SENT -> tcp 172.18.0.2:40000 10.244.0.5:8080", true },
+	{ "fail", SHOP, "accept new SYN_SENT -> tcp 172.18.0.2:40000 10.244.0.5:8080", true },
 };
 
 /* The script that answers so.  `copy` holds its strings. */
@@ -1159,7 +1245,7 @@ static void a_failed_hook_is_counted_also_when_the_map_refuses(void **state)
 	(void)state;
 	world_init(&w, NO_ENDPOINTS);
 	start_scripted(&n, &w, &script);
-	EXPECT(&n, { WEB, "reject new NONE (no_endpoint)" });
+	EXPECT(&n, { SHOP, "reject new NONE (no_endpoint)" });
 	lun_engine_stats(n.engine, &stats);
 	assert_int_equal(stats.reasons[LUN_REASON_policy_error], 1);
 	stop(&n);
@@ -1208,7 +1294,7 @@ static const struct {
 	const char *service, *port;
 	enum lun_via via;
 } sights[] = {
-	{ WEB, true, "default/shop", "web", LUN_VIA_cluster_ip },
+	{ SHOP, true, "default/shop", "web", LUN_VIA_cluster_ip },
 	{ "udp [2001:db8::9]:1 [fc00:f853:ccd:e793::2]:30081 len 1", true, "default/shop", "quic", LUN_VIA_node_port },
 	{ "tcp 192.0.2.9:1 198.18.5.5:5 S", true, NULL, NULL, LUN_VIA_none },
 	{ "tcp 192.0.2.9:1 198.20.5.5:5 S", false, NULL, NULL, LUN_VIA_none },
@@ -1375,12 +1461,12 @@ static void traces_quote_the_script(void **state)
 	script.answer.why = "blocked range";
 	script.answer.at = "shop.lua:99";
 	start_scripted(&n, &w, &script);
-	notation_run(&n, WEB);
+	notation_run(&n, SHOP);
 	expect_step(&n, "script", "shop.lua:99", "drop: blocked range");
 	assert_string_equal(n.trace.reason, "blocked range");
 	script = script_of("dnat 10.9.9.9", copy);
 	script.answer.at = "shop.lua:98";
-	notation_run(&n, WEB);
+	notation_run(&n, SHOP);
 	expect_step(&n, "script", "shop.lua:98", "dnat to 10.9.9.9:80");
 	assert_int_equal(n.trace.via, LUN_VIA_script);
 	assert_int_equal(n.trace.candidate_count, 1);
@@ -1538,8 +1624,8 @@ static void ten_thousand_services_are_found(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(rules_r1_to_r32),
-		cmocka_unit_test(r3_protocols_are_apart),
+#define RULE_ENTRY(name) cmocka_unit_test(rule_##name),
+		RULES(RULE_ENTRY) cmocka_unit_test(r3_protocols_are_apart),
 		cmocka_unit_test(r2_an_endpoint_may_have_its_own_port),
 		cmocka_unit_test(r19_families_have_endpoints_of_their_own),
 		cmocka_unit_test(r15_an_address_that_is_listed_twice_is_the_first_of_its_kinds),
