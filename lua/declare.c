@@ -133,6 +133,7 @@ static void read_node(struct reader *reader, struct declared *declared)
 		read_address_or_list(reader, &keys, "masquerade_address", &node->masquerade_address_count);
 	node->masquerade_all = read_switch(reader, &keys, "masquerade_all") == LUN_ON;
 	node->localhost_node_ports = read_switch(reader, &keys, "localhost_node_ports");
+	declared->hash_seed = read_limit(reader, &keys, "hash_seed");
 	read_intercept(reader, &keys, declared);
 	declared->timeouts = read_timeouts(reader, &keys, &declared->timeout_count);
 	read_limits(reader, &keys, declared);
@@ -380,6 +381,21 @@ static void check_type(struct reader *reader, const struct lun_service *service,
 		read_warn(reader, "the type is NodePort or LoadBalancer, but no port has a node_port");
 }
 
+/* { client_ip = 10800 } */
+static void read_affinity(struct reader *reader, struct keys *service_keys, struct lun_service *service)
+{
+	struct keys keys = { .count = 0 };
+
+	if (!read_enter(reader, service_keys, "affinity"))
+		return;
+	read_table(reader, "{ client_ip = 10800 }");
+	service->affinity = read_duration(reader, &keys, "client_ip");
+	read_end(reader, &keys);
+	if (service->affinity == 0)
+		read_fail(reader, "expected { client_ip = 10800 }");
+	read_leave(reader);
+}
+
 /* A load balancer's address, or { "192.0.2.1", ip_mode = "Proxy" }: those are not handled on the node (R33).  => whether it is */
 static bool read_load_balancer_ip(struct reader *reader, struct lun_address *address)
 {
@@ -420,16 +436,16 @@ static void read_load_balancer_ips(struct reader *reader, struct keys *keys, str
 static void read_choices(struct reader *reader, struct keys *keys, struct lun_service *service)
 {
 	static const char *const types[] = { "ClusterIP", "NodePort", "LoadBalancer", NULL };
-	static const char *const balances[] = { "random", "round_robin", NULL }; /* as enum lun_balance */
-	static const char *const balances_later[] = { "least_connections", "maglev", "source_hash", NULL };
+	static const char *const balances[] = {
+		"random", "round_robin", "least_connections", "maglev", "source_hash", NULL
+	};                                                                          /* as enum lun_balance */
 	static const char *const preferences[] = { "none", "local", "zone", NULL }; /* as enum lun_prefer */
 	static const char *const masquerades[] = { "auto", "always", "never", NULL };
 	static const char *const policies[] = { "Cluster", "Local", NULL };
 
 	int type = read_choice(reader, keys, "type", types, NULL);
 
-	if (read_choice(reader, keys, "balance", balances, balances_later) == 1)
-		service->balance = LUN_BALANCE_ROUND_ROBIN;
+	service->balance = (enum lun_balance)read_choice_or(reader, keys, "balance", balances, LUN_BALANCE_RANDOM);
 	service->prefer = (enum lun_prefer)read_choice_or(reader, keys, "prefer", preferences, LUN_PREFER_NONE);
 	service->masquerade =
 		(enum lun_masquerade)read_choice_or(reader, keys, "masquerade", masquerades, LUN_MASQUERADE_AUTO);
@@ -441,12 +457,13 @@ static void read_choices(struct reader *reader, struct keys *keys, struct lun_se
 
 static void read_service(struct reader *reader, struct lun_service *service)
 {
-	static const char *const later[] = { "affinity", "proxy_protocol" };
+	static const char *const later[] = { "proxy_protocol" };
 	struct keys keys = { .count = 0 };
 
 	service->cluster_ips = read_addresses(reader, &keys, "cluster_ips", &service->cluster_ip_count);
 	service->external_ips = read_addresses(reader, &keys, "external_ips", &service->external_ip_count);
 	read_load_balancer_ips(reader, &keys, service);
+	read_affinity(reader, &keys, service);
 	service->load_balancer_source_ranges =
 		read_prefixes(reader, &keys, "load_balancer_source_ranges", &service->load_balancer_source_range_count);
 	read_ports(reader, &keys, service);

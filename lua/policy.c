@@ -389,6 +389,7 @@ static int script_compile(struct script *script, struct lun_policy **policy, str
 		.limits_drop = declared->limits_drop,
 		.intercept = declared->intercept,
 		.intercept_count = declared->intercept_count,
+		.hash_seed = declared->hash_seed,
 	};
 	struct lun_error wrong;
 	int code;

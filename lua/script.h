@@ -38,6 +38,7 @@ struct declared {
 	size_t timeout_count;
 	uint32_t source_limit, half_open_limit;
 	bool limits_drop;
+	uint64_t hash_seed;
 	struct lun_service *services;
 	size_t service_count, service_capacity;
 	const char *pending; /* `service "x"` was called, its table has not come yet */

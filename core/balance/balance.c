@@ -5,6 +5,8 @@
  * not come in a row. */
 #include "balance/balance.h"
 
+#include <math.h>
+
 /* What stands before the first endpoint of the list, and the weight of all. */
 static uint32_t sum_before(const struct balance *balance)
 {
@@ -55,22 +57,120 @@ static uint32_t take_turn(const struct balance *balance)
 	return endpoint_at(balance, (uint32_t)((uint64_t)(turn % all) * step % all));
 }
 
+/* ---- by the client's address ---- */
+
+static uint32_t look_up(const struct balance *balance)
+{
+	return balance->table[XXH3_64bits_withSeed(balance->client, sizeof(*balance->client), balance->seed) % MAGLEV_SIZE];
+}
+
+/* Rendezvous hashing: each endpoint draws a number from the client's address and its own, and the least one wins.  Divided by
+ * its weight, the logarithm of a uniform number is the least with a probability that goes by weight. */
+static uint32_t meet(const struct balance *balance)
+{
+	struct {
+		struct lun_address client, endpoint;
+		uint8_t port[2];
+	} pair = { .client = *balance->client };
+	double least = INFINITY;
+	uint32_t winner = 0;
+
+	for (uint32_t i = 0; i < balance->count; i++) {
+		const struct endpoint *endpoint = &balance->endpoints[i];
+		double drawn;
+
+		pair.endpoint = endpoint->address;
+		pair.port[0] = (uint8_t)(endpoint->port >> 8);
+		pair.port[1] = (uint8_t)endpoint->port;
+		drawn = ((double)(XXH3_64bits_withSeed(&pair, sizeof(pair), balance->seed) >> 11) + 0.5) * 0x1p-53;
+		drawn = -log(drawn) / endpoint->weight;
+		if (drawn < least) {
+			least = drawn;
+			winner = i;
+		}
+	}
+	return winner;
+}
+
+/* ---- by load ---- */
+
+/* The order of loads: flows that there would be, by weight.  Whether `a` has less than `b`, in whole numbers. */
+static bool less_loaded(const struct balance *balance, uint32_t a, uint32_t b)
+{
+	const struct balance_load *x = (const void *)(balance->loads + balance->slots[a] * balance->stride);
+	const struct balance_load *y = (const void *)(balance->loads + balance->slots[b] * balance->stride);
+
+	return (x->flows + 1ull) * balance->endpoints[b].weight < (y->flows + 1ull) * balance->endpoints[a].weight;
+}
+
+/* The least loaded endpoint; of several the one at place `tie` among them.  *ties: how many there are. */
+static uint32_t least_loaded(const struct balance *balance, uint32_t tie, uint32_t *ties)
+{
+	uint32_t least = 0, found = 0;
+
+	*ties = 1;
+	for (uint32_t i = 1; i < balance->count; i++) {
+		if (less_loaded(balance, i, least)) {
+			least = i;
+			*ties = 1;
+		} else if (!less_loaded(balance, least, i)) {
+			++*ties;
+		}
+	}
+	for (uint32_t i = least; tie > 0 && i < balance->count; i++)
+		if (!less_loaded(balance, least, i) && found++ == tie)
+			return i;
+	return least;
+}
+
+static uint32_t choose_by_load(const struct balance *balance)
+{
+	uint32_t ties, least = least_loaded(balance, 0, &ties);
+
+	return ties == 1 ? least : least_loaded(balance, random_below(balance->random, ties), &ties);
+}
+
+/* ---- all of them ---- */
+
 uint32_t balance_choose(const struct balance *balance)
 {
 	uint32_t all = weight_of_all(balance), drawn;
 
-	if (balance->kind == LUN_BALANCE_ROUND_ROBIN)
+	switch (balance->kind) {
+	case LUN_BALANCE_ROUND_ROBIN:
 		return take_turn(balance);
+	case LUN_BALANCE_LEAST_CONNECTIONS:
+		return choose_by_load(balance);
+	case LUN_BALANCE_MAGLEV:
+		return look_up(balance);
+	case LUN_BALANCE_SOURCE_HASH:
+		return meet(balance);
+	case LUN_BALANCE_RANDOM:
+		break;
+	}
 	drawn = random_below(balance->random, all);
 	return all == balance->count ? drawn : endpoint_at(balance, drawn);
 }
 
-double balance_share(const struct balance *balance, uint32_t index)
+void balance_shares(const struct balance *balance, double *shares)
 {
-	return (double)balance->endpoints[index].weight / weight_of_all(balance);
+	bool drawn = balance->kind == LUN_BALANCE_RANDOM || balance->kind == LUN_BALANCE_ROUND_ROBIN;
+	uint32_t ties, least;
+
+	for (uint32_t i = 0; i < balance->count; i++)
+		shares[i] = drawn ? (double)balance->endpoints[i].weight / weight_of_all(balance) : 0;
+	if (balance->kind == LUN_BALANCE_LEAST_CONNECTIONS) {
+		least = least_loaded(balance, 0, &ties);
+		for (uint32_t i = 0; i < balance->count; i++)
+			shares[i] = less_loaded(balance, least, i) ? 0 : 1.0 / ties;
+	} else if (!drawn) {
+		shares[balance_choose(balance)] = 1;
+	}
 }
 
 const char *balance_name(enum lun_balance kind)
 {
-	return kind == LUN_BALANCE_ROUND_ROBIN ? "round robin" : "random";
+	static const char *const names[] = { "random", "round robin", "least connections", "maglev", "source hash" };
+
+	return names[kind];
 }

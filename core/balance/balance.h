@@ -22,21 +22,37 @@ struct balance_state {
 	uint32_t position; /* round robin: flows given out */
 };
 
+/* What an engine knows of an endpoint of a service port. */
+struct balance_load {
+	uint32_t flows; /* now */
+};
+
 /* A list and who asks. */
 struct balance {
 	enum lun_balance kind;
 	const struct endpoint *endpoints;
-	uint32_t count; /* not 0 */
+	uint32_t count;        /* not 0 */
+	const uint32_t *table; /* Maglev: maglev_new of the list */
+	uint64_t seed;         /* Maglev, source hash */
+	const struct lun_address *client;
 	struct balance_state *state;
 	struct random *random;
+	/* Least connections: the load of endpoint `i` is at loads + slots[i] * stride. */
+	const uint32_t *slots;
+	const char *loads;
+	size_t stride;
 };
 
 uint32_t balance_choose(const struct balance *balance);
 
-/* The probability with which endpoint `index` is the next one, as far as nothing else happens before. */
-double balance_share(const struct balance *balance, uint32_t index);
+/* Fills the probability with which each endpoint is the next one, as far as nothing else happens before. */
+void balance_shares(const struct balance *balance, double *shares);
 
 /* "random", "round robin". */
 const char *balance_name(enum lun_balance kind);
+
+/* maglev.c: a table of MAGLEV_SIZE indices into the list; NULL: no memory.  => free it */
+enum { MAGLEV_SIZE = 65537 };
+uint32_t *maglev_new(const struct endpoint *endpoints, uint32_t count, uint64_t seed);
 
 #endif

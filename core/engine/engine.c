@@ -29,6 +29,7 @@ static struct lun_config config_completed(const struct lun_config *config)
 
 	complete.flows = or_default(config->flows, FLOWS_DEFAULT);
 	complete.edits = or_default(config->edits, complete.flows / 16 + 1);
+	complete.affinities = or_default(config->affinities, complete.flows);
 	complete.events = or_default(config->events, EVENTS_DEFAULT);
 	complete.fragment_size = or_default(config->fragment_size, FRAGMENT_DEFAULT);
 	complete.emit_size = or_default(config->emit_size, EMIT_DEFAULT);
@@ -62,6 +63,8 @@ int lun_engine_new(struct lun_engine **made, const struct lun_config *given, str
 	if (!config_read(&ours, sizeof(ours), given))
 		return fail(error, LUN_BAD_ARGUMENT, "config.size is %zu, expected sizeof(struct lun_config), here %zu",
 			    given->size, sizeof(ours));
+	if (config->affinities > FLOWS_MOST)
+		return fail(error, LUN_BAD_ARGUMENT, "%u affinities, expected at most %d", config->affinities, FLOWS_MOST);
 	if (config->flows > FLOWS_MOST)
 		return fail(error, LUN_BAD_ARGUMENT, "%u flows, expected at most %d", config->flows, FLOWS_MOST);
 	if (config->emit_size > RING_MOST || config->fragment_size > RING_MOST)
@@ -107,6 +110,7 @@ void lun_engine_free(struct lun_engine *engine)
 	lun_policy_unref(engine->policy);
 	ports_fini(&engine->ports);
 	sources_fini(&engine->sources);
+	affinity_fini(&engine->affinity);
 	fragments_fini(&engine->fragments);
 	free(engine);
 }
@@ -128,6 +132,8 @@ int lun_engine_set_policy(struct lun_engine *engine, struct lun_policy *policy)
 
 	if (policy && policy->source_limit && !engine->sources.table)
 		result = count_sources(engine);
+	if (result == 0 && policy && policy->remembers && !engine->affinity.entries)
+		result = affinity_init(&engine->affinity, engine->config.affinities);
 	if (result == 0)
 		result = ports_set_policy(&engine->ports, policy, &engine->flows);
 	if (result < 0)
@@ -151,6 +157,8 @@ void lun_engine_stats(const struct lun_engine *engine, struct lun_stats *stats)
 	stats->edits = engine->http.edits;
 	stats->half_open = engine->flows.half_open;
 	memcpy(stats->fragments_given_up, engine->fragments.given_up, sizeof(stats->fragments_given_up));
+	if (engine->affinity.entries)
+		stats->memory += (uint64_t)engine->affinity.size * sizeof(struct affinity_entry);
 	if (engine->sources.table)
 		stats->memory += (uint64_t)engine->sources.size * sizeof(struct source);
 }

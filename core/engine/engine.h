@@ -21,6 +21,7 @@ struct lun_engine {
 	struct lun_policy *policy; /* or NULL */
 	struct ports ports;
 	struct sources sources;
+	struct affinity affinity;
 	struct fragments fragments;
 	struct random random;
 	struct lun_config config;

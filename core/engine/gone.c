@@ -12,22 +12,23 @@
 
 enum {
 	ENDS_BEGIN = 256 /* some 50 µs of work at worst */,
-	LOOKS_PER_END = 8 /* ending a flow takes as long as looking at so many */
+	LOOKS_PER_END = 8 /* ending a flow takes as long as looking at so many */,
+	NO_ENDPOINT = UINT32_MAX
 };
 
-/* Whether a service port has this endpoint, and it serves; what it cost is taken off *budget. */
-static bool has_endpoint(const struct lun_policy *policy, const struct service_port *port, const struct lun_tuple *reply,
-			 uint32_t *budget)
+/* The endpoint of a service port that a flow goes to, in the set of the service, if it serves; what it cost is taken off
+ * *budget. */
+static uint32_t find_endpoint(const struct lun_policy *policy, const struct service_port *port,
+			      const struct lun_tuple *reply, uint32_t *budget)
 {
 	const struct endpoint *endpoints;
 	const struct endpoint_list *list = policy_endpoints(policy, port, !lun_address_is_v4(&reply->source), &endpoints);
 
-	endpoints += list->serving.first;
 	*budget -= *budget < list->serving.count ? *budget : list->serving.count;
-	for (uint32_t i = 0; i < list->serving.count; i++)
+	for (uint32_t i = list->serving.first; i < list->serving.first + list->serving.count; i++)
 		if (endpoints[i].port == reply->source_port && address_equal(&endpoints[i].address, &reply->source))
-			return true;
-	return false;
+			return i;
+	return NO_ENDPOINT;
 }
 
 static bool is_gone(const struct lun_engine *engine, const struct flow *flow, uint32_t *budget)
@@ -37,9 +38,9 @@ static bool is_gone(const struct lun_engine *engine, const struct flow *flow, ui
 	if (!(flow->flags & FLOW_OPEN) || !(flow->flags & FLOW_TRANSLATED) || flow->port == FLOW_NONE ||
 	    flow->tuple[LUN_ORIG].protocol != LUN_UDP)
 		return false;
-	state = &engine->ports.slots[flow->port];
-	return !state->declared ||
-	       !has_endpoint(engine->policy, &engine->policy->ports[state->service_port], &flow->tuple[LUN_REPLY], budget);
+	state = ports_port(&engine->ports, flow->port);
+	return !state->declared || find_endpoint(engine->policy, &engine->policy->ports[state->service_port],
+						 &flow->tuple[LUN_REPLY], budget) == NO_ENDPOINT;
 }
 
 void gone_begin(struct lun_engine *engine)
@@ -72,17 +73,17 @@ void gone_adopt(struct lun_engine *engine, struct flow *flow)
 	const struct lun_policy *policy = engine->policy;
 	const struct frontend *frontend =
 		policy ? policy_find(policy, &orig->destination, orig->destination_port, orig->protocol) : NULL;
-	uint32_t slot, budget = 0;
+	uint32_t endpoint, budget = 0;
 
 	if (!frontend || !(flow->flags & FLOW_TRANSLATED) || (engine->config.commit && events_full(&engine->events)))
 		return;
+	endpoint = find_endpoint(policy, &policy->ports[frontend->service_port], &flow->tuple[LUN_REPLY], &budget);
 	/* A script may have sent it to another service, or anywhere. */
-	if (policy->hooks.flow &&
-	    !has_endpoint(policy, &policy->ports[frontend->service_port], &flow->tuple[LUN_REPLY], &budget))
+	if (policy->hooks.flow && endpoint == NO_ENDPOINT)
 		return;
-	slot = engine->ports.slot[frontend->service_port];
-	flow->port = slot;
-	engine->ports.slots[slot].flows++;
+	flow->port = endpoint == NO_ENDPOINT ? engine->ports.slot[frontend->service_port]
+					     : ports_slot(&engine->ports, policy, frontend->service_port, endpoint);
+	ports_count(&engine->ports, flow->port, 1);
 	if (is_gone(engine, flow, &budget))
 		engine_withdraw_flow(engine, flow);
 }

@@ -21,7 +21,7 @@ enum {
 void engine_forget_flow(struct lun_engine *engine, struct flow *flow)
 {
 	if (flow->port != FLOW_NONE)
-		engine->ports.slots[flow->port].flows--;
+		ports_count(&engine->ports, flow->port, -1);
 	sources_remove(&engine->sources, &flow->tuple[LUN_ORIG]);
 	if (flow->flags & FLOW_HTTP)
 		lun_policy_unref(http_stream_close(&engine->http, &engine->flows, flow));
@@ -151,7 +151,7 @@ static enum lun_reason over_limit(const struct lun_engine *engine, const struct 
 		return LUN_REASON_none;
 	if (policy->source_limit && sources_count(&engine->sources, &p->tuple) >= policy->source_limit)
 		return LUN_REASON_source_limit;
-	if (port && port->limit && port->flows >= port->limit)
+	if (port && port->limit && port->load.flows >= port->limit)
 		return LUN_REASON_service_limit;
 	if (policy->half_open_limit && half_open && engine->flows.half_open >= policy->half_open_limit)
 		return LUN_REASON_half_open_limit;
@@ -167,10 +167,8 @@ static void describe_flow(struct lun_engine *engine, struct packet *p, const str
 	flow_set_timeouts(&engine->flows, p->flow, port ? port->timeouts : engine->ports.timeouts);
 	sources_add(&engine->sources, &p->tuple);
 	if (port) {
-		uint32_t slot = engine->ports.slot[decision->service_port];
-
-		p->flow->port = slot;
-		engine->ports.slots[slot].flows++;
+		p->flow->port = ports_slot(&engine->ports, engine->policy, decision->service_port, decision->endpoint);
+		ports_count(&engine->ports, p->flow->port, 1);
 	}
 	p->opening = true;
 }
@@ -216,11 +214,18 @@ static bool engine_open(struct lun_engine *engine, struct packet *p, const struc
 }
 
 /* Finds what balancing remembers of a service port's endpoints of one family. */
-static struct balance_state *turn_of(const void *owner, uint32_t service_port, bool v6)
+static void recall(const void *owner, uint32_t service_port, bool v6, uint32_t first, struct balance *balance)
 {
-	const struct ports *ports = owner;
+	const struct lun_engine *engine = owner;
+	const struct ports *ports = &engine->ports;
+	const struct service *service = engine->policy->ports[service_port].service;
 
-	return &ports->slots[ports->slot[service_port]].balance[v6];
+	balance->state = &ports->slots[ports->slot[service_port]].balance[v6];
+	balance->loads = (const char *)&ports->slots->load;
+	balance->stride = sizeof(*ports->slots);
+	if (ports->endpoint_slot)
+		balance->slots =
+			ports->endpoint_slot + engine->policy->first_endpoints[service - engine->policy->services] + first;
 }
 
 /* Where the policy names no address to masquerade with, the embedder may know a better one than the node's primary. */
@@ -237,9 +242,11 @@ static void ask_source(const struct lun_engine *engine, struct decision *decisio
 
 static void decide(struct lun_engine *engine, struct packet *p, struct decision *decision)
 {
-	const struct policy_turns turns = { .of = turn_of, .owner = &engine->ports };
+	const struct policy_memory memory = {
+		.recall = recall, .owner = engine, .affinity = &engine->affinity, .now_ms = (uint32_t)engine->flows.now_ms
+	};
 
-	policy_decide(engine->policy, &turns, &engine->random, p, decision);
+	policy_decide(engine->policy, &memory, &engine->random, p, decision);
 	ask_source(engine, decision);
 	engine->stats.reasons[LUN_REASON_policy_error] +=
 		decision->script_failed; /* beside the verdict, which the map gave */
@@ -453,7 +460,9 @@ static APART void decide_ahead(struct lun_engine *engine, struct packet *p, stru
 	struct lun_tuple reply;
 
 	if (*word & bit || p->io->trace || p->role == PACKET_FRAGMENT || engine->config.verify)
-		return;                                       /* the path will see to it */
+		return; /* the path will see to it */
+	if (engine->policy && engine->policy->counts)
+		return; /* the flows before this one in the batch count, when they are open */
 	if (!track_may_open(p, !engine->config.no_pick_up)) { /* not now; its turn will tell */
 		p->io->reason = LUN_REASON_none;
 		p->io->ct = LUN_CT_UNTRACKED;

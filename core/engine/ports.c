@@ -1,6 +1,8 @@
 /* ports.c - see ports.h. */
 #include "engine/ports.h"
 
+#include "base/address.h"
+
 #include <stdlib.h>
 
 enum { NS_PER_MS = 1000000 };
@@ -9,6 +11,7 @@ void ports_fini(struct ports *ports)
 {
 	free(ports->slots);
 	free(ports->slot);
+	free(ports->endpoint_slot);
 }
 
 /* A slot's name and number, for looking it up. */
@@ -51,88 +54,155 @@ static uint32_t find_slot(const struct port_state *slots, const struct named *so
 
 	if (found)
 		return found->slot;
-	while (slots[*next].declared || slots[*next].flows)
+	while (slots[*next].declared || slots[*next].load.flows)
 		++*next;
 	return (*next)++;
 }
 
-/* Fills new slots and the map; both are large enough for all old slots and all new ports. */
-static int map_ports(struct port_state *slots, uint32_t *slot, const struct named *sorted, uint32_t count,
-		     const struct lun_policy *policy, struct flow_table *flows)
+/* The mapping of one policy, while it is made: slots are enough for all old ones and all that may be new. */
+struct mapping {
+	struct port_state *slots;
+	uint32_t *slot, *endpoint_slot;
+	struct named *known; /* old slots in use, by hash */
+	uint32_t known_count, next, room;
+	const struct lun_policy *policy;
+};
+
+static struct port_state *map_name(struct mapping *mapping, uint64_t hash, uint32_t owner, uint32_t *slot)
 {
-	uint32_t next = 0;
+	struct port_state *state;
+
+	*slot = find_slot(mapping->slots, mapping->known, mapping->known_count, hash, &mapping->next);
+	state = &mapping->slots[*slot];
+	if (state->name_hash != hash)
+		*state = (struct port_state) { .name_hash = hash };
+	state->declared = state->wanted = true;
+	state->owner = owner;
+	return state;
+}
+
+static uint64_t endpoint_hash(uint64_t port, const struct endpoint *endpoint)
+{
+	return XXH3_64bits_withSeed(&endpoint->address, sizeof(endpoint->address), port + endpoint->port);
+}
+
+/* Whether the port's endpoints have slots of their own. */
+static bool counts(const struct service_port *port)
+{
+	return port->service->balance == LUN_BALANCE_LEAST_CONNECTIONS;
+}
+
+/* Endpoints of one list.  Those that are preferred stand in it twice, the second time in the same order. */
+static void map_endpoints(struct mapping *mapping, uint32_t number, bool v6)
+{
+	const struct lun_policy *policy = mapping->policy;
+	const struct service_port *port = &policy->ports[number];
+	const struct endpoint *endpoints;
+	const struct endpoint_list *list = policy_endpoints(policy, port, v6, &endpoints);
+	uint32_t *slots = mapping->endpoint_slot + policy->first_endpoints[port->service - policy->services];
+	uint32_t end = list->serving.first + list->serving.count, first = list->serving.first;
+
+	for (uint32_t i = first; i < end; i++)
+		map_name(mapping, endpoint_hash(port->hash, &endpoints[i]), mapping->slot[number], &slots[i]);
+	for (uint32_t i = list->cluster.first; i >= end && i < list->cluster.first + list->cluster.count; i++) {
+		while (endpoints[first].port != endpoints[i].port ||
+		       !address_equal(&endpoints[first].address, &endpoints[i].address))
+			first++;
+		slots[i] = slots[first];
+	}
+}
+
+static int map_ports(struct mapping *mapping, struct flow_table *flows)
+{
+	const struct lun_policy *policy = mapping->policy;
 
 	for (uint32_t i = 0; i < policy->port_count; i++) {
 		const struct service_port *port = &policy->ports[i];
-		/* The protocol counts: a port without a name is "dns:53" for TCP and for UDP. */
-		uint64_t hash = hash_bytes(&policy->key, port->text, strlen(port->text)) + port->protocol;
 		int row = timeout_row(flows, policy, port->service);
 		struct port_state *state;
 
 		if (row < 0)
 			return row;
-		slot[i] = find_slot(slots, sorted, count, hash, &next);
-		state = &slots[slot[i]];
-		if (state->name_hash != hash)
-			*state = (struct port_state) { .name_hash = hash };
-		state->declared = true;
+		state = map_name(mapping, port->hash, FLOW_NONE, &mapping->slot[i]);
 		state->service_port = i;
 		state->limit = port->service->flow_limit;
 		state->timeouts = (uint8_t)row;
+		for (int v6 = 0; v6 < 2 && counts(port); v6++)
+			map_endpoints(mapping, i, v6);
 	}
 	return 0;
 }
 
-/* Marks the slots that the policy has; returns how many slots, from the first on, are in use. */
-static uint32_t settle(struct port_state *slots, uint32_t count, const uint32_t *slot, uint32_t declared)
+/* What was not wanted is not declared any more.  => how many slots, from the first on, are in use */
+static uint32_t settle(struct port_state *slots, uint32_t count)
 {
-	for (uint32_t i = 0; i < count; i++)
-		slots[i].declared = false;
-	for (uint32_t i = 0; i < declared; i++)
-		slots[slot[i]].declared = true;
-	while (count > 0 && !slots[count - 1].declared && !slots[count - 1].flows)
+	for (uint32_t i = 0; i < count; i++) {
+		slots[i].declared = slots[i].wanted;
+		slots[i].wanted = false;
+	}
+	while (count > 0 && !slots[count - 1].declared && !slots[count - 1].load.flows)
 		count--;
 	return count;
 }
 
+uint32_t ports_slot(const struct ports *ports, const struct lun_policy *policy, uint32_t service_port, uint32_t endpoint)
+{
+	const struct service_port *port = &policy->ports[service_port];
+
+	if (!counts(port))
+		return ports->slot[service_port];
+	return ports->endpoint_slot[policy->first_endpoints[port->service - policy->services] + endpoint];
+}
+
+/* Room for the new slots and maps, with the old slots in it.  False: no memory. */
+static bool mapping_init(struct mapping *mapping, const struct ports *ports, const struct lun_policy *policy)
+{
+	size_t added = policy ? policy->port_count : 0;
+	size_t endpoints = policy && policy->counts ? policy->first_endpoints[policy->service_count] : 0;
+
+	*mapping = (struct mapping) { .policy = policy };
+	mapping->slots = calloc(ports->count + added + endpoints + 1, sizeof(*mapping->slots));
+	mapping->slot = calloc(added + 1, sizeof(*mapping->slot));
+	mapping->known = calloc((size_t)ports->count + 1, sizeof(*mapping->known));
+	if (endpoints)
+		mapping->endpoint_slot = calloc(endpoints, sizeof(*mapping->endpoint_slot));
+	if (!mapping->slots || !mapping->slot || !mapping->known || (endpoints && !mapping->endpoint_slot))
+		return false;
+	for (uint32_t i = 0; i < ports->count; i++) {
+		mapping->slots[i] = ports->slots[i];
+		/* Until all names are mapped, none of the known slots may be given to a new one. */
+		mapping->slots[i].declared = mapping->slots[i].declared || mapping->slots[i].load.flows;
+		if (mapping->slots[i].declared)
+			mapping->known[mapping->known_count++] =
+				(struct named) { .hash = mapping->slots[i].name_hash, .slot = i };
+	}
+	mapping->room = ports->count + (uint32_t)(added + endpoints);
+	qsort(mapping->known, mapping->known_count, sizeof(*mapping->known), by_hash);
+	return true;
+}
+
 int ports_set_policy(struct ports *ports, const struct lun_policy *policy, struct flow_table *flows)
 {
-	uint32_t added = policy ? policy->port_count : 0;
-	struct port_state *slots = calloc((size_t)ports->count + added + 1, sizeof(*slots));
-	uint32_t *slot = calloc((size_t)added + 1, sizeof(*slot));
-	struct named *sorted = calloc((size_t)ports->count + 1, sizeof(*sorted));
-	uint32_t known = 0;
-	int result = slots && slot && sorted ? 0 : LUN_NO_MEMORY, row = 0;
+	struct mapping mapping;
+	int result = mapping_init(&mapping, ports, policy) ? 0 : LUN_NO_MEMORY, row = 0;
 
-	for (uint32_t i = 0; i < ports->count && result == 0; i++) {
-		slots[i] = ports->slots[i];
-		if (slots[i].declared || slots[i].flows)
-			sorted[known++] = (struct named) { .hash = slots[i].name_hash, .slot = i };
-		slots[i].declared = false;
-	}
-	if (result == 0) {
-		qsort(sorted, known, sizeof(*sorted), by_hash);
-		/* Known ones keep their slots: none of them may be given to a new name meanwhile. */
-		for (uint32_t i = 0; i < known; i++)
-			slots[sorted[i].slot].declared = true;
-		if (policy)
-			row = timeout_row(flows, policy, NULL);
-		result = row < 0 ? row : 0;
-		if (policy && result == 0)
-			result = map_ports(slots, slot, sorted, known, policy, flows);
-	}
-	free(sorted);
-	flow_timeouts_settle(flows, result == 0);
+	if (policy && result == 0)
+		result = row = timeout_row(flows, policy, NULL);
+	if (policy && result >= 0)
+		result = map_ports(&mapping, flows);
+	free(mapping.known);
+	flow_timeouts_settle(flows, result >= 0);
 	if (result < 0) {
-		free(slots);
-		free(slot);
+		free(mapping.slots);
+		free(mapping.slot);
+		free(mapping.endpoint_slot);
 		return result;
 	}
-	ports->count = settle(slots, ports->count + added, slot, added);
-	free(ports->slots);
-	free(ports->slot);
-	ports->slots = slots;
-	ports->slot = slot;
-	ports->timeouts = (uint8_t)row;
+	ports_fini(ports);
+	*ports = (struct ports) { .slots = mapping.slots,
+				  .count = settle(mapping.slots, mapping.room),
+				  .slot = mapping.slot,
+				  .endpoint_slot = mapping.endpoint_slot,
+				  .timeouts = (uint8_t)row };
 	return 0;
 }

@@ -1,8 +1,9 @@
-/* ports.h - what changes over time of each service port: turns, flows now, limits.
+/* ports.h - what changes over time of each service port, and where balancing counts, of each of its endpoints: turns, flows now,
+ * limits.
  *
- * Policies come and go; flows outlive them.  So this is kept under the port's name ("default/nginx:http"), in slots that flows
- * refer to by number, and a policy's ports are mapped to slots when it is set.  A slot whose port is gone from the policy and whose
- * last flow has ended is used again. */
+ * Policies come and go; flows outlive them.  So this is kept under names ("default/nginx:http", or that and an endpoint), in slots
+ * that flows refer to by number, and a policy's ports and endpoints are mapped to slots when it is set.  A slot whose port or
+ * endpoint is gone from the policy and whose last flow has ended is used again. */
 #ifndef LUNETTE_ENGINE_PORTS_H
 #define LUNETTE_ENGINE_PORTS_H
 
@@ -10,21 +11,43 @@
 #include "track/flow.h"
 
 struct port_state {
-	struct balance_state balance[2]; /* as endpoint lists: IPv4, IPv6 */
+	struct balance_load load;
+	uint32_t owner; /* of an endpoint: the slot of its port; else FLOW_NONE */
 	uint64_t name_hash;
-	uint32_t flows;
-	uint32_t limit;        /* 0: none */
-	uint32_t service_port; /* of the policy that is set, if it declares the port */
-	uint8_t timeouts;      /* row of the flow table's */
-	bool declared;         /* by the policy that is set */
+	struct balance_state balance[2]; /* as endpoint lists: IPv4, IPv6 */
+	uint32_t limit;                  /* 0: none */
+	uint32_t service_port;           /* of the policy that is set, if it declares the port */
+	uint8_t timeouts;                /* row of the flow table's */
+	bool declared;                   /* by the policy that is set */
+	bool wanted;                     /* by the one that is being set */
 };
 
 struct ports {
 	struct port_state *slots;
-	uint32_t count;   /* of slots */
-	uint32_t *slot;   /* by service port of the policy that is set */
-	uint8_t timeouts; /* row for flows to no service */
+	uint32_t count;          /* of slots */
+	uint32_t *slot;          /* by service port of the policy that is set */
+	uint32_t *endpoint_slot; /* by endpoint of all sets of that policy, of services that count; NULL: none does */
+	uint8_t timeouts;        /* row for flows to no service */
 };
+
+/* The port that flows of a slot belong to. */
+static inline struct port_state *ports_port(const struct ports *ports, uint32_t slot)
+{
+	uint32_t owner = ports->slots[slot].owner;
+
+	return &ports->slots[owner == FLOW_NONE ? slot : owner];
+}
+
+/* A flow more, or one less, of a slot: its port counts them too. */
+static inline void ports_count(struct ports *ports, uint32_t slot, int more)
+{
+	ports->slots[slot].load.flows += (uint32_t)more;
+	if (ports->slots[slot].owner != FLOW_NONE)
+		ports->slots[ports->slots[slot].owner].load.flows += (uint32_t)more;
+}
+
+/* The slot for a flow to `endpoint` of the set of a service port's service. */
+uint32_t ports_slot(const struct ports *ports, const struct lun_policy *policy, uint32_t service_port, uint32_t endpoint);
 
 void ports_fini(struct ports *ports);
 

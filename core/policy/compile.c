@@ -440,7 +440,10 @@ static int fill_service(struct lun_policy *policy, const struct lun_service *fro
 	into->flow_limit = from->flow_limit;
 	into->source_range_count = from->load_balancer_source_range_count;
 	into->health_check_node_port = from->health_check_node_port;
-	policy->sets[number] = endpoint_set_new(from, &policy->node);
+	into->affinity = from->affinity;
+	policy->counts |= from->balance == LUN_BALANCE_LEAST_CONNECTIONS;
+	policy->remembers |= from->affinity > 0;
+	policy->sets[number] = endpoint_set_new(from, &policy->node, policy->hash_seed);
 	failed |= !policy->sets[number];
 	if (failed || fill_headers(policy, from, into) < 0)
 		return fail(error, LUN_NO_MEMORY, "out of memory");
@@ -456,6 +459,9 @@ static int fill_service(struct lun_policy *policy, const struct lun_service *fro
 							.name = copy_text(policy, port->name),
 							.port = port->port,
 							.protocol = port->protocol ? port->protocol : LUN_TCP };
+		/* The protocol counts: a port without a name is "dns:53" for TCP and for UDP. */
+		service_port->hash =
+			hash_bytes(&policy->key, service_port->text, strlen(service_port->text)) + service_port->protocol;
 		result = fill_frontends(policy, from, port, policy->port_count++, error);
 	}
 	return result;
@@ -628,6 +634,7 @@ int lun_policy_new(struct lun_policy **made, const struct lun_policy_config *giv
 	if (!policy)
 		return fail(error, LUN_NO_MEMORY, "out of memory");
 	policy->references = 1;
+	policy->hash_seed = config->hash_seed;
 	hash_key_init(&policy->key, seed);
 	result = measure(config, &sizes, error);
 	if (result == 0 && allocate(policy, config, &sizes) < 0)

@@ -11,6 +11,9 @@
 #include "policy/policy.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+
+enum { NS_PER_MS = 1000000 };
 
 /* Who opens the flow. */
 enum client { CLIENT_OUTSIDE, CLIENT_POD, CLIENT_NODE };
@@ -18,7 +21,7 @@ enum client { CLIENT_OUTSIDE, CLIENT_POD, CLIENT_NODE };
 /* All that a decision is made from, and the decision. */
 struct question {
 	const struct lun_policy *policy;
-	const struct policy_turns *turns;
+	const struct policy_memory *memory;
 	struct random *random;
 	struct packet *packet;
 	struct decision *decision;
@@ -175,14 +178,63 @@ static void trace_candidate(struct lun_trace *trace, const struct lun_address *a
 static void trace_candidates(const struct question *q, const struct balance *balance)
 {
 	struct lun_trace *trace = q->packet->io->trace;
+	double *shares = malloc(balance->count * sizeof(*shares)); /* a packet that is traced may */
 
 	trace->candidate_count = 0;
-	for (uint32_t i = 0; i < balance->count; i++) {
-		double share = balance_share(balance, i);
+	if (!shares)
+		return;
+	balance_shares(balance, shares);
+	for (uint32_t i = 0; i < balance->count; i++)
+		if (shares[i] > 0)
+			trace_candidate(trace, &balance->endpoints[i].address, balance->endpoints[i].port, shares[i]);
+	free(shares);
+}
 
-		if (share > 0)
-			trace_candidate(trace, &balance->endpoints[i].address, balance->endpoints[i].port, share);
+/* The endpoint that the client had, if that was not long ago and it may still have it; NULL.  *entry is where to remember the one
+ * that it gets, or NULL if nobody is to. */
+static const struct endpoint *remembered(const struct question *q, const struct balance *balance, struct affinity_key *key,
+					 struct affinity_entry **entry)
+{
+	uint64_t lasts = q->port->service->affinity;
+
+	*key = (struct affinity_key) { .client = balance->client,
+				       .owner = q->port->hash | 1,
+				       .tenant = q->packet->tuple.tenant };
+	*entry = lasts && q->memory->affinity->entries ? affinity_place(q->memory->affinity, key) : NULL;
+	if (!*entry || !affinity_holds(*entry, key, q->memory->now_ms, lasts / NS_PER_MS))
+		return NULL;
+	for (uint32_t i = 0; i < balance->count; i++)
+		if (balance->endpoints[i].port == (*entry)->port &&
+		    address_equal(&balance->endpoints[i].address, &(*entry)->endpoint))
+			return &balance->endpoints[i];
+	return NULL;
+}
+
+/* One of the endpoints that the client may have. */
+static const struct endpoint *choose(struct question *q, const struct balance *balance)
+{
+	const char *at = q->port->service->at;
+	struct lun_trace *trace = q->packet->io->trace;
+	struct affinity_entry *entry;
+	struct affinity_key key;
+	const struct endpoint *chosen = remembered(q, balance, &key, &entry);
+	char text[LUN_ADDRESS_TEXT];
+
+	if (chosen && trace) {
+		trace->candidate_count = 0;
+		trace_candidate(trace, &chosen->address, chosen->port, 1);
+		TRACE(q->packet, "balance", at, "affinity: the client had %s",
+		      lun_endpoint_format(&chosen->address, chosen->port, text));
+	} else if (!chosen) {
+		if (trace)
+			trace_candidates(q, balance);
+		chosen = &balance->endpoints[balance_choose(balance)];
+		TRACE(q->packet, "balance", at, "%s of %u: %s", balance_name(balance->kind), balance->count,
+		      lun_endpoint_format(&chosen->address, chosen->port, text));
 	}
+	if (entry)
+		affinity_put(entry, &key, chosen, q->memory->now_ms);
+	return chosen;
 }
 
 static void decide_endpoint(struct question *q)
@@ -190,28 +242,28 @@ static void decide_endpoint(struct question *q)
 	const struct service_port *port = q->port;
 	bool v6 = !lun_address_is_v4(&q->packet->tuple.destination);
 	uint32_t number = (uint32_t)(port - q->policy->ports);
-	const struct endpoint *endpoints;
+	const struct endpoint *endpoints, *chosen;
 	const struct endpoint_list *list = policy_endpoints(q->policy, port, v6, &endpoints);
 	struct endpoint_range range = usable_endpoints(q, list);
 	struct balance balance = { .kind = port->service->balance,
 				   .endpoints = endpoints + range.first,
 				   .count = range.count,
-				   .state = q->turns->of(q->turns->owner, number, v6),
+				   .table = range.first == list->cluster.first && range.count == list->cluster.count
+						    ? list->cluster_table
+						    : list->local_table,
+				   .seed = q->policy->hash_seed,
+				   .client = &q->packet->tuple.source,
 				   .random = q->random };
-	const struct endpoint *chosen;
-	char text[LUN_ADDRESS_TEXT];
 
 	if (range.count == 0)
 		return;
-	if (q->packet->io->trace)
-		trace_candidates(q, &balance);
-	chosen = &balance.endpoints[balance_choose(&balance)];
-	TRACE(q->packet, "balance", port->service->at, "%s of %u: %s", balance_name(balance.kind), range.count,
-	      lun_endpoint_format(&chosen->address, chosen->port, text));
+	q->memory->recall(q->memory->owner, number, v6, range.first, &balance);
+	chosen = choose(q, &balance);
 	q->decision->translate = true;
 	q->decision->destination = chosen->address;
 	q->decision->port = chosen->port;
 	q->decision->service_port = number;
+	q->decision->endpoint = (uint32_t)(chosen - endpoints);
 	q->decision->http = port->service->http && port->protocol == LUN_TCP;
 	decide_masquerade(q, &chosen->address);
 }
@@ -439,10 +491,10 @@ static bool decide_by_script(struct question *q, const struct frontend *frontend
 	return false;
 }
 
-void policy_decide(const struct lun_policy *policy, const struct policy_turns *turns, struct random *random,
+void policy_decide(const struct lun_policy *policy, const struct policy_memory *memory, struct random *random,
 		   struct packet *p, struct decision *decision)
 {
-	struct question q = { .policy = policy, .turns = turns, .random = random, .packet = p, .decision = decision };
+	struct question q = { .policy = policy, .memory = memory, .random = random, .packet = p, .decision = decision };
 	const struct frontend *frontend;
 
 	*decision = (struct decision) { .verdict = LUN_ACCEPT, .service_port = DECISION_NO_PORT };

@@ -169,7 +169,7 @@ static void prefer(const struct sorting *sorting, struct endpoint_range *range)
 static void fill_list(const struct sorting *sorting, struct endpoint_list *list)
 {
 	const struct lun_service *service = sorting->service;
-	uint32_t first = sorting->set->count, count[KINDS] = { 0 };
+	uint32_t first = sorting->set->count, count[KINDS] = { 0 }, ready, ending;
 
 	memset(sorting->seen, 0, sorting->seen_size * sizeof(*sorting->seen));
 	for (size_t i = 0; i < service->endpoint_count; i++) {
@@ -181,7 +181,8 @@ static void fill_list(const struct sorting *sorting, struct endpoint_list *list)
 		for (size_t i = 0; count[kind] > 0 && i < service->endpoint_count; i++)
 			if (sorting->kinds[i] == kind)
 				append(sorting, &service->endpoints[i]);
-	uint32_t ready = count[READY_HERE] + count[READY_AWAY], ending = count[ENDING_HERE] + count[ENDING_AWAY];
+	ready = count[READY_HERE] + count[READY_AWAY];
+	ending = count[ENDING_HERE] + count[ENDING_AWAY];
 
 	list->serving = (struct endpoint_range) { first, ready + ending };
 	list->cluster =
@@ -192,6 +193,26 @@ static void fill_list(const struct sorting *sorting, struct endpoint_list *list)
 		prefer(sorting, &list->cluster);
 }
 
+static bool same_range(const struct endpoint_range *a, const struct endpoint_range *b)
+{
+	return a->first == b->first && a->count == b->count;
+}
+
+/* Makes the tables of a list, of which the local one may be the same or empty.  False: no memory. */
+static bool fill_tables(const struct endpoint_set *set, struct endpoint_list *list, uint64_t seed)
+{
+	const struct endpoint *endpoints = set->endpoints;
+
+	if (list->cluster.count == 0)
+		return true;
+	list->cluster_table = maglev_new(endpoints + list->cluster.first, list->cluster.count, seed);
+	if (same_range(&list->local, &list->cluster) || list->local.count == 0)
+		list->local_table = list->cluster_table;
+	else
+		list->local_table = maglev_new(endpoints + list->local.first, list->local.count, seed);
+	return list->cluster_table && list->local_table;
+}
+
 /* The memory for a set that has room for each endpoint in each list, twice. */
 static struct endpoint_set *set_allocate(size_t lists, size_t endpoints)
 {
@@ -200,13 +221,15 @@ static struct endpoint_set *set_allocate(size_t lists, size_t endpoints)
 
 	if (set) {
 		set->references = 1;
+		set->list_count = (uint32_t)lists;
 		set->endpoints = (struct endpoint *)&set->lists[lists];
 	}
 	return set;
 }
 
-static struct endpoint_set *set_shrink(struct endpoint_set *set, size_t lists)
+static struct endpoint_set *set_shrink(struct endpoint_set *set)
 {
+	size_t lists = set->list_count;
 	struct endpoint_set *shrunk =
 		realloc(set, sizeof(*set) + lists * sizeof(set->lists[0]) + set->count * sizeof(struct endpoint));
 
@@ -216,7 +239,8 @@ static struct endpoint_set *set_shrink(struct endpoint_set *set, size_t lists)
 	return shrunk;
 }
 
-struct endpoint_set *endpoint_set_new(const struct lun_service *service, const struct lun_node *node)
+/* All lists of a service, sorted. */
+static struct endpoint_set *set_sort(const struct lun_service *service, const struct lun_node *node)
 {
 	struct sorting sorting = { .service = service, .node = node, .seen_size = 4 };
 	size_t count = service->endpoint_count, lists = 2 * service->port_count;
@@ -237,11 +261,30 @@ struct endpoint_set *endpoint_set_new(const struct lun_service *service, const s
 	}
 	free(sorting.kinds);
 	free(sorting.seen);
-	return sorting.set ? set_shrink(sorting.set, lists) : NULL;
+	return sorting.set ? set_shrink(sorting.set) : NULL;
+}
+
+struct endpoint_set *endpoint_set_new(const struct lun_service *service, const struct lun_node *node, uint64_t hash_seed)
+{
+	struct endpoint_set *set = set_sort(service, node);
+	bool made = true;
+
+	for (uint32_t i = 0; set && service->balance == LUN_BALANCE_MAGLEV && i < set->list_count; i++)
+		made = fill_tables(set, &set->lists[i], hash_seed) && made;
+	if (made)
+		return set;
+	endpoint_set_unref(set);
+	return NULL;
 }
 
 void endpoint_set_unref(struct endpoint_set *set)
 {
-	if (set && --set->references == 0)
-		free(set);
+	if (!set || --set->references > 0)
+		return;
+	for (uint32_t i = 0; i < set->list_count; i++) {
+		if (set->lists[i].local_table != set->lists[i].cluster_table)
+			free(set->lists[i].local_table);
+		free(set->lists[i].cluster_table);
+	}
+	free(set);
 }

@@ -6,6 +6,7 @@
 #ifndef LUNETTE_POLICY_POLICY_H
 #define LUNETTE_POLICY_POLICY_H
 
+#include "balance/affinity.h"
 #include "balance/balance.h"
 #include "base/hash.h"
 #include "packet/packet.h"
@@ -21,13 +22,14 @@ struct endpoint_list {
 	struct endpoint_range
 		cluster;             /* what a new flow may have, R20, by hints or preferences: empty only if none serves */
 	struct endpoint_range local; /* the same of this node's, R21 */
-	struct endpoint_range serving; /* all that serve: an old flow may stay where it is */
+	struct endpoint_range serving;         /* all that serve: an old flow may stay where it is */
+	uint32_t *cluster_table, *local_table; /* Maglev: of these ranges; else NULL.  One may be the other */
 };
 
 /* The endpoints of a service.  Immutable; shared by the policies in which they are the same. */
 struct endpoint_set {
 	uint32_t references;
-	uint32_t count;
+	uint32_t count, list_count;
 	struct endpoint *endpoints;   /* behind the lists, in the same memory */
 	struct endpoint_list lists[]; /* for each port of the service IPv4, IPv6 */
 };
@@ -37,6 +39,7 @@ struct service;
 struct service_port {
 	const struct service *service;
 	const char *text; /* "default/nginx:http" */
+	uint64_t hash;    /* of this and the protocol */
 	const char *name; /* "http", or NULL */
 	uint16_t port;    /* as clients see it */
 	uint8_t protocol;
@@ -60,6 +63,7 @@ struct service {
 	bool external_local, internal_local, yields;
 	bool ranges_hold_node; /* R24 */
 	uint16_t health_check_node_port;
+	uint64_t affinity; /* ns */
 	struct lun_timeout *timeouts;
 	size_t timeout_count;
 	uint32_t flow_limit;
@@ -88,6 +92,9 @@ struct lun_policy {
 	bool limits_drop;
 	struct lun_prefix *intercept;
 	size_t intercept_count;
+	uint64_t hash_seed;
+	bool counts;    /* some service balances by what its endpoints have now */
+	bool remembers; /* some service has affinity */
 	struct service *services;
 	size_t service_count;
 	struct service_port *ports;
@@ -133,7 +140,7 @@ static inline const struct endpoint_list *policy_endpoints(const struct lun_poli
 }
 
 /* endpoints.c: of a service, as a node sees them, holding one reference; NULL: no memory. */
-struct endpoint_set *endpoint_set_new(const struct lun_service *service, const struct lun_node *node);
+struct endpoint_set *endpoint_set_new(const struct lun_service *service, const struct lun_node *node, uint64_t hash_seed);
 void endpoint_set_unref(struct endpoint_set *set); /* NULL is fine */
 
 /* The service of a name, or NULL. */
@@ -142,13 +149,18 @@ const struct service *policy_service(const struct lun_policy *policy, const char
 /* Whether the policy itself names an address of this family to masquerade with, besides the node's own. */
 bool policy_names_masquerade(const struct lun_policy *policy, bool v4);
 
-/* Says what becomes of the flow that `p` opens: asks the script first, then the map.  `turns` finds what
- * balancing remembers of a service port. */
-struct policy_turns {
-	struct balance_state *(*of)(const void *owner, uint32_t service_port, bool v6);
+/* What an engine remembers of services, for those who decide. */
+struct policy_memory {
+	/* Fills what balancing remembers of a service port's endpoints, and their loads, if the policy `counts`: those of the set's
+	 * endpoint `first` and on. */
+	void (*recall)(const void *owner, uint32_t service_port, bool v6, uint32_t first, struct balance *balance);
 	const void *owner;
+	const struct affinity *affinity; /* without entries unless the policy `remembers` */
+	uint32_t now_ms;
 };
-void policy_decide(const struct lun_policy *policy, const struct policy_turns *turns, struct random *random,
+
+/* Says what becomes of the flow that `p` opens: asks the script first, then the map. */
+void policy_decide(const struct lun_policy *policy, const struct policy_memory *memory, struct random *random,
 		   struct packet *p, struct decision *decision);
 
 #endif

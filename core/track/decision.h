@@ -16,6 +16,7 @@ struct decision {
 	struct lun_address destination, source;
 	uint16_t port;
 	uint32_t service_port; /* index in the policy, or DECISION_NO_PORT */
+	uint32_t endpoint;     /* index in the set of that service's endpoints */
 };
 
 #endif

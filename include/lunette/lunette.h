@@ -412,6 +412,7 @@ struct lun_policy_config {
 	bool limits_drop;                   /* a flow over a limit is dropped, not rejected */
 	const struct lun_prefix *intercept; /* which destinations `hooks.flow` sees besides services; ::/0 is all */
 	size_t intercept_count;
+	uint64_t hash_seed; /* of Maglev and source hash */
 };
 
 struct lun_policy;
@@ -471,10 +472,11 @@ struct lun_config {
 	 * this host's route to it.  False: there is none, the flow is refused.  NULL: the node's primary address. */
 	bool (*source)(void *user, const struct lun_address *endpoint, struct lun_address *source);
 	void *user;
+	uint32_t affinities; /* clients whose endpoint is remembered, where a service wants that; `flows` */
 };
 
 /* Takes all memory that the engine will ever use for packets: about 200 bytes a flow.  `policy` may be NULL (track only); the
- * engine takes a reference of its own.  Fails: LUN_NO_MEMORY, LUN_BAD_ARGUMENT (the size, more than 2^27 flows, less room for
+ * engine takes a reference of its own.  Fails: LUN_NO_MEMORY, LUN_BAD_ARGUMENT (the size, more than 2^27 flows or affinities, less room for
  * packets than 64 KiB or more than 1 GiB), and as lun_engine_set_policy. */
 LUN_API int lun_engine_new(struct lun_engine **engine, const struct lun_config *config, struct lun_policy *policy,
 			   struct lun_error *error);

@@ -11,6 +11,7 @@ node {
 	localhost_node_ports = true,
 	masquerade_all       = false,
 	masquerade_address   = "10.244.0.1",
+	hash_seed            = 7,
 	intercept            = { "198.51.100.0/24" },
 	timeouts             = {
 		tcp_established  = "2h4m",
@@ -40,7 +41,8 @@ service "a/all" {
 		{ "10.244.0.7", node = "n2", ready = false, serving = true, terminating = true },
 		{ "10.244.0.8", zone = "b", weight = 3, hints = { zones = { "a", "b" }, nodes = { "n1" } } },
 	},
-	balance                 = "round_robin",
+	balance                 = "maglev",
+	affinity                = { client_ip = 10800 },
 	masquerade              = "always",
 	external_traffic_policy = "Local",
 	internal_traffic_policy = "Cluster",

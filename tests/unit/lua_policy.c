@@ -31,7 +31,7 @@ static const struct {
 	{ "node { name = 'n',\n\tb = 1, a = 1 }",
 	  "p.lua:2: unknown key a in node, expected one of name, zone, addresses, pods, service_ranges, "
 	  "node_port_addresses, "
-	  "masquerade_address, masquerade_all, localhost_node_ports, intercept, timeouts, limits" },
+	  "masquerade_address, masquerade_all, localhost_node_ports, hash_seed, intercept, timeouts, limits" },
 	{ "node { name = 'n', 'x' }", "p.lua:1: node: a value without a key, expected only \"key = value\"" },
 	{ "node { name = 'n', invalid = 'drop' }", "p.lua:1: invalid is not supported yet by this version (node)" },
 	{ "node {\n\tname = 'n', addresses = { '10.0.0.1',\n\t'10.0.0.300' } }",
@@ -119,12 +119,12 @@ static const struct {
 	  "p.lua:6: unknown key tcp_establishd in timeouts of service \"default/nginx\", did you mean tcp_established?" },
 	{ SERVICE("\tflow_limit = 0,\n"),
 	  "p.lua:5: flow_limit of service \"default/nginx\": expected a whole number from 1 to 4294967295, got 0" },
-	{ SERVICE("\taffinity = { client_ip = 1 },\n"),
-	  "p.lua:5: affinity is not supported yet by this version (service \"default/nginx\")" },
-	{ SERVICE("\tbalance = 'maglev',\n"),
-	  "p.lua:5: maglev is not supported yet by this version (balance of service \"default/nginx\")" },
-	{ SERVICE("\tbalance = 'rnadom',\n"), "p.lua:5: balance of service \"default/nginx\": expected \"random\" or "
-					      "\"round_robin\", got \"rnadom\", did you mean \"random\"?" },
+	{ SERVICE("\taffinity = {},\n"), "p.lua:5: affinity of service \"default/nginx\": expected { client_ip = 10800 }" },
+	{ SERVICE("\taffinity = { client_ip = 0 },\n"),
+	  "p.lua:5: affinity.client_ip of service \"default/nginx\": " DURATION "0" },
+	{ SERVICE("\tbalance = 'rnadom',\n"),
+	  "p.lua:5: balance of service \"default/nginx\": expected \"random\", \"round_robin\", \"least_connections\", "
+	  "\"maglev\" or \"source_hash\", got \"rnadom\", did you mean \"random\"?" },
 	{ SERVICE("\tbalance = 1,\n"), "p.lua:5: balance of service \"default/nginx\": expected a string, got 1" },
 	{ SERVICE("\ttype = 'nodeport',\n"),
 	  "p.lua:5: type of service \"default/nginx\": expected \"ClusterIP\", \"NodePort\" or \"LoadBalancer\", got "
@@ -330,16 +330,16 @@ static void the_example_declares_what_it_says(void **state)
 static void every_key_is_taken(void **state)
 {
 	static const char *const expected[] = {
-		"a/all:web cluster_ip tcp 10.96.0.1:80 3 all.lua:27",
-		"a/all:web load_balancer_ip tcp 192.0.2.1:80 3 all.lua:27",
-		"a/all:web load_balancer_ip tcp 192.0.2.2:80 3 all.lua:27",
-		"a/all:web external_ip tcp 198.51.100.1:80 3 all.lua:27",
-		"a/all:web node_port tcp 172.18.0.2:30080 3 all.lua:27",
-		"a/all:web node_port tcp 127.0.0.1:30080 3 all.lua:27",
-		"a/all:dns cluster_ip udp 10.96.0.1:53 3 all.lua:27",
-		"a/all:dns load_balancer_ip udp 192.0.2.1:53 3 all.lua:27",
-		"a/all:dns load_balancer_ip udp 192.0.2.2:53 3 all.lua:27",
-		"a/all:dns external_ip udp 198.51.100.1:53 3 all.lua:27",
+		"a/all:web cluster_ip tcp 10.96.0.1:80 3 all.lua:28",
+		"a/all:web load_balancer_ip tcp 192.0.2.1:80 3 all.lua:28",
+		"a/all:web load_balancer_ip tcp 192.0.2.2:80 3 all.lua:28",
+		"a/all:web external_ip tcp 198.51.100.1:80 3 all.lua:28",
+		"a/all:web node_port tcp 172.18.0.2:30080 3 all.lua:28",
+		"a/all:web node_port tcp 127.0.0.1:30080 3 all.lua:28",
+		"a/all:dns cluster_ip udp 10.96.0.1:53 3 all.lua:28",
+		"a/all:dns load_balancer_ip udp 192.0.2.1:53 3 all.lua:28",
+		"a/all:dns load_balancer_ip udp 192.0.2.2:53 3 all.lua:28",
+		"a/all:dns external_ip udp 198.51.100.1:53 3 all.lua:28",
 		"a/made:80 cluster_ip tcp 10.96.1.1:80 1 services.lua:4",
 		"a/made2:80 cluster_ip tcp 10.96.1.2:80 1 services.lua:4",
 		NULL,
