@@ -10,11 +10,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <time.h>
 
 enum { HANDLER = 1, HOOK, DECISION }; /* places on the stack */
 
-enum { SOURCE_MAX = 16 * 1024 * 1024, LOOK_INTERVAL = 100 };
+enum { ROOM_FIRST = 16 * 1024, ROOM_HUGE = 2 * 1024 * 1024, SOURCE_MAX = 16 * 1024 * 1024, LOOK_INTERVAL = 100 };
 
 static const struct lun_lua_options default_options = {
 	.load_instructions = 100 * 1000 * 1000,
@@ -126,18 +128,28 @@ void script_log(struct script *script, const char *line)
 
 /* ---- Files ----------------------------------------------------------------------------------------------------------- */
 
+/* The room to begin with for what a stream holds: of a file that is large already enough, on huge pages, for else the faults
+ * cost more than the reading. */
+static size_t stream_room(FILE *file, size_t most)
+{
+	struct stat status;
+
+	if (fstat(fileno(file), &status) < 0 || status.st_size < ROOM_FIRST || (uint64_t)status.st_size >= most)
+		return ROOM_FIRST;
+	return ((size_t)status.st_size + ROOM_HUGE) / ROOM_HUGE * ROOM_HUGE;
+}
+
 /* All that a stream holds, as script_read. */
 static char *stream_read(FILE *file, size_t most, size_t *length)
 {
-	char *text = NULL;
+	size_t size = stream_room(file, most);
+	char *text = aligned_alloc(size % ROOM_HUGE == 0 ? ROOM_HUGE : sizeof(max_align_t), size);
 
-	*length = 0;
-	for (size_t size = 16 * 1024; size <= most; size *= 2) {
-		char *grown = realloc(text, size);
+	if (size % ROOM_HUGE == 0 && text != NULL)
+		madvise(text, size, MADV_HUGEPAGE);
+	for (*length = 0; text != NULL; size *= 2) {
+		char *grown;
 
-		if (grown == NULL)
-			break;
-		text = grown;
 		*length += fread(text + *length, 1, size - 1 - *length, file);
 		if (ferror(file))
 			break;
@@ -145,6 +157,10 @@ static char *stream_read(FILE *file, size_t most, size_t *length)
 		if (feof(file))
 			return text;
 		errno = EFBIG;
+		grown = size * 2 <= most ? realloc(text, size * 2) : NULL;
+		if (grown == NULL)
+			break;
+		text = grown;
 	}
 	free(text);
 	return NULL;

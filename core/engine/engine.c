@@ -135,7 +135,7 @@ int lun_engine_set_policy(struct lun_engine *engine, struct lun_policy *policy)
 	if (result == 0 && policy && policy->remembers && !engine->affinity.entries)
 		result = affinity_init(&engine->affinity, engine->config.affinities);
 	if (result == 0)
-		result = ports_set_policy(&engine->ports, policy, &engine->flows);
+		result = ports_set_policy(&engine->ports, engine->policy, policy, &engine->flows);
 	if (result < 0)
 		return result;
 	if (policy)

@@ -181,11 +181,15 @@ static bool mapping_init(struct mapping *mapping, const struct ports *ports, con
 	return true;
 }
 
-int ports_set_policy(struct ports *ports, const struct lun_policy *policy, struct flow_table *flows)
+int ports_set_policy(struct ports *ports, const struct lun_policy *before, const struct lun_policy *policy,
+		     struct flow_table *flows)
 {
 	struct mapping mapping;
-	int result = mapping_init(&mapping, ports, policy) ? 0 : LUN_NO_MEMORY, row = 0;
+	int result, row = 0;
 
+	if (policy_same_ports(before, policy) && !policy->counts)
+		return 0;
+	result = mapping_init(&mapping, ports, policy) ? 0 : LUN_NO_MEMORY;
 	if (policy && result == 0)
 		result = row = timeout_row(flows, policy, NULL);
 	if (policy && result >= 0)

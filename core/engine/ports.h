@@ -51,8 +51,9 @@ uint32_t ports_slot(const struct ports *ports, const struct lun_policy *policy, 
 
 void ports_fini(struct ports *ports);
 
-/* Maps the policy's ports (NULL: none) to slots.  Fails, and changes nothing: LUN_NO_MEMORY; LUN_FULL, more than 255 different
+/* Maps the policy's ports (NULL: none), which comes after `before`, to slots.  Fails, and changes nothing: LUN_NO_MEMORY; LUN_FULL, more than 255 different
  * sets of timeouts in this policy, the one before, and flows that live. */
-int ports_set_policy(struct ports *ports, const struct lun_policy *policy, struct flow_table *flows);
+int ports_set_policy(struct ports *ports, const struct lun_policy *before, const struct lun_policy *policy,
+		     struct flow_table *flows);
 
 #endif

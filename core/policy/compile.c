@@ -185,7 +185,7 @@ static int check_node(const struct lun_policy_config *config, struct lun_error *
 }
 
 /* Weights are added up in 32 bits, those that are preferred twice. */
-static int check_endpoints(const struct lun_service *service, struct lun_error *error)
+int policy_check_endpoints(const struct lun_service *service, struct lun_error *error)
 {
 	uint64_t weight = 0;
 
@@ -210,7 +210,7 @@ static int check_service(const struct lun_service *service, struct lun_error *er
 			    AT(service), service->name, LUN_NAME_SIZE / 2 - 1);
 	if (service->port_count == 0)
 		return fail(error, LUN_BAD_POLICY, "%s%sservice \"%s\" has no ports", AT(service), service->name);
-	if (check_ports(service, error) < 0 || check_endpoints(service, error) < 0 ||
+	if (check_ports(service, error) < 0 || policy_check_endpoints(service, error) < 0 ||
 	    check_timeouts(service->timeouts, service->timeout_count, at, error) < 0 ||
 	    check_prefixes(service->load_balancer_source_ranges, service->load_balancer_source_range_count, at, error) < 0 ||
 	    check_prefixes(service->trusted_proxies, service->trusted_proxy_count, at, error) < 0)
@@ -429,6 +429,7 @@ static int fill_service(struct lun_policy *policy, const struct lun_service *fro
 	into->port_count = (uint32_t)from->port_count;
 	into->balance = from->balance;
 	into->masquerade = from->masquerade;
+	into->prefer = from->prefer;
 	into->external_local = from->external_local;
 	into->internal_local = from->internal_local;
 	into->yields = from->yields;
@@ -458,6 +459,7 @@ static int fill_service(struct lun_policy *policy, const struct lun_service *fro
 							.text = port_text(policy, into->name, port),
 							.name = copy_text(policy, port->name),
 							.port = port->port,
+							.target = port->target_port ? port->target_port : port->port,
 							.protocol = port->protocol ? port->protocol : LUN_TCP };
 		/* The protocol counts: a port without a name is "dns:53" for TCP and for UDP. */
 		service_port->hash =
@@ -587,6 +589,15 @@ static int fill(struct lun_policy *policy, const struct lun_policy_config *confi
 
 static void policy_free(struct lun_policy *policy)
 {
+	for (size_t i = 0; policy->sets && i < policy->service_count; i++)
+		endpoint_set_unref(policy->sets[i]);
+	free(policy->sets);
+	free(policy->first_endpoints);
+	if (policy->base) {
+		lun_policy_unref(policy->base);
+		free(policy);
+		return;
+	}
 	for (size_t i = 0; i < policy->service_count; i++) {
 		free(policy->services[i].load_balancer_ips);
 		free(policy->services[i].source_ranges);
@@ -594,7 +605,6 @@ static void policy_free(struct lun_policy *policy)
 		free(policy->services[i].conditions);
 		free(policy->services[i].trusted);
 		free(policy->services[i].timeouts);
-		endpoint_set_unref(policy->sets[i]);
 	}
 	free((void *)policy->node.addresses);
 	free((void *)policy->node.pods);
@@ -606,8 +616,6 @@ static void policy_free(struct lun_policy *policy)
 	free(policy->text);
 	free(policy->services);
 	free(policy->ports);
-	free(policy->sets);
-	free(policy->first_endpoints);
 	free(policy->health_checks);
 	free(policy->frontends);
 	free(policy->map);
@@ -668,7 +676,7 @@ void lun_policy_unref(struct lun_policy *policy)
 {
 	if (!policy || --policy->references > 0)
 		return;
-	if (policy->hooks.free)
+	if (policy->hooks.free && !policy->base)
 		policy->hooks.free(policy->hooks.user);
 	policy_free(policy);
 }

@@ -42,6 +42,7 @@ struct service_port {
 	uint64_t hash;    /* of this and the protocol */
 	const char *name; /* "http", or NULL */
 	uint16_t port;    /* as clients see it */
+	uint16_t target;  /* of endpoints that say none */
 	uint8_t protocol;
 };
 
@@ -60,6 +61,7 @@ struct service {
 	bool http; /* requests are read, and edited if there are headers */
 	enum lun_balance balance;
 	enum lun_masquerade masquerade;
+	enum lun_prefer prefer;
 	bool external_local, internal_local, yields;
 	bool ranges_hold_node; /* R24 */
 	uint16_t health_check_node_port;
@@ -84,6 +86,7 @@ struct health_check {
 
 struct lun_policy {
 	uint32_t references;
+	struct lun_policy *base; /* all but `sets` and `first_endpoints` is that one's; NULL: its own */
 	struct lun_node node;
 	struct lun_hooks hooks;
 	struct lun_timeout *timeouts;
@@ -138,6 +141,15 @@ static inline const struct endpoint_list *policy_endpoints(const struct lun_poli
 	*endpoints = set->endpoints;
 	return &set->lists[2 * number + v6];
 }
+
+/* Whether both have the same services and ports, by the same numbers. */
+static inline bool policy_same_ports(const struct lun_policy *a, const struct lun_policy *b)
+{
+	return a && b && (a->base ? a->base : a) == (b->base ? b->base : b);
+}
+
+/* compile.c: whether the weights of a service can be added up; 0 or LUN_BAD_POLICY. */
+int policy_check_endpoints(const struct lun_service *service, struct lun_error *error);
 
 /* endpoints.c: of a service, as a node sees them, holding one reference; NULL: no memory. */
 struct endpoint_set *endpoint_set_new(const struct lun_service *service, const struct lun_node *node, uint64_t hash_seed);

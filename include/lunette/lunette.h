@@ -423,6 +423,11 @@ struct lun_policy;
  * protocol) twice, weights that add up to too much, a header that cannot be, a timeout or a prefix out of range; the text begins with
  * the `at` of the service. */
 LUN_API int lun_policy_new(struct lun_policy **policy, const struct lun_policy_config *config, struct lun_error *error);
+/* Makes a policy that is as `from`, but for the endpoints of the `changed` services: of these only name and endpoints are read.
+ * What is the same is shared, the hooks too, so that it takes time by what changed: 1 ms or so among 10,000 services.  => holds one
+ * reference for the caller.  Fails: LUN_NO_MEMORY; LUN_NOT_FOUND, no service of this name; LUN_BAD_POLICY, the weights. */
+LUN_API int lun_policy_change(struct lun_policy **policy, struct lun_policy *from, const struct lun_service *changed,
+			      size_t count, struct lun_error *error);
 LUN_API void lun_policy_ref(struct lun_policy *policy);
 LUN_API void lun_policy_unref(struct lun_policy *policy);
 
