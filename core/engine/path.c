@@ -475,11 +475,30 @@ static APART void decide_ahead(struct lun_engine *engine, struct packet *p, stru
 	__builtin_prefetch(index_first(&engine->flows.index, flow_hash(&engine->flows, &reply)), 1);
 }
 
-/* Fetches the flow that the packet will find, or decides what will open it. */
-static inline void look_ahead(struct lun_engine *engine, struct packet *p, struct ahead *ahead)
+/* Decides on the packets that will open flows, each step of the way to their services together. */
+static APART void decide_openers(struct lun_engine *engine, struct packet *const *openers, uint32_t count)
 {
-	if (!flow_guess(&engine->flows, p) && index_first(&engine->flows.index, p->hash)->away == 0)
-		decide_ahead(engine, p, ahead);
+	struct policy_fetch fetches[BATCH] = { { 0 } };
+	struct ahead ahead = { { 0 } };
+	const struct ports *ports = &engine->ports;
+
+	for (int step = 0; engine->policy && count > 1 && step < POLICY_FETCH_STEPS; step++)
+		for (uint32_t i = 0; i < count; i++)
+			policy_fetch(engine->policy, &openers[i]->tuple, step, &fetches[i]);
+	for (uint32_t i = 0; engine->policy && i < count; i++)
+		if (fetches[i].next)
+			__builtin_prefetch(&ports->slot[fetches[i].at - 1]);
+	for (uint32_t i = 0; engine->policy && i < count; i++)
+		if (fetches[i].next)
+			__builtin_prefetch(&ports->slots[ports->slot[fetches[i].at - 1]], 1);
+	for (uint32_t i = 0; i < count; i++)
+		decide_ahead(engine, openers[i], &ahead);
+}
+
+/* Fetches the flow that the packet will find; false: it has none. */
+static inline bool look_ahead(struct lun_engine *engine, struct packet *p)
+{
+	return flow_guess(&engine->flows, p) || index_first(&engine->flows.index, p->hash)->away > 0;
 }
 
 static void finish(struct lun_engine *engine, struct packet *p)
@@ -509,14 +528,17 @@ void lun_engine_packets(struct lun_engine *engine, struct lun_packet *packets, s
 	flow_set_clock(&engine->flows, now);
 	for (size_t start = 0; start < count; start += BATCH) {
 		size_t size = count - start < BATCH ? count - start : BATCH;
-		struct ahead ahead = { { 0 } };
+		struct packet *openers[BATCH];
+		uint32_t opener_count = 0;
 
 		for (size_t i = 0; i < size; i++)
 			begin(engine, &batch[i], &packets[start + i]);
 		expire(engine, EXPIRE_BUDGET * (uint32_t)size);
 		for (size_t i = 0; i < size; i++)
-			if (batch[i].readable)
-				look_ahead(engine, &batch[i], &ahead);
+			if (batch[i].readable && !look_ahead(engine, &batch[i]))
+				openers[opener_count++] = &batch[i];
+		if (opener_count > 0)
+			decide_openers(engine, openers, opener_count);
 		for (size_t i = 0; i < size; i++) {
 			engine->packet = start + i;
 			if (batch[i].readable)

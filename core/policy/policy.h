@@ -47,28 +47,31 @@ struct service_port {
 };
 
 struct service {
-	const char *name, *at;
+	/* read for each new flow: the first 80 bytes */
+	const char *at;
+	uint64_t affinity; /* ns */
 	uint32_t first_port, port_count;
-	struct lun_address *load_balancer_ips;
-	size_t load_balancer_ip_count;
-	struct lun_prefix *source_ranges;
+	enum lun_balance balance;
+	enum lun_masquerade masquerade;
+	bool external_local, internal_local, yields;
+	bool ranges_hold_node; /* R24 */
+	bool http;             /* requests are read, and edited if there are headers */
+	uint16_t health_check_node_port;
+	uint32_t flow_limit;
+	size_t header_count;
 	size_t source_range_count;
 	struct lun_header *headers;
-	size_t header_count;
+	/* seldom */
+	const char *name;
 	struct lun_condition *conditions; /* of the headers that have one */
 	struct lun_prefix *trusted;
 	size_t trusted_count;
-	bool http; /* requests are read, and edited if there are headers */
-	enum lun_balance balance;
-	enum lun_masquerade masquerade;
-	enum lun_prefer prefer;
-	bool external_local, internal_local, yields;
-	bool ranges_hold_node; /* R24 */
-	uint16_t health_check_node_port;
-	uint64_t affinity; /* ns */
+	struct lun_address *load_balancer_ips;
+	size_t load_balancer_ip_count;
+	struct lun_prefix *source_ranges;
 	struct lun_timeout *timeouts;
 	size_t timeout_count;
-	uint32_t flow_limit;
+	enum lun_prefer prefer;
 };
 
 struct frontend {
@@ -128,6 +131,15 @@ static inline bool prefixes_of_family(const struct lun_prefix *prefixes, size_t 
 /* The frontend at an address, or NULL. */
 const struct frontend *policy_find(const struct lun_policy *policy, const struct lun_address *address, uint16_t port,
 				   uint8_t protocol);
+/* Fetches what a decision on `tuple` will read, one step of what hangs on another a call; packets of a batch take each step
+ * together, so that their cache misses overlap.  `fetch` begins zeroed, and ends so where no service is found. */
+enum { POLICY_FETCH_STEPS = 5 };
+struct policy_fetch {
+	uint32_t at;      /* place in the map, then number of the service port + 1 */
+	const void *next; /* frontend, then service port, then set */
+};
+void policy_fetch(const struct lun_policy *policy, const struct lun_tuple *tuple, int step, struct policy_fetch *fetch);
+
 /* Whether the address is a cluster IP of some service, on whatever port. */
 bool policy_holds_cluster_ip(const struct lun_policy *policy, const struct lun_address *address);
 

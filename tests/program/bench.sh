@@ -47,3 +47,15 @@ refuses "usage:" what
 [[ $(jq -r 'select((.ns // .gb_per_s // .bytes) > 0) | .case' "$out" | xargs) == "head head-forwarded chunked path connection" ]] ||
 	{ echo "expected a figure for each case in:"; cat "$out"; exit 1; }
 [[ $(jq 'select(.bytes) | .bytes <= 1024' "$out") == true ]] || { echo "expected at most 1 kB a connection in:"; cat "$out"; exit 1; }
+policy=$LUNETTE_BUILD/bench/policy
+keys='{"change_us":"number","decision_ns":"number","decision_ns_few":"number","endpoints":"number","load_ms":"number","services":"number","swap_us":"number"}'
+"$policy" --json --services 100 --endpoints 1000 --runs 1 >"$out"
+[[ $(jq -cS 'map_values(type)' "$out") == "$keys" ]] || { echo "expected the keys $keys in:"; cat "$out"; exit 1; }
+[[ $(jq 'all(.[]; . > 0) and .services == 100 and .endpoints == 1000' "$out") == true ]] ||
+	{ echo "expected times of 100 services in:"; cat "$out"; exit 1; }
+"$policy" --services 10 --endpoints 20 --runs 1 | grep -q '^10 services with 20 endpoints' || { echo "no line for a person"; exit 1; }
+refuses_policy() { # EXPECTED ARGUMENT...
+	path=$policy refuses "$@"
+}
+refuses_policy "expected a number from 10" --services 1
+refuses_policy "usage:" what

@@ -566,9 +566,10 @@ static void run_rule(const char *rule)
 #define RULES(X)                                                                                                            \
 	X(R1)                                                                                                               \
 	X(R2)                                                                                                               \
-	X(R3) X(R4) X(R5) X(R6) X(R7) X(R8) X(R9) X(R10) X(R11) X(R12) X(R13) X(R14) X(R15) X(R16) X(R17) X(R18) X(R19)     \
-		X(R20) X(R21) X(R22) X(R23) X(R24) X(R25) X(R26) X(R27) X(R28) X(R29) X(R30) X(R31) X(R32) X(R33) X(R34)    \
-			X(zone) X(node) X(prefer) X(masquerade)
+	X(R3)                                                                                                               \
+	X(R4) X(R5) X(R6) X(R7) X(R8) X(R9) X(R10) X(R11) X(R12) X(R13) X(R14) X(R15) X(R16) X(R17) X(R18) X(R19) X(R20)    \
+		X(R21) X(R22) X(R23) X(R24) X(R25) X(R26) X(R27) X(R28) X(R29) X(R30) X(R31) X(R32) X(R33) X(R34) X(zone)   \
+			X(node) X(prefer) X(masquerade)
 #define RULE_TEST(name)                                                                                                     \
 	static void rule_##name(void **state)                                                                               \
 	{                                                                                                                   \
@@ -687,6 +688,44 @@ static void r35_new_flows_see_only_the_new_policy(void **state)
 	       { old, "accept new SYN_SENT -> tcp 10.244.0.7:40000 10.244.0.5:8080" });
 	assert_int_equal(lun_engine_set_policy(n.engine, NULL), 0);
 	EXPECT(&n, { new, "accept new SYN_SENT" });
+	stop(&n);
+}
+
+/* A change of endpoints: new flows see it, a UDP flow to an endpoint that is gone ends, the policy before stays as it was. */
+static void r35_endpoints_change_and_the_rest_is_shared(void **state)
+{
+	static const char tcp[] = "tcp 10.244.0.7:40000 10.96.0.1:80 S", udp[] = "udp 10.244.0.7:40000 10.96.0.1:80 len 4",
+			  tcp2[] = "tcp 10.244.0.7:40001 10.96.0.1:80 S";
+	struct lun_policy *first, *second, *third;
+	struct lun_service change = { .name = "default/shop" }, nobody = { .name = "default/nobody" };
+	struct lun_error error;
+	struct world w;
+	struct notation n;
+
+	(void)state;
+	world_init(&w, ONLY_HERE);
+	first = world_policy(&w);
+	start_with(&n, first);
+	EXPECT(&n, { tcp, "accept new SYN_SENT -> tcp 10.244.0.7:40000 10.244.0.5:8080" },
+	       { udp, "accept new UNREPLIED -> udp 10.244.0.7:40000 10.244.0.5:9090" });
+	change.endpoints = w.endpoints; /* away */
+	change.endpoint_count = 1;
+	assert_int_equal(lun_policy_change(&second, first, &change, 1, &error), 0);
+	assert_int_equal(lun_engine_set_policy(n.engine, second), 0);
+	EXPECT(&n, { tcp, "accept new SYN_SENT -> tcp 10.244.0.7:40000 10.244.0.5:8080" },
+	       { udp, "accept new UNREPLIED -> udp 10.244.0.7:40000 10.244.1.5:9090" },
+	       { tcp2, "accept new SYN_SENT -> tcp 10.244.0.7:40001 10.244.1.5:8080" });
+	change.endpoint_count = 0;
+	assert_int_equal(lun_policy_change(&third, second, &change, 1, &error), 0);
+	lun_policy_unref(second);
+	assert_int_equal(lun_engine_set_policy(n.engine, third), 0);
+	lun_policy_unref(third);
+	EXPECT(&n, { udp, "reject new NONE (no_endpoint)" });
+	assert_int_equal(lun_policy_change(&third, first, &nobody, 1, &error), LUN_NOT_FOUND);
+	assert_string_equal(error.text, "there is no service \"default/nobody\"");
+	assert_int_equal(lun_engine_set_policy(n.engine, first), 0);
+	lun_policy_unref(first);
+	EXPECT(&n, { udp, "accept new UNREPLIED -> udp 10.244.0.7:40000 10.244.0.5:9090" });
 	stop(&n);
 }
 
@@ -1631,6 +1670,7 @@ int main(void)
 		cmocka_unit_test(r15_an_address_that_is_listed_twice_is_the_first_of_its_kinds),
 		cmocka_unit_test(r28_a_loopback_address_of_the_node_serves_no_node_ports),
 		cmocka_unit_test(r35_new_flows_see_only_the_new_policy),
+		cmocka_unit_test(r35_endpoints_change_and_the_rest_is_shared),
 		cmocka_unit_test(a_wrong_policy_says_where_and_what),
 		cmocka_unit_test(a_config_is_as_long_as_it_says),
 		cmocka_unit_test(round_robin_takes_turns),
