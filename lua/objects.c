@@ -280,6 +280,7 @@ static int take_object(struct objects *objects, const struct change *change)
 		kube_say(&change->source, "no name, or none that Kubernetes would take: ignored");
 		return 0;
 	}
+	objects->version++;
 	if (kind != NULL && strcmp(kind, "Service") == 0)
 		return take_service(objects, change, name);
 	if (kind != NULL && strcmp(kind, "EndpointSlice") == 0)
@@ -463,14 +464,15 @@ static int take_outer(struct input *input, cJSON *object, unsigned long line)
 	return code < 0 || is_list || is_list_kind(object) ? code : offer(input, object, line);
 }
 
-int objects_read(struct objects *objects, const char *name, const char *text, size_t length, struct lun_error *error)
+int objects_read(struct objects *objects, const struct objects_place *place, const char *text, size_t length,
+		 struct lun_error *error)
 {
 	struct input input = { .objects = objects,
-			       .name = name,
+			       .name = place->name,
 			       .at = text,
 			       .end = text + length,
 			       .counted = text,
-			       .line = 1,
+			       .line = place->line,
 			       .error = error };
 	int code;
 

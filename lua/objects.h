@@ -28,6 +28,7 @@ struct kube_entry {
 	struct kube_service *service; /* NULL: not known, or ignored */
 	struct kube_slice *slices;
 	bool changed; /* since objects_settle */
+	bool hidden;  /* the script declares a service of this name */
 };
 
 struct kube_node {
@@ -43,14 +44,22 @@ struct objects {
 	size_t entry_count, entry_size;
 	struct kube_node *nodes;
 	bool services_changed; /* not only endpoints did */
+	unsigned long version; /* how often something was taken */
 	/* A line for a person. */
 	void (*log)(void *user, const char *line);
 	void *user;
 };
 
-/* Reads lists, objects and watch events, one behind the other, from `text`; `name` is the file's, for messages.  Fails, and has
- * taken what came before: LUN_BAD_FILE ("objects.json:17: ..."), LUN_NO_MEMORY. */
-int objects_read(struct objects *objects, const char *name, const char *text, size_t length, struct lun_error *error);
+/* Where a text comes from, for messages: the file, and the line that it begins on. */
+struct objects_place {
+	const char *name;
+	unsigned long line;
+};
+
+/* Reads lists, objects and watch events, one behind the other.  Fails, and has taken what came before: LUN_BAD_FILE
+ * ("objects.json:17: ..."), LUN_NO_MEMORY. */
+int objects_read(struct objects *objects, const struct objects_place *place, const char *text, size_t length,
+		 struct lun_error *error);
 
 /* The service with all endpoints of its slices, which live in `arena`, their strings as long as the slices. */
 struct lun_service objects_service(const struct kube_entry *entry, struct arena *arena);

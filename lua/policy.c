@@ -290,10 +290,12 @@ static int policy_flow(void *user, const struct lun_new_flow *flow, struct lun_d
 	return LUN_BAD_POLICY;
 }
 
-static void script_free(void *user)
+void script_unref(void *user)
 {
 	struct script *script = user;
 
+	if (--script->references > 0)
+		return;
 	if (script->state != NULL)
 		lua_close(script->state);
 	sources_free(script);
@@ -389,7 +391,22 @@ static int script_run(struct script *script, struct lun_error *error)
 	return fail(error, LUN_BAD_POLICY, "%s%s", script_folder(script, text), text);
 }
 
-static int script_compile(struct script *script, struct lun_policy **policy, struct lun_error *error)
+int script_call(struct script *script, lua_CFunction function, const char *what, struct lun_error *error)
+{
+	char text[SCRIPT_TEXT];
+	int status;
+
+	lua_settop(script->state, HOOK);
+	limits_begin(&script->limits, what, script->options.load_instructions);
+	lua_pushcfunction(script->state, function);
+	status = lua_pcall(script->state, 0, 0, HANDLER);
+	if (status == LUA_OK)
+		return 0;
+	message_of(script, status, text);
+	return fail(error, LUN_BAD_POLICY, "%s%s", script_folder(script, text), text);
+}
+
+int script_compile(struct script *script, struct lun_policy **policy, struct lun_error *error)
 {
 	const struct declared *declared = &script->declared;
 	struct lun_policy_config config = {
@@ -397,7 +414,7 @@ static int script_compile(struct script *script, struct lun_policy **policy, str
 		.node = declared->node,
 		.services = declared->services,
 		.service_count = declared->service_count,
-		.hooks = { .free = script_free, .user = script },
+		.hooks = { .free = script_unref, .user = script },
 		.timeouts = declared->timeouts,
 		.timeout_count = declared->timeout_count,
 		.source_limit = declared->source_limit,
@@ -413,18 +430,22 @@ static int script_compile(struct script *script, struct lun_policy **policy, str
 	if (lua_isfunction(script->state, HOOK))
 		config.hooks.flow = policy_flow;
 	code = lun_policy_new(policy, &config, &wrong);
-	if (code == 0)
+	if (code == 0) {
+		script->references++;
 		return 0;
+	}
 	if (script_place_length(wrong.text) > 0)
 		return fail(error, code, "%s%s", script_folder(script, wrong.text), wrong.text);
 	return fail(error, code, "%s%s: %s", script->folder, script->name, wrong.text);
 }
 
-/* What only loading needed. */
+/* What only loading needed; to follow streams takes the declarations, too. */
 static void script_settle(struct script *script)
 {
 	script->loading = false;
 	sources_free(script);
+	if (kubernetes_follows(script))
+		return;
 	kubernetes_free(script);
 	free(script->declared.services);
 	script->declared = (struct declared) { .services = NULL };
@@ -458,6 +479,7 @@ static struct script *script_new(const char *path, const struct lun_lua_options 
 
 	if (script == NULL)
 		goto out_of_memory;
+	script->references = 1;
 	script->options = options_with_defaults(options);
 	script->folder = strndup(path, (size_t)(name - path));
 	script->name = strdup(name);
@@ -473,8 +495,29 @@ out_of_memory:
 	*code = fail(error, LUN_NO_MEMORY, "%s: %s", path, lun_strerror(LUN_NO_MEMORY));
 failed:
 	if (script != NULL)
-		script_free(script);
+		script_unref(script);
 	return NULL;
+}
+
+/* Who follows streams gets a watch in place of the one before. */
+static int script_follow(struct script *script, struct lun_policy **policy, struct lun_error *error)
+{
+	struct lun_lua_watch *watch = NULL;
+
+	if (script->options.watch == NULL)
+		return 0;
+	if (kubernetes_follows(script)) {
+		watch = kubernetes_watch(script, *policy);
+		if (watch == NULL) {
+			lun_policy_unref(*policy);
+			return fail(error, LUN_NO_MEMORY, "%s%s: %s", script->folder, script->name,
+				    lun_strerror(LUN_NO_MEMORY));
+		}
+	}
+	lun_lua_watch_free(*script->options.watch);
+	*script->options.watch = watch;
+	script->options.watch = NULL;
+	return 0;
 }
 
 int lun_lua_policy_load(struct lun_policy **policy, const char *path, const struct lun_lua_options *options,
@@ -493,11 +536,11 @@ int lun_lua_policy_load(struct lun_policy **policy, const char *path, const stru
 	code = script_run(script, error);
 	if (code == 0)
 		code = script_compile(script, policy, error);
-	if (code < 0) {
-		script_free(script);
-		return code;
+	if (code == 0) {
+		warn_declared(script);
+		script_settle(script);
+		code = script_follow(script, policy, error);
 	}
-	warn_declared(script);
-	script_settle(script);
-	return 0;
+	script_unref(script);
+	return code;
 }

@@ -46,6 +46,7 @@ struct declared {
 };
 
 struct script {
+	unsigned references; /* who loads it, the policies that call its hooks, who follows its streams */
 	/* set once */
 	lua_State *state;
 	struct lun_lua_options options;
@@ -114,10 +115,21 @@ void http_open(lua_State *state);
  * is left on the stack. */
 bool declare_add(lua_State *state, const struct lun_service *service);
 
+/* policy.c: compiles what is declared. */
+int script_compile(struct script *script, struct lun_policy **policy, struct lun_error *error);
+void script_unref(void *script);
+
+/* policy.c: runs a function in the state, as while loading.  Fails: LUN_BAD_POLICY. */
+int script_call(struct script *script, lua_CFunction function, const char *what, struct lun_error *error);
+
 /* kubernetes.c: pushes the module `lunette.kubernetes`; adds what was loaded to what was declared; frees all of it. */
 void kubernetes_push(lua_State *state);
 void kubernetes_declare(lua_State *state);
 void kubernetes_free(struct script *script);
+
+/* kubernetes.c: whether there are streams to follow, for who asked; makes the watch for `policy`, NULL: no memory. */
+bool kubernetes_follows(const struct script *script);
+struct lun_lua_watch *kubernetes_watch(struct script *script, struct lun_policy *policy);
 
 /* warn.c: says what is odd about what was declared. */
 void warn_declared(struct script *script);

@@ -1,6 +1,6 @@
 /* run.c - `lunette run`: the live agent, on a libuv loop.
  *
- * SIGHUP loads the policy again, SIGTERM and SIGINT stop.  Standard error gets one line per thing that happened, the first
+ * SIGHUP loads the policy again, SIGTERM and SIGINT stop; what a policy watches changes it in between.  Standard error gets one line per thing that happened, the first
  * of them when the agent serves: "ready". */
 #include "cli/command.h"
 #include "cli/json.h"
@@ -33,7 +33,16 @@ static const char help[] =
 	"  -h, --help\n\n"
 	"  lunette run -p kind.lua\n";
 
-enum { OPTION_QUEUE = 256, OPTION_FLOWS, OPTION_FLUSH, OPTION_INLINE, OPTION_SYSCTLS, OPTION_TENANT, OPTION_JSON };
+enum {
+	OPTION_QUEUE = 256,
+	OPTION_FLOWS,
+	OPTION_FLUSH,
+	OPTION_INLINE,
+	OPTION_SYSCTLS,
+	OPTION_TENANT,
+	OPTION_JSON,
+	FOLLOW_MS = 50
+};
 
 struct arguments {
 	const char *policy;
@@ -46,6 +55,8 @@ struct agent {
 	struct arguments arguments;
 	uv_loop_t loop;
 	uv_signal_t signals[3];
+	uv_timer_t follow; /* looks at the streams that the policy watches */
+	struct lun_lua_watch *watch;
 	struct lun_live *live;
 };
 
@@ -167,7 +178,9 @@ static void say_serving(struct agent *agent, const char *event, struct lun_polic
 
 static int load_policy(struct agent *agent, struct lun_policy **policy, struct lun_error *error)
 {
-	const struct lun_lua_options options = { .size = sizeof(options), .log = on_policy_log, .user = agent };
+	const struct lun_lua_options options = {
+		.size = sizeof(options), .log = on_policy_log, .user = agent, .watch = &agent->watch
+	};
 
 	return lun_lua_policy_load(policy, agent->arguments.policy, &options, error);
 }
@@ -192,8 +205,26 @@ static void on_reload(uv_signal_t *signal, int number)
 	}
 }
 
+/* What came on the streams is taken as one change. */
+static void on_follow(uv_timer_t *timer)
+{
+	struct agent *agent = timer->data;
+	struct lun_policy *policy = NULL;
+	struct lun_error error;
+	int code = agent->watch ? lun_lua_watch_read(agent->watch, &policy, &error) : 0;
+
+	if (code == 0 && policy)
+		code = lun_live_set_policy(agent->live, policy, &error);
+	if (code < 0) {
+		on_log(agent, LUN_LOG_ERROR, error.text);
+		on_log(agent, LUN_LOG_WARNING, "the old policy stays");
+	}
+	lun_policy_unref(policy);
+}
+
 static void close_signals(struct agent *agent)
 {
+	uv_close((uv_handle_t *)&agent->follow, NULL);
 	for (int i = 0; i < 3; i++)
 		uv_close((uv_handle_t *)&agent->signals[i], NULL);
 }
@@ -214,6 +245,8 @@ static void open_signals(struct agent *agent)
 		uv_signal_cb callback;
 	} signals[3] = { { SIGHUP, on_reload }, { SIGTERM, on_stop }, { SIGINT, on_stop } };
 
+	uv_timer_init(&agent->loop, &agent->follow);
+	agent->follow.data = agent;
 	for (int i = 0; i < 3; i++) {
 		uv_signal_init(&agent->loop, &agent->signals[i]);
 		agent->signals[i].data = agent;
@@ -241,15 +274,17 @@ static int start(struct agent *agent, struct lun_error *error)
 	if (code < 0)
 		return code;
 	code = lun_live_start(&agent->live, &config, error);
-	if (code == 0)
+	if (code == 0) {
 		say_serving(agent, "ready", config.policy);
+		uv_timer_start(&agent->follow, on_follow, FOLLOW_MS, FOLLOW_MS);
+	}
 	lun_policy_unref(config.policy);
 	return code;
 }
 
 int command_run(int argc, char **argv)
 {
-	struct agent agent;
+	struct agent agent = { .watch = NULL };
 	struct lun_error error;
 	int code = parse_arguments(&agent.arguments, argc, argv), result = EXIT_DONE;
 
@@ -270,6 +305,7 @@ int command_run(int argc, char **argv)
 		close_signals(&agent);
 	}
 	uv_run(&agent.loop, UV_RUN_DEFAULT);
+	lun_lua_watch_free(agent.watch);
 	uv_loop_close(&agent.loop);
 	return result;
 }

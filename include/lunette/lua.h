@@ -11,6 +11,8 @@
 extern "C" {
 #endif
 
+struct lun_lua_watch;
+
 struct lun_lua_options {
 	size_t size;
 	/* A line for a person: a warning while loading, or a hook that failed later ("kind.lua:30: ..."; the same place at most
@@ -20,6 +22,10 @@ struct lun_lua_options {
 	uint64_t load_instructions; /* most VM instructions while loading; 100 million */
 	uint64_t hook_instructions; /* most in one call of a hook; 100,000 */
 	size_t memory;              /* most bytes of the Lua state; 64 MiB */
+	/* For who follows the streams that a policy watches.  In: the watch of the policy before, or NULL.  Out, if loading
+	 * succeeds: that of this policy, which knows what came on the streams that it has in common with the one before, which is
+	 * freed; or NULL, if it watches none.  Without this, what such a stream holds is read once. */
+	struct lun_lua_watch **watch;
 };
 
 /* Loads and compiles a policy file.  `options` may be NULL.  => one reference for the caller; the Lua state lives as long as
@@ -27,6 +33,12 @@ struct lun_lua_options {
  * what, and what was expected". */
 LUN_API int lun_lua_policy_load(struct lun_policy **policy, const char *path, const struct lun_lua_options *options,
 				struct lun_error *error);
+
+/* Reads what came on the streams since the last call; does not wait.  If something changed, *next is the policy by which it goes
+ * now, with a reference for the caller, else NULL.  Broken JSON and what cannot be honoured is told by options.log, and the rest
+ * goes on.  Fails, and the last policy stays good: LUN_NO_MEMORY, LUN_BAD_POLICY. */
+LUN_API int lun_lua_watch_read(struct lun_lua_watch *watch, struct lun_policy **next, struct lun_error *error);
+LUN_API void lun_lua_watch_free(struct lun_lua_watch *watch); /* NULL is fine */
 
 #ifdef __cplusplus
 }

@@ -2,6 +2,8 @@
  * hold for them is in policy.c. */
 #include "lua_load.h"
 
+#include <sys/stat.h>
+
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 #define KUBE_NODE "node { name = 'n1', pods = { '10.244.0.0/16' } }\n"
 #define LOAD "require('lunette.kubernetes').load('objects.json')\n"
@@ -212,13 +214,200 @@ static void the_node_object_completes_the_node(void **state)
 	       "tcp 192.0.2.1:4000 172.18.0.3:30080 S", "accept new SYN_SENT -> tcp 172.18.0.3:4000 10.244.0.5:8080");
 }
 
+/* ---- watch ---- */
+
+#define WATCH "require('lunette.kubernetes').watch('events.json')\n"
+#define EVENT(type, object) "{\"type\":\"" type "\",\"object\":" object "}\n"
+#define SLICE_OF(address) SLICE("b-1", "\"endpoints\":[{\"addresses\":[\"" address "\"]}]," PORTS)
+
+struct follower {
+	struct loaded l;
+	struct lun_lua_watch *watch;
+	FILE *events;
+	char path[64];
+	uint16_t port; /* of the next client */
+};
+
+/* Starts with a stream (a file, or a pipe) that is empty. */
+static void follower_init(struct follower *f, bool pipe, const char *lua)
+{
+	struct lun_config config = { .size = sizeof(config), .flows = 64 };
+
+	*f = (struct follower) { .port = 1000 };
+	loaded_init(&f->l);
+	f->l.options.watch = &f->watch;
+	snprintf(f->path, sizeof(f->path), "%s/events.json", f->l.folder);
+	if (pipe)
+		assert_int_equal(mkfifo(f->path, 0600), 0);
+	f->events = fopen(f->path, pipe ? "r+" : "w");
+	assert_non_null(f->events);
+	if (loaded_text(&f->l, lua) < 0)
+		fail_msg("%s", f->l.error.text);
+	assert_non_null(f->watch);
+	f->l.notation = (struct notation) { .now = 1000 };
+	assert_int_equal(lun_engine_new(&f->l.notation.engine, &config, f->l.policy, NULL), 0);
+}
+
+static void follower_fini(struct follower *f)
+{
+	lun_lua_watch_free(f->watch);
+	fclose(f->events);
+	unlink(f->path);
+	loaded_fini(&f->l);
+}
+
+/* Writes to the stream, reads it, and gives the engine what comes of it.  => whether something did */
+static bool follow(struct follower *f, const char *text)
+{
+	struct lun_policy *next;
+	struct lun_error error;
+
+	fputs(text, f->events);
+	fflush(f->events);
+	if (lun_lua_watch_read(f->watch, &next, &error) < 0)
+		fail_msg("%s", error.text);
+	if (!next)
+		return false;
+	assert_int_equal(lun_engine_set_policy(f->l.notation.engine, next), 0);
+	lun_policy_unref(next);
+	return true;
+}
+
+/* What a new connection to the service gets; "" where it is left alone. */
+static void expect_endpoint(struct follower *f, const char *endpoint)
+{
+	char in[100], expected[100] = "accept new SYN_SENT";
+
+	snprintf(in, sizeof(in), "tcp 10.244.0.9:%u 10.96.0.1:80 S", f->port);
+	if (strcmp(endpoint, "reject") == 0)
+		strcpy(expected, "reject new NONE (no_endpoint)");
+	else if (*endpoint)
+		snprintf(expected, sizeof(expected), "accept new SYN_SENT -> tcp 10.244.0.9:%u %s", f->port, endpoint);
+	f->port++;
+	EXPECT(&f->l.notation, { in, expected });
+}
+
+static void a_stream_is_followed(void **state)
+{
+	(void)state;
+	for (int pipe = 0; pipe < 2; pipe++) {
+		struct follower f;
+
+		follower_init(&f, pipe, KUBE_NODE WATCH);
+		assert_false(follow(&f, ""));
+		expect_endpoint(&f, "");
+		assert_true(follow(&f, EVENT("ADDED", GOOD)));
+		expect_endpoint(&f, "reject");
+		assert_true(follow(&f, EVENT("ADDED", SLICE_OF("10.244.0.5"))));
+		expect_endpoint(&f, "10.244.0.5:8080");
+		assert_false(follow(&f, "{\"type\":\"MODIFIED\",\"object\":"));
+		assert_true(follow(&f, SLICE_OF("10.244.0.6") "}" EVENT("BOOKMARK", "{}")));
+		expect_endpoint(&f, "10.244.0.6:8080");
+		assert_true(follow(&f, EVENT("MODIFIED", SLICE_OF("10.244.0.7")) EVENT("MODIFIED", SLICE_OF("10.244.0.8"))));
+		expect_endpoint(&f, "10.244.0.8:8080");
+		assert_true(follow(&f, EVENT("DELETED", SLICE_OF("10.244.0.8"))));
+		expect_endpoint(&f, "reject");
+		assert_true(follow(&f, EVENT("DELETED", GOOD)));
+		expect_endpoint(&f, "");
+		assert_string_equal(f.l.log, "");
+		follower_fini(&f);
+	}
+}
+
+/* What is broken is named, with the line of the stream, and the rest goes on. */
+static void a_broken_event_is_left_out(void **state)
+{
+	struct follower f;
+
+	(void)state;
+	follower_init(&f, true, KUBE_NODE WATCH);
+	assert_true(follow(&f, EVENT("ADDED", GOOD) "\n{\"type\" 1}\n" EVENT("ADDED", SLICE_OF("10.244.0.5"))));
+	assert_string_equal(f.l.log, "events.json:3: broken JSON, expected \":\", got \"1}\"\n");
+	expect_endpoint(&f, "10.244.0.5:8080");
+	follower_fini(&f);
+}
+
+/* A reload goes on with what came on the stream, and so does a reload that fails. */
+static void a_reload_keeps_what_came(void **state)
+{
+	struct follower f;
+	struct lun_lua_watch *before;
+
+	(void)state;
+	follower_init(&f, true, KUBE_NODE WATCH);
+	assert_true(follow(&f, EVENT("ADDED", GOOD) EVENT("ADDED", SLICE_OF("10.244.0.5"))));
+	before = f.watch;
+	lun_policy_unref(f.l.policy);
+	assert_int_equal(loaded_text(&f.l, KUBE_NODE WATCH "x = nil + 1"), LUN_BAD_POLICY);
+	assert_ptr_equal(f.watch, before);
+	assert_true(follow(&f, EVENT("MODIFIED", SLICE_OF("10.244.0.6"))));
+	expect_endpoint(&f, "10.244.0.6:8080");
+	if (loaded_text(&f.l, KUBE_NODE WATCH "service 'x/y' { ports = { { port = 1 } } }") < 0)
+		fail_msg("%s", f.l.error.text);
+	assert_ptr_not_equal(f.watch, before);
+	assert_int_equal(lun_engine_set_policy(f.l.notation.engine, f.l.policy), 0);
+	expect_endpoint(&f, "10.244.0.6:8080");
+	assert_true(follow(&f, EVENT("MODIFIED", SLICE_OF("10.244.0.7"))));
+	expect_endpoint(&f, "10.244.0.7:8080");
+	follower_fini(&f);
+}
+
+/* The script's own services and its hook go on, whatever comes. */
+static void the_script_lives_on(void **state)
+{
+	struct follower f;
+
+	(void)state;
+	follower_init(&f, false,
+		      KUBE_NODE "service 'a/b' { cluster_ips = { '10.96.0.1' }, ports = { { port = 80 } }, endpoints = { "
+				"'10.244.0.4:1' } }\n" WATCH
+				"function on_flow(flow) if flow.source_port == 1001 then return drop('x') "
+				"end end\n");
+	follow(&f, EVENT("ADDED", GOOD) EVENT("ADDED", SLICE_OF("10.244.0.5")));
+	expect_endpoint(&f, "10.244.0.4:1");
+	EXPECT(&f.l.notation, { "tcp 10.244.0.9:1001 10.96.0.1:80 S", "drop new NONE (policy_drop)" });
+	follow(&f, EVENT("MODIFIED", SLICE_OF("10.244.0.6")));
+	f.port++;
+	expect_endpoint(&f, "10.244.0.4:1");
+	follower_fini(&f);
+}
+
+/* Who follows nothing reads what a file holds, and leaves a pipe alone. */
+static void without_an_agent_a_stream_is_a_file(void **state)
+{
+	struct follower f;
+	struct lun_policy *policy;
+	struct lun_frontend frontend;
+
+	(void)state;
+	for (int pipe = 0; pipe < 2; pipe++) {
+		follower_init(&f, pipe, KUBE_NODE WATCH);
+		fputs(EVENT("ADDED", GOOD) "{", f.events);
+		fflush(f.events);
+		f.l.options.watch = NULL;
+		assert_int_equal(lun_lua_policy_load(&policy, f.l.path, &f.l.options, &f.l.error), 0);
+		assert_int_equal(lun_policy_frontend(policy, 0, &frontend), !pipe);
+		assert_int_equal(strstr(f.l.log, "is a pipe, which only an agent follows") != NULL, pipe);
+		lun_policy_unref(policy);
+		follower_fini(&f);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(broken_json_has_its_line),           cmocka_unit_test(cut_anywhere_nothing_breaks),
-		cmocka_unit_test(what_cannot_be_honoured_is_named),   cmocka_unit_test(objects_meet_in_any_order),
-		cmocka_unit_test(ports_match_by_name_and_protocol),   cmocka_unit_test(the_script_comes_first),
+		cmocka_unit_test(broken_json_has_its_line),
+		cmocka_unit_test(cut_anywhere_nothing_breaks),
+		cmocka_unit_test(what_cannot_be_honoured_is_named),
+		cmocka_unit_test(objects_meet_in_any_order),
+		cmocka_unit_test(ports_match_by_name_and_protocol),
+		cmocka_unit_test(the_script_comes_first),
 		cmocka_unit_test(the_node_object_completes_the_node),
+		cmocka_unit_test(a_stream_is_followed),
+		cmocka_unit_test(a_broken_event_is_left_out),
+		cmocka_unit_test(a_reload_keeps_what_came),
+		cmocka_unit_test(the_script_lives_on),
+		cmocka_unit_test(without_an_agent_a_stream_is_a_file),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
