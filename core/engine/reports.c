@@ -80,6 +80,8 @@ int lun_engine_event(struct lun_engine *engine, const struct lun_event *event, u
 	case LUN_EVENT_CONFIRMED:
 		return confirm(engine, flow, &event->reply);
 	case LUN_EVENT_STATE:
+		if (event->packets[LUN_ORIG])
+			flow_set_counts(flow, event->packets, event->bytes);
 		return set_state(engine, flow, event->state, event->timeout);
 	case LUN_EVENT_ENDED:
 	case LUN_EVENT_FAILED:

@@ -1,4 +1,4 @@
-/* carried.h - what the kernel carries: learnt from a list of our entries once a second, and at the start. */
+/* carried.h - what the kernel carries: learnt from a list of our entries once a second or so, and at the start. */
 #ifndef LUNETTE_LIVE_CARRIED_H
 #define LUNETTE_LIVE_CARRIED_H
 
@@ -16,8 +16,9 @@ struct carried {
 	struct sighting *sightings;
 	size_t capacity; /* a power of two, twice the flows or more */
 	size_t count;
-	size_t swept;  /* slots that were looked at since the last list */
-	uint32_t dump; /* number of the list that is coming, or came last */
+	size_t swept;            /* slots that were looked at since the last list */
+	uint32_t dump;           /* number of the list that is coming, or came last */
+	uint64_t asked_at, took; /* ns; when that was asked for, and how long a list took */
 	enum { CARRIED_IDLE, CARRIED_LISTING, CARRIED_SWEEPING } state;
 };
 

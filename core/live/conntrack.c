@@ -5,9 +5,11 @@
  *
  * Entries are made with the TCP flag "liberal" for both directions: a segment outside the window is then still translated,
  * instead of leaving for the service's address and drawing a reset. */
+#define _GNU_SOURCE
 #include "live/conntrack.h"
 
 #include <arpa/inet.h>
+#include <endian.h>
 #include <errno.h>
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_conntrack_sctp.h>
@@ -448,6 +450,21 @@ static enum lun_state state_of(uint8_t protocol, const struct nlattr *protoinfo,
 	}
 }
 
+static uint64_t parse_u64(const struct nlattr *attribute)
+{
+	return attribute && mnl_attr_validate(attribute, MNL_TYPE_U64) >= 0 ? be64toh(mnl_attr_get_u64(attribute)) : 0;
+}
+
+static void parse_counters(const struct nlattr *nest, uint64_t *packets, uint64_t *bytes)
+{
+	const struct nlattr *counters[CTA_COUNTERS_MAX + 1];
+
+	if (!parse_nest(nest, counters, CTA_COUNTERS_MAX + 1))
+		return;
+	*packets = parse_u64(counters[CTA_COUNTERS_PACKETS]);
+	*bytes = parse_u64(counters[CTA_COUNTERS_BYTES]);
+}
+
 bool conntrack_parse(const struct nlmsghdr *message, struct conntrack_entry *entry)
 {
 	const struct nlattr *attributes[CTA_MAX + 1] = { 0 };
@@ -466,6 +483,8 @@ bool conntrack_parse(const struct nlmsghdr *message, struct conntrack_entry *ent
 	parse_u32(attributes[CTA_ID], &entry->id);
 	parse_u32(attributes[CTA_STATUS], &status);
 	parse_u32(attributes[CTA_TIMEOUT], &timeout_s);
+	parse_counters(attributes[CTA_COUNTERS_ORIG], &entry->packets[LUN_ORIG], &entry->bytes[LUN_ORIG]);
+	parse_counters(attributes[CTA_COUNTERS_REPLY], &entry->packets[LUN_REPLY], &entry->bytes[LUN_REPLY]);
 	entry->orig.tenant = entry->reply.tenant = zone;
 	entry->assured = status & IPS_ASSURED;
 	entry->answered = status & IPS_SEEN_REPLY;

@@ -15,8 +15,9 @@
 /* An entry as the kernel tells it. */
 struct conntrack_entry {
 	struct lun_tuple orig, reply;
-	enum lun_state state; /* LUN_STATE_NONE where the kernel knows none */
-	uint64_t timeout;     /* ns */
+	enum lun_state state;          /* LUN_STATE_NONE where the kernel knows none */
+	uint64_t timeout;              /* ns */
+	uint64_t packets[2], bytes[2]; /* by direction; zero unless the kernel counts (sysctl nf_conntrack_acct) */
 	uint32_t mark;
 	uint32_t id;            /* distinguishes it from an earlier one with the same tuple */
 	bool assured, answered; /* IPS_ASSURED, IPS_SEEN_REPLY */

@@ -209,6 +209,8 @@ uint64_t flow_now(const struct flow_table *table);
 /* When flow_take_expired wants to be called, in ns of the caller's clock, or UINT64_MAX. */
 uint64_t flow_deadline(const struct flow_table *table);
 
+/* Replaces what was counted, by direction. */
+void flow_set_counts(struct flow *flow, const uint64_t packets[2], const uint64_t bytes[2]);
 void flow_count(struct flow *flow, enum lun_direction direction, uint32_t bytes);
 void flow_describe(const struct flow_table *table, const struct flow *flow, struct lun_flow *description);
 

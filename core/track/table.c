@@ -323,6 +323,20 @@ void flow_count(struct flow *flow, enum lun_direction direction, uint32_t bytes)
 	count_add(flow, 2 + (int)direction, bytes);
 }
 
+static void count_set(struct flow *flow, int counter, uint64_t value)
+{
+	flow->count_low[counter] = (uint32_t)value;
+	flow->count_high[counter] = (uint16_t)(value >> 32);
+}
+
+void flow_set_counts(struct flow *flow, const uint64_t packets[2], const uint64_t bytes[2])
+{
+	for (int direction = 0; direction < 2; direction++) {
+		count_set(flow, direction, packets[direction]);
+		count_set(flow, 2 + direction, bytes[direction]);
+	}
+}
+
 void flow_describe(const struct flow_table *table, const struct flow *flow, struct lun_flow *description)
 {
 	*description = (struct lun_flow) {

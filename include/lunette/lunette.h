@@ -599,12 +599,13 @@ struct lun_event {
 	uint64_t flow; /* EMIT: 0 if the packet belongs to none */
 	struct lun_tuple orig, reply;
 	enum lun_state state;
-	uint64_t timeout; /* STATE */
-	int error;        /* FAILED */
-	size_t packet;    /* COMMIT, EMIT: index into the array of the call that caused it */
-	bool translate;   /* COMMIT: false: accepted as it is, no DNAT */
-	bool masquerade;  /* COMMIT */
-	bool withdrawn;   /* ENDED: its endpoint is gone from the policy */
+	uint64_t timeout;              /* STATE */
+	uint64_t packets[2], bytes[2]; /* STATE, by direction: what the kernel counted; zero: it does not count */
+	int error;                     /* FAILED */
+	size_t packet;                 /* COMMIT, EMIT: index into the array of the call that caused it */
+	bool translate;                /* COMMIT: false: accepted as it is, no DNAT */
+	bool masquerade;               /* COMMIT */
+	bool withdrawn;                /* ENDED: its endpoint is gone from the policy */
 	enum lun_side side;
 	const uint8_t *data; /* EMIT: valid until the next call of lun_engine_next_event or lun_engine_packets */
 	uint32_t length;

@@ -481,6 +481,16 @@ static void commit_asks_and_is_told(void **state)
 	assert_int_equal(lun_flow_find(n.engine, &report.reply, &flow), 0);
 	assert_int_equal(flow.owner, LUN_OWNER_KERNEL);
 	assert_int_equal(lun_flow_find(n.engine, &event.reply, &flow), LUN_NOT_FOUND);
+	report = (struct lun_event) { .kind = LUN_EVENT_STATE,
+				      .flow = event.flow,
+				      .state = LUN_STATE_SYN_SENT,
+				      .timeout = 60000000000,
+				      .packets = { UINT64_C(1) << 40, 2 },
+				      .bytes = { UINT64_C(3) << 40, 4 } };
+	assert_int_equal(lun_engine_event(n.engine, &report, n.now), 0);
+	assert_int_equal(lun_flow_find(n.engine, &event.orig, &flow), 0);
+	assert_true(flow.packets[0] == UINT64_C(1) << 40 && flow.packets[1] == 2);
+	assert_true(flow.bytes[0] == UINT64_C(3) << 40 && flow.bytes[1] == 4);
 	EXPECT(&n, { "tcp 192.168.31.9:40000 172.18.0.2:32329 S seq 100", "accept new SYN_SENT (retransmission)" },
 	       { "tcp 192.168.31.9:40000 172.18.0.2:32329 S seq 777", "query new SYN_SENT" });
 	report = (struct lun_event) { .kind = LUN_EVENT_ENDED, .orig = event.orig };
