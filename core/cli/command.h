@@ -10,10 +10,12 @@ enum { EXIT_DONE = 0, EXIT_CHECK_FAILED = 1, EXIT_BAD_INPUT = 2, EXIT_SYSTEM_REF
 /* Each gets its own argv, argv[0] being the command's name, and returns an exit code. */
 int command_check(int argc, char **argv);
 int command_doctor(int argc, char **argv);
+int command_flows(int argc, char **argv);
 int command_http(int argc, char **argv);
 int command_replay(int argc, char **argv);
 int command_rules(int argc, char **argv);
 int command_run(int argc, char **argv);
+int command_stats(int argc, char **argv);
 int command_test(int argc, char **argv);
 int command_trace(int argc, char **argv);
 

@@ -15,10 +15,12 @@ struct command {
 static const struct command commands[] = {
 	{ "check", command_check, "load a policy, list what it declares, warn of what is odd" },
 	{ "doctor", command_doctor, "what this kernel and these privileges allow, and the cure where they do not" },
+	{ "flows", command_flows, "the connections of a running agent: list, filter, end" },
 	{ "http", command_http, "what an upstream would get of the bytes that a client sends" },
 	{ "replay", command_replay, "run a capture through a policy; report, and write it as it left" },
 	{ "rules", command_rules, "the firewall rules that run would install, as text" },
 	{ "run", command_run, "the live agent: install the rules, serve until stopped" },
+	{ "stats", command_stats, "the counters of a running agent" },
 	{ "test", command_test, "run the scenarios of a policy's tests" },
 	{ "trace", command_trace, "explain what becomes of one packet, step by step" },
 	{ NULL, NULL, NULL },

@@ -7,10 +7,11 @@
 #include "cli/options.h"
 
 #include <ctype.h>
-#include <lunette/live.h>
+#include <lunette/control.h>
 #include <lunette/lua.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static const char help[] =
 	"usage: lunette run -p POLICY\n\n"
@@ -29,6 +30,8 @@ static const char help[] =
 	"                         at the end everything goes, as with --flush\n"
 	"      --set-sysctls      set the sysctls that --inline needs, and put them back at the end\n"
 	"      --tenant-mask BITS with --inline: these bits of the packet mark (0xff00) tell tenants apart\n"
+	"      --control PATH     the socket for `lunette flows` and `lunette stats` (/run/lunette-NAMESPACE.sock), or "
+	"none\n"
 	"      --json             one object a line on standard error\n"
 	"  -h, --help\n\n"
 	"  lunette run -p kind.lua\n";
@@ -40,12 +43,13 @@ enum {
 	OPTION_INLINE,
 	OPTION_SYSCTLS,
 	OPTION_TENANT,
+	OPTION_CONTROL,
 	OPTION_JSON,
 	FOLLOW_MS = 50
 };
 
 struct arguments {
-	const char *policy;
+	const char *policy, *control;
 	uint64_t queue, flows;
 	uint32_t tenant_mask;
 	bool flush, translate, set_sysctls, json, help;
@@ -58,6 +62,7 @@ struct agent {
 	uv_timer_t follow; /* looks at the streams that the policy watches */
 	struct lun_lua_watch *watch;
 	struct lun_live *live;
+	struct lun_control *control;
 };
 
 /* Bits of a mark, as everybody writes them: in hexadecimal. */
@@ -95,6 +100,7 @@ static int parse_arguments(struct arguments *arguments, int argc, char **argv)
 		{ "inline", no_argument, NULL, OPTION_INLINE },
 		{ "set-sysctls", no_argument, NULL, OPTION_SYSCTLS },
 		{ "tenant-mask", required_argument, NULL, OPTION_TENANT },
+		{ "control", required_argument, NULL, OPTION_CONTROL },
 		{ "json", no_argument, NULL, OPTION_JSON },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
@@ -116,6 +122,8 @@ static int parse_arguments(struct arguments *arguments, int argc, char **argv)
 			return report_usage(argv[0], "--queue 0: expected a number from 1");
 		if (option == 'p')
 			arguments->policy = optarg;
+		if (option == OPTION_CONTROL)
+			arguments->control = optarg;
 		arguments->flush = arguments->flush || option == OPTION_FLUSH;
 		arguments->translate = arguments->translate || option == OPTION_INLINE;
 		arguments->set_sysctls = arguments->set_sysctls || option == OPTION_SYSCTLS;
@@ -185,6 +193,32 @@ static int load_policy(struct agent *agent, struct lun_policy **policy, struct l
 	return lun_lua_policy_load(policy, agent->arguments.policy, &options, error);
 }
 
+/* What came on the streams is taken as one change. */
+static void on_follow(uv_timer_t *timer)
+{
+	struct agent *agent = timer->data;
+	struct lun_policy *policy = NULL;
+	struct lun_error error;
+	int code = lun_lua_watch_read(agent->watch, &policy, &error);
+
+	if (code == 0 && policy)
+		code = lun_live_set_policy(agent->live, policy, &error);
+	if (code < 0) {
+		on_log(agent, LUN_LOG_ERROR, error.text);
+		on_log(agent, LUN_LOG_WARNING, "the old policy stays");
+	}
+	lun_policy_unref(policy);
+}
+
+/* Looks at the streams from now on, if the policy watches some. */
+static void follow(struct agent *agent)
+{
+	if (agent->watch)
+		uv_timer_start(&agent->follow, on_follow, FOLLOW_MS, FOLLOW_MS);
+	else
+		uv_timer_stop(&agent->follow);
+}
+
 static void on_reload(uv_signal_t *signal, int number)
 {
 	struct agent *agent = signal->data;
@@ -193,6 +227,7 @@ static void on_reload(uv_signal_t *signal, int number)
 	int code = load_policy(agent, &policy, &error);
 
 	(void)number;
+	follow(agent);
 	if (code == 0) {
 		code = lun_live_set_policy(agent->live, policy, &error);
 		if (code == 0)
@@ -203,23 +238,6 @@ static void on_reload(uv_signal_t *signal, int number)
 		on_log(agent, LUN_LOG_ERROR, error.text);
 		on_log(agent, LUN_LOG_WARNING, "the old policy stays");
 	}
-}
-
-/* What came on the streams is taken as one change. */
-static void on_follow(uv_timer_t *timer)
-{
-	struct agent *agent = timer->data;
-	struct lun_policy *policy = NULL;
-	struct lun_error error;
-	int code = agent->watch ? lun_lua_watch_read(agent->watch, &policy, &error) : 0;
-
-	if (code == 0 && policy)
-		code = lun_live_set_policy(agent->live, policy, &error);
-	if (code < 0) {
-		on_log(agent, LUN_LOG_ERROR, error.text);
-		on_log(agent, LUN_LOG_WARNING, "the old policy stays");
-	}
-	lun_policy_unref(policy);
 }
 
 static void close_signals(struct agent *agent)
@@ -234,6 +252,7 @@ static void on_stop(uv_signal_t *signal, int number)
 	struct agent *agent = signal->data;
 
 	(void)number;
+	lun_control_close(agent->control);
 	lun_live_stop(agent->live, agent->arguments.flush);
 	close_signals(agent);
 }
@@ -256,6 +275,23 @@ static void open_signals(struct agent *agent)
 
 /* ---- The agent ---- */
 
+/* Without a socket that nobody asked for the agent serves as well. */
+static int open_control(struct agent *agent, struct lun_error *error)
+{
+	const struct lun_control_config config = {
+		.size = sizeof(config), .loop = &agent->loop, .live = agent->live, .path = agent->arguments.control
+	};
+	int code = 0;
+
+	if (!config.path || strcmp(config.path, "none") != 0)
+		code = lun_control_open(&agent->control, &config, error);
+	if (code == 0 || config.path)
+		return code;
+	on_log(agent, LUN_LOG_WARNING, error->text);
+	on_log(agent, LUN_LOG_WARNING, "there is no control socket, `lunette flows` and `lunette stats` will not work");
+	return 0;
+}
+
 static int start(struct agent *agent, struct lun_error *error)
 {
 	struct lun_live_config config = {
@@ -274,9 +310,11 @@ static int start(struct agent *agent, struct lun_error *error)
 	if (code < 0)
 		return code;
 	code = lun_live_start(&agent->live, &config, error);
+	if (code == 0 && (code = open_control(agent, error)) < 0)
+		lun_live_stop(agent->live, agent->arguments.flush);
 	if (code == 0) {
 		say_serving(agent, "ready", config.policy);
-		uv_timer_start(&agent->follow, on_follow, FOLLOW_MS, FOLLOW_MS);
+		follow(agent);
 	}
 	lun_policy_unref(config.policy);
 	return code;
@@ -284,7 +322,7 @@ static int start(struct agent *agent, struct lun_error *error)
 
 int command_run(int argc, char **argv)
 {
-	struct agent agent = { .watch = NULL };
+	struct agent agent = { .control = NULL, .watch = NULL };
 	struct lun_error error;
 	int code = parse_arguments(&agent.arguments, argc, argv), result = EXIT_DONE;
 
@@ -299,7 +337,8 @@ int command_run(int argc, char **argv)
 		fprintf(stderr, "lunette: the event loop: %s\n", uv_strerror(code));
 		return EXIT_SYSTEM_REFUSED;
 	}
-	open_signals(&agent); /* before the rules: who stops us early stops us properly */
+	signal(SIGPIPE, SIG_IGN); /* whoever asks may go away */
+	open_signals(&agent);     /* before the rules: who stops us early stops us properly */
 	if (start(&agent, &error) < 0) {
 		result = report_error(&error);
 		close_signals(&agent);

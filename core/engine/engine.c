@@ -168,6 +168,15 @@ bool lun_engine_next_event(struct lun_engine *engine, struct lun_event *event)
 	return events_take(&engine->events, event);
 }
 
+static void describe(const struct lun_engine *engine, const struct flow *flow, struct lun_flow *description)
+{
+	uint32_t port = flow->port;
+
+	flow_describe(&engine->flows, flow, description);
+	if (port != FLOW_NONE && engine->ports.slots[port].declared)
+		description->service = engine->policy->ports[engine->ports.slots[port].service_port].text;
+}
+
 bool lun_flow_next(const struct lun_engine *engine, uint64_t *cursor, struct lun_flow *flow)
 {
 	for (; *cursor < engine->flows.used; ++*cursor) {
@@ -175,7 +184,7 @@ bool lun_flow_next(const struct lun_engine *engine, uint64_t *cursor, struct lun
 
 		if (!(found->flags & FLOW_OPEN) || flow_left_ms(&engine->flows, found) == 0)
 			continue;
-		flow_describe(&engine->flows, found, flow);
+		describe(engine, found, flow);
 		++*cursor;
 		return true;
 	}
@@ -189,7 +198,7 @@ int lun_flow_find(const struct lun_engine *engine, const struct lun_tuple *tuple
 
 	if (!found || flow_left_ms(&engine->flows, found) == 0)
 		return LUN_NOT_FOUND;
-	flow_describe(&engine->flows, found, flow);
+	describe(engine, found, flow);
 	return 0;
 }
 

@@ -319,7 +319,7 @@ int lun_live_set_policy(struct lun_live *live, struct lun_policy *policy, struct
 	return 0;
 }
 
-struct lun_engine *lun_live_engine(struct lun_live *live)
+struct lun_engine *lun_live_engine(const struct lun_live *live)
 {
 	return live->engine;
 }

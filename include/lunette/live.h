@@ -55,7 +55,7 @@ LUN_API int lun_live_start(struct lun_live **live, const struct lun_live_config 
 LUN_API int lun_live_set_policy(struct lun_live *live, struct lun_policy *policy, struct lun_error *error);
 
 /* The engine inside, for flows and counters; do not feed it packets. */
-LUN_API struct lun_engine *lun_live_engine(struct lun_live *live);
+LUN_API struct lun_engine *lun_live_engine(const struct lun_live *live);
 
 /* What became of packets since the start, besides what the engine counts. */
 struct lun_live_stats {

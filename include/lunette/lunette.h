@@ -632,7 +632,8 @@ struct lun_flow {
 	uint64_t age;                  /* ns since its first packet */
 	uint64_t packets[2], bytes[2]; /* by direction; bytes with the IP header */
 	bool translated, masquerade;
-	bool assured; /* the kernel's IPS_ASSURED: has seen traffic both ways */
+	bool assured;        /* the kernel's IPS_ASSURED: has seen traffic both ways */
+	const char *service; /* "default/nginx:http", by which it was decided, while the policy has it; or NULL */
 };
 
 /* Walks all flows: start with *cursor = 0; false at the end.  Flows may begin and end between two calls. */

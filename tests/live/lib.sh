@@ -138,7 +138,7 @@ write_policy() {
 agent_count=0
 agent_start() {
 	agent_log=$work/agent$((++agent_count)).log
-	ip netns exec "$lab-node" "$LUNETTE" run -p "$work/policy.lua" --json "$@" 2>"$agent_log" &
+	ip netns exec "$lab-node" "$LUNETTE" run -p "$work/policy.lua" --json --control "$work/control" "$@" 2>"$agent_log" &
 	agent=$!
 	started+=("$agent")
 	wait_for grep -q '"event":"ready"' "$agent_log"

@@ -1,0 +1,104 @@
+/* client.c - asking a running agent over its control socket (<lunette/control.h> has what is said there). */
+#include "cli/client.h"
+
+#include "cli/command.h"
+
+#include <errno.h>
+#include <lunette/control.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum { PATIENCE_S = 10 }; /* with an agent that says nothing */
+
+/* A socket to the agent, or -1 and errno. */
+static int connect_to(const char *path)
+{
+	const struct timeval patience = { .tv_sec = PATIENCE_S };
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd, problem;
+
+	if (strlen(path) >= sizeof(address.sun_path)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	strcpy(address.sun_path, path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -1;
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0)
+		return fd;
+	problem = errno;
+	close(fd);
+	errno = problem;
+	return -1;
+}
+
+/* Sends the request; the answer comes out of the stream.  NULL and errno if the agent cannot be reached. */
+static FILE *ask(const char *path, const cJSON *request)
+{
+	char *line = cJSON_PrintUnformatted(request);
+	int fd = line ? connect_to(path) : -1;
+
+	if (fd >= 0 &&
+	    (send(fd, line, strlen(line), MSG_NOSIGNAL) != (ssize_t)strlen(line) || send(fd, "\n", 1, MSG_NOSIGNAL) != 1)) {
+		close(fd);
+		fd = -1;
+	}
+	cJSON_free(line);
+	return fd >= 0 ? fdopen(fd, "r") : NULL;
+}
+
+/* One line of the answer; false if it is an error, which is printed, or no JSON. */
+static bool take_line(const char *line, bool raw, void (*on_object)(const cJSON *object), bool *complete)
+{
+	cJSON *object = cJSON_Parse(line);
+	const cJSON *problem = cJSON_GetObjectItemCaseSensitive(object, "error");
+	bool good = cJSON_IsObject(object) && !problem;
+
+	*complete = *complete || cJSON_HasObjectItem(object, "summary");
+	if (!good)
+		fprintf(stderr, "lunette: the agent says: %s\n", cJSON_IsString(problem) ? problem->valuestring : line);
+	else if (raw)
+		fputs(line, stdout);
+	else
+		on_object(object);
+	cJSON_Delete(object);
+	return good;
+}
+
+static int read_answer(FILE *stream, bool raw, void (*on_object)(const cJSON *object))
+{
+	bool good = true, complete = false;
+	char *line = NULL;
+	size_t size = 0;
+
+	while (good && getline(&line, &size, stream) > 0)
+		good = take_line(line, raw, on_object, &complete);
+	free(line);
+	if (good && !complete)
+		fprintf(stderr, "lunette: the agent broke off its answer\n");
+	return !good ? EXIT_BAD_INPUT : complete ? EXIT_DONE : EXIT_SYSTEM_REFUSED;
+}
+
+int client_ask(const char *path, cJSON *request, bool raw, void (*on_object)(const cJSON *object))
+{
+	char own[LUN_CONTROL_PATH];
+	FILE *stream;
+	int result;
+
+	path = path ? path : lun_control_path(own);
+	stream = ask(path, request);
+	cJSON_Delete(request);
+	if (!stream) {
+		fprintf(stderr, "lunette: %s: %s%s\n", path, strerror(errno),
+			errno == ENOENT || errno == ECONNREFUSED ? "; does an agent run in this network namespace?" : "");
+		return EXIT_SYSTEM_REFUSED;
+	}
+	result = read_answer(stream, raw, on_object);
+	fclose(stream);
+	return result;
+}

@@ -1,0 +1,14 @@
+/* client.h - asking a running agent over its control socket. */
+#ifndef LUNETTE_CLI_CLIENT_H
+#define LUNETTE_CLI_CLIENT_H
+
+#include "cli/json.h"
+
+#include <stdbool.h>
+
+/* Sends the request, which it deletes, to the agent at `path` (NULL: that of this network namespace), and hands every object
+ * of the answer to `on_object`; with `raw`, prints its lines instead.  Returns an exit code; a message was printed if it is
+ * not EXIT_DONE. */
+int client_ask(const char *path, cJSON *request, bool raw, void (*on_object)(const cJSON *object));
+
+#endif

@@ -1,0 +1,27 @@
+/* request.h - what a client asks. */
+#ifndef LUNETTE_CONTROL_REQUEST_H
+#define LUNETTE_CONTROL_REQUEST_H
+
+#include <lunette/lunette.h>
+
+/* An address or a range of them, and a port or any (0).  A filter that says nothing has a prefix of length 0. */
+struct request_place {
+	struct lun_prefix prefix;
+	uint16_t port;
+};
+
+struct request {
+	enum { REQUEST_FLOWS, REQUEST_STATS } command;
+	bool end;
+	uint8_t protocol; /* 0: any */
+	char state[24], service[LUN_NAME_SIZE];
+	struct request_place source, destination, endpoint;
+};
+
+/* Reads a line.  Fails with LUN_BAD_ARGUMENT and a sentence. */
+int request_parse(struct request *request, const char *line, struct lun_error *error);
+
+/* Does the flow fit all that is asked for? */
+bool request_wants(const struct request *request, const struct lun_flow *flow);
+
+#endif

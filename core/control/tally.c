@@ -1,0 +1,78 @@
+/* tally.c - a small hash table, which grows; services are copied, since the policy may change while we count. */
+#include "control/tally.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { CAPACITY_FIRST = 64 };
+
+static size_t hash_of(const struct tally_entry *entry)
+{
+	uint64_t hash = UINT64_C(0xcbf29ce484222325) ^ entry->port ^ (uint64_t)entry->protocol << 16;
+
+	for (size_t i = 0; i < sizeof(entry->endpoint.bytes); i++)
+		hash = (hash ^ entry->endpoint.bytes[i]) * UINT64_C(0x100000001b3);
+	return (size_t)(hash ^ hash >> 32);
+}
+
+static bool same_service(const char *a, const char *b)
+{
+	return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+/* Where the entry is, or is to be. */
+static struct tally_entry *place_of(const struct tally *tally, const struct tally_entry *wanted)
+{
+	for (size_t i = hash_of(wanted);; i++) {
+		struct tally_entry *entry = &tally->entries[i & (tally->capacity - 1)];
+
+		if (!entry->flows || (memcmp(&entry->endpoint, &wanted->endpoint, sizeof(entry->endpoint)) == 0 &&
+				      entry->port == wanted->port && entry->protocol == wanted->protocol &&
+				      same_service(entry->service, wanted->service)))
+			return entry;
+	}
+}
+
+static bool grow(struct tally *tally)
+{
+	struct tally larger = { .capacity = tally->capacity ? tally->capacity * 2 : CAPACITY_FIRST, .count = tally->count };
+
+	larger.entries = calloc(larger.capacity, sizeof(*larger.entries));
+	if (!larger.entries)
+		return false;
+	for (size_t i = 0; i < tally->capacity; i++)
+		if (tally->entries[i].flows)
+			*place_of(&larger, &tally->entries[i]) = tally->entries[i];
+	free(tally->entries);
+	*tally = larger;
+	return true;
+}
+
+bool tally_add(struct tally *tally, const struct lun_flow *flow)
+{
+	struct tally_entry wanted = { .endpoint = flow->reply.source,
+				      .port = flow->reply.source_port,
+				      .protocol = flow->reply.protocol,
+				      .service = (char *)(uintptr_t)flow->service };
+	struct tally_entry *entry;
+
+	if (tally->count * 2 >= tally->capacity && !grow(tally))
+		return false;
+	entry = place_of(tally, &wanted);
+	if (!entry->flows) {
+		wanted.service = flow->service ? strdup(flow->service) : NULL;
+		if (flow->service && !wanted.service)
+			return false;
+		*entry = wanted;
+		tally->count++;
+	}
+	entry->flows++;
+	return true;
+}
+
+void tally_fini(struct tally *tally)
+{
+	for (size_t i = 0; i < tally->capacity; i++)
+		free(tally->entries[i].service);
+	free(tally->entries);
+}

@@ -1,0 +1,61 @@
+/* control.h - asking a running agent (library lunette-control): a socket in the file system, JSON lines.
+ *
+ * A client connects, writes one request, one JSON object on a line, and reads one object a line until the agent closes:
+ *
+ *	{"command":"flows","filter":{...},"end":true}
+ *		{"orig":"udp 10.1.1.1:40000 10.96.0.10:53","reply":"udp 10.244.0.5:53 10.1.1.1:40000","state":"STREAM",
+ *		 "owner":"kernel","service":"default/dns:dns","masquerade":false,"expires_s":119,"age_s":7,
+ *		 "packets":[3,3],"bytes":[120,360]}
+ *		...
+ *		{"summary":{"flows":1}}
+ *	{"command":"stats"}
+ *		{"endpoint":"10.244.0.5:53","protocol":"udp","service":"default/dns:dns","flows":1}
+ *		...
+ *		{"summary":{"packets":...,...}}
+ *	anything else
+ *		{"error":"..."}
+ *
+ * Packets and bytes, of both directions, are the kernel's where it counts (sysctl net.netfilter.nf_conntrack_acct), else
+ * what came by the agent.  A filter may hold "protocol" (a name), "state", "service" (with or without the port), and
+ * "source", "destination", "endpoint": prefixes, or addresses with a port as in "[fd00::1]:80".  All that it holds must
+ * fit.  With "end":true each flow that is listed is ended, in the kernel too; a filter must be there then.
+ *
+ * The process must ignore SIGPIPE: clients come and go.  Answers are made bit by bit, so nobody's packet waits for a long
+ * list, and a client that does not read holds up nobody else. */
+#ifndef LUNETTE_CONTROL_H
+#define LUNETTE_CONTROL_H
+
+#include <lunette/live.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum { LUN_CONTROL_PATH = 108 /* bytes that a path may have, with its NUL: what a socket's address has room for */ };
+
+struct lun_control_config {
+	size_t size;
+	uv_loop_t *loop;       /* required */
+	struct lun_live *live; /* required; must live until lun_control_close */
+	const char *path;      /* of the socket; NULL: lun_control_path */
+};
+
+struct lun_control;
+
+/* The path at which the agent of this process' network namespace is looked for: /run/lunette-NUMBER.sock.  Returns
+ * `path`. */
+LUN_API char *lun_control_path(char path[LUN_CONTROL_PATH]);
+
+/* Listens at the path, for this user and root (mode 0600); a socket that nobody listens at any more is replaced.  Fails:
+ * LUN_EXISTS (somebody listens there, or it is no socket), LUN_BAD_ARGUMENT (a path too long), LUN_SYSTEM, LUN_NO_MEMORY. */
+LUN_API int lun_control_open(struct lun_control **control, const struct lun_control_config *config, struct lun_error *error);
+
+/* Closes the socket, removes its name, and drops whoever is connected.  The memory is freed by the loop, which must run once
+ * more.  NULL is fine. */
+LUN_API void lun_control_close(struct lun_control *control);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
