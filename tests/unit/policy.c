@@ -567,9 +567,27 @@ static void run_rule(const char *rule)
 	X(R1)                                                                                                               \
 	X(R2)                                                                                                               \
 	X(R3)                                                                                                               \
-	X(R4) X(R5) X(R6) X(R7) X(R8) X(R9) X(R10) X(R11) X(R12) X(R13) X(R14) X(R15) X(R16) X(R17) X(R18) X(R19) X(R20)    \
-		X(R21) X(R22) X(R23) X(R24) X(R25) X(R26) X(R27) X(R28) X(R29) X(R30) X(R31) X(R32) X(R33) X(R34) X(zone)   \
-			X(node) X(prefer) X(masquerade)
+	X(R4)                                                                                                               \
+	X(R5)                                                                                                               \
+	X(R6)                                                                                                               \
+	X(R7)                                                                                                               \
+	X(R8)                                                                                                               \
+	X(R9)                                                                                                               \
+	X(R10)                                                                                                              \
+	X(R11)                                                                                                              \
+	X(R12)                                                                                                              \
+	X(R13)                                                                                                              \
+	X(R14)                                                                                                              \
+	X(R15)                                                                                                              \
+	X(R16)                                                                                                              \
+	X(R17)                                                                                                              \
+	X(R18)                                                                                                              \
+	X(R19)                                                                                                              \
+	X(R20)                                                                                                              \
+	X(R21)                                                                                                              \
+	X(R22)                                                                                                              \
+	X(R23)                                                                                                              \
+	X(R24) X(R25) X(R26) X(R27) X(R28) X(R29) X(R30) X(R31) X(R32) X(R33) X(R34) X(zone) X(node) X(prefer) X(masquerade)
 #define RULE_TEST(name)                                                                                                     \
 	static void rule_##name(void **state)                                                                               \
 	{                                                                                                                   \
