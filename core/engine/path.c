@@ -14,6 +14,7 @@ enum {
 	EXPIRE_BUDGET = 2,        /* wheel entries looked at per packet: flows end at least as fast as they can be opened */
 	EXPIRE_BUDGET_TICK = 512, /* and per tick, some 50 µs of work at worst */
 	REFUSAL_SIZE = 1280,
+	FRONTENDS_NEAR = 256, /* a policy with so many takes some 50 KiB */
 };
 
 /* ---- ends ---- */
@@ -475,22 +476,30 @@ static APART void decide_ahead(struct lun_engine *engine, struct packet *p, stru
 	__builtin_prefetch(index_first(&engine->flows.index, flow_hash(&engine->flows, &reply)), 1);
 }
 
-/* Decides on the packets that will open flows, each step of the way to their services together. */
-static APART void decide_openers(struct lun_engine *engine, struct packet *const *openers, uint32_t count)
+/* Fetches what deciding on these packets will read, each step of the way to their services for all of them together. */
+static APART void fetch_services(struct lun_engine *engine, struct packet *const *openers, uint32_t count)
 {
 	struct policy_fetch fetches[BATCH] = { { 0 } };
-	struct ahead ahead = { { 0 } };
 	const struct ports *ports = &engine->ports;
 
-	for (int step = 0; engine->policy && count > 1 && step < POLICY_FETCH_STEPS; step++)
+	for (int step = 0; step < POLICY_FETCH_STEPS; step++)
 		for (uint32_t i = 0; i < count; i++)
 			policy_fetch(engine->policy, &openers[i]->tuple, step, &fetches[i]);
-	for (uint32_t i = 0; engine->policy && i < count; i++)
+	for (uint32_t i = 0; i < count; i++)
 		if (fetches[i].next)
 			__builtin_prefetch(&ports->slot[fetches[i].at - 1]);
-	for (uint32_t i = 0; engine->policy && i < count; i++)
+	for (uint32_t i = 0; i < count; i++)
 		if (fetches[i].next)
 			__builtin_prefetch(&ports->slots[ports->slot[fetches[i].at - 1]], 1);
+}
+
+/* Decides on the packets that will open flows.  A small policy is in the cache anyhow. */
+static APART void decide_openers(struct lun_engine *engine, struct packet *const *openers, uint32_t count)
+{
+	struct ahead ahead = { { 0 } };
+
+	if (engine->policy && engine->policy->frontend_count > FRONTENDS_NEAR && count > 1)
+		fetch_services(engine, openers, count);
 	for (uint32_t i = 0; i < count; i++)
 		decide_ahead(engine, openers[i], &ahead);
 }
