@@ -26,6 +26,9 @@ run tests/policies/scenarios_test.lua examples/kind_test.lua
 expect 0 "ok      TCP from the opening to the end
 *
 16 scenarios, 0 failed" ""
+run examples/policies/*_test.lua
+expect 0 "*
+13 scenarios, 0 failed" ""
 run --filter UDP tests/policies/scenarios_test.lua
 expect 0 "ok      UDP
 ok      another policy in the middle: connections stay, UDP moves on

@@ -1,0 +1,2 @@
+-- colour.lua - which version blue_green.lua serves: "blue" or "green".
+return "blue"
