@@ -396,6 +396,24 @@ static void read_affinity(struct reader *reader, struct keys *service_keys, stru
 	read_leave(reader);
 }
 
+/* rest = { after = 3, time = "10s" } */
+static void read_rest(struct reader *reader, struct keys *service_keys, struct lun_service *service)
+{
+	struct keys keys = { .count = 0 };
+	uint32_t after;
+
+	if (!read_enter(reader, service_keys, "rest"))
+		return;
+	read_table(reader, "{ after = 3, time = \"10s\" }");
+	after = read_limit(reader, &keys, "after");
+	service->rest = read_duration(reader, &keys, "time");
+	read_end(reader, &keys);
+	if (after == 0 || after > UINT8_MAX)
+		read_fail(reader, "expected after = 1 to 255, as in { after = 3, time = \"10s\" }");
+	service->rest_after = (uint8_t)after;
+	read_leave(reader);
+}
+
 /* A load balancer's address, or { "192.0.2.1", ip_mode = "Proxy" }: those are not handled on the node (R33).  => whether it is */
 static bool read_load_balancer_ip(struct reader *reader, struct lun_address *address)
 {
@@ -464,6 +482,9 @@ static void read_service(struct reader *reader, struct lun_service *service)
 	service->external_ips = read_addresses(reader, &keys, "external_ips", &service->external_ip_count);
 	read_load_balancer_ips(reader, &keys, service);
 	read_affinity(reader, &keys, service);
+	read_rest(reader, &keys, service);
+	service->slow_start = read_duration(reader, &keys, "slow_start");
+	service->no_retry = read_switch(reader, &keys, "retry") == LUN_OFF;
 	service->load_balancer_source_ranges =
 		read_prefixes(reader, &keys, "load_balancer_source_ranges", &service->load_balancer_source_range_count);
 	read_ports(reader, &keys, service);

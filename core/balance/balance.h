@@ -24,7 +24,11 @@ struct balance_state {
 
 /* What an engine knows of an endpoint of a service port. */
 struct balance_load {
-	uint32_t flows; /* now */
+	uint32_t flows;       /* now */
+	uint8_t failures;     /* TCP connections in a row that did not open */
+	uint8_t rests;        /* in a row */
+	uint64_t rests_until; /* ms of the caller's clock: gets no new flows before */
+	uint64_t since;       /* ms: known from then on */
 };
 
 /* A list and who asks. */
@@ -37,12 +41,17 @@ struct balance {
 	const struct lun_address *client;
 	struct balance_state *state;
 	struct random *random;
-	/* Least connections: the load of endpoint `i` is at loads + slots[i] * stride. */
+	/* The load of endpoint `i` is at loads + slots[i] * stride; NULL: nobody counts. */
 	const uint32_t *slots;
 	const char *loads;
 	size_t stride;
+	uint64_t now, slow_start; /* ms: a new endpoint's share grows for so long */
+	bool avoids;              /* endpoint `avoided`, of several */
+	uint32_t avoided;
+	bool tireless; /* nobody rests: all would */
 };
 
+/* An endpoint that rests is not chosen, unless all do. */
 uint32_t balance_choose(const struct balance *balance);
 
 /* Fills the probability with which each endpoint is the next one, as far as nothing else happens before. */

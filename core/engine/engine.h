@@ -53,4 +53,9 @@ static inline struct http_headers engine_headers(const struct lun_policy *policy
 				       .port = port->port };
 }
 
+/* path.c: what is remembered of services; where the policy names no address to masquerade with, the embedder may know a better one
+ * than the node's primary. */
+struct policy_memory engine_memory(const struct lun_engine *engine);
+void engine_ask_source(const struct lun_engine *engine, struct decision *decision);
+
 #endif

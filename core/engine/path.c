@@ -7,6 +7,7 @@
 
 #include "base/cold.h"
 #include "engine/gone.h"
+#include "engine/retry.h"
 #include "packet/build.h"
 #include "packet/trace.h"
 
@@ -15,6 +16,7 @@ enum {
 	EXPIRE_BUDGET_TICK = 512, /* and per tick, some 50 µs of work at worst */
 	REFUSAL_SIZE = 1280,
 	FRONTENDS_NEAR = 256, /* a policy with so many takes some 50 KiB */
+	RESTS_MOST = 5, /* doublings of a rest */
 };
 
 /* ---- ends ---- */
@@ -64,8 +66,10 @@ static void expire(struct lun_engine *engine, uint32_t budget)
 	uint32_t left = budget, count;
 
 	while ((count = flow_take_expired(&engine->flows, &left, expired)) > 0)
-		for (uint32_t i = 0; i < count; i++)
+		for (uint32_t i = 0; i < count; i++) {
+			retry_expired(engine, expired[i]);
 			engine_end_flow(engine, expired[i]);
+		}
 	gone_proceed(engine, budget);
 	fragments_expire(&engine->fragments, engine->flows.now_ms);
 }
@@ -224,13 +228,13 @@ static void recall(const void *owner, uint32_t service_port, bool v6, uint32_t f
 	balance->state = &ports->slots[ports->slot[service_port]].balance[v6];
 	balance->loads = (const char *)&ports->slots->load;
 	balance->stride = sizeof(*ports->slots);
-	if (ports->endpoint_slot)
+	if (service->counts)
 		balance->slots =
 			ports->endpoint_slot + engine->policy->first_endpoints[service - engine->policy->services] + first;
 }
 
 /* Where the policy names no address to masquerade with, the embedder may know a better one than the node's primary. */
-static void ask_source(const struct lun_engine *engine, struct decision *decision)
+void engine_ask_source(const struct lun_engine *engine, struct decision *decision)
 {
 	const struct lun_config *config = &engine->config;
 	const struct lun_address *endpoint = &decision->destination;
@@ -241,14 +245,19 @@ static void ask_source(const struct lun_engine *engine, struct decision *decisio
 		decision->source = (struct lun_address) { { 0 } };
 }
 
+struct policy_memory engine_memory(const struct lun_engine *engine)
+{
+	return (struct policy_memory) {
+		.recall = recall, .owner = engine, .affinity = &engine->affinity, .now_ms = engine->flows.now_ms
+	};
+}
+
 static void decide(struct lun_engine *engine, struct packet *p, struct decision *decision)
 {
-	const struct policy_memory memory = {
-		.recall = recall, .owner = engine, .affinity = &engine->affinity, .now_ms = (uint32_t)engine->flows.now_ms
-	};
+	const struct policy_memory memory = engine_memory(engine);
 
 	policy_decide(engine->policy, &memory, &engine->random, p, decision);
-	ask_source(engine, decision);
+	engine_ask_source(engine, decision);
 	engine->stats.reasons[LUN_REASON_policy_error] +=
 		decision->script_failed; /* beside the verdict, which the map gave */
 }
@@ -416,12 +425,19 @@ static bool checksums_resolve(const struct lun_engine *engine, struct packet *p)
 
 static void engine_run(struct lun_engine *engine, struct packet *p)
 {
+	uint8_t before;
+
 	if (!checksums_resolve(engine, p) || !fragment_resolve(engine, p))
 		return;
 	if (!engine_find(engine, p) && !engine_admit(engine, p))
 		return;
-	if (!engine_opens_again(engine, p) || !track_update(&engine->flows, p))
+	if (!engine_opens_again(engine, p))
 		return;
+	retry_opening(engine, p);
+	before = p->flow->state;
+	if (!track_update(&engine->flows, p))
+		return;
+	retry_hear(engine, p, before);
 	if (p->opening) /* now it has a deadline; track_may_open has seen to it that an opening packet is valid */
 		flow_schedule(&engine->flows, p->flow);
 	if (engine->config.commit)

@@ -65,6 +65,7 @@ struct mapping {
 	uint32_t *slot, *endpoint_slot;
 	struct named *known; /* old slots in use, by hash */
 	uint32_t known_count, next, room;
+	uint64_t now_ms;
 	const struct lun_policy *policy;
 };
 
@@ -75,7 +76,7 @@ static struct port_state *map_name(struct mapping *mapping, uint64_t hash, uint3
 	*slot = find_slot(mapping->slots, mapping->known, mapping->known_count, hash, &mapping->next);
 	state = &mapping->slots[*slot];
 	if (state->name_hash != hash)
-		*state = (struct port_state) { .name_hash = hash };
+		*state = (struct port_state) { .name_hash = hash, .load.since = mapping->now_ms };
 	state->declared = state->wanted = true;
 	state->owner = owner;
 	return state;
@@ -84,12 +85,6 @@ static struct port_state *map_name(struct mapping *mapping, uint64_t hash, uint3
 static uint64_t endpoint_hash(uint64_t port, const struct endpoint *endpoint)
 {
 	return XXH3_64bits_withSeed(&endpoint->address, sizeof(endpoint->address), port + endpoint->port);
-}
-
-/* Whether the port's endpoints have slots of their own. */
-static bool counts(const struct service_port *port)
-{
-	return port->service->balance == LUN_BALANCE_LEAST_CONNECTIONS;
 }
 
 /* Endpoints of one list.  Those that are preferred stand in it twice, the second time in the same order. */
@@ -127,7 +122,7 @@ static int map_ports(struct mapping *mapping, struct flow_table *flows)
 		state->service_port = i;
 		state->limit = port->service->flow_limit;
 		state->timeouts = (uint8_t)row;
-		for (int v6 = 0; v6 < 2 && counts(port); v6++)
+		for (int v6 = 0; v6 < 2 && port->service->counts; v6++)
 			map_endpoints(mapping, i, v6);
 	}
 	return 0;
@@ -149,7 +144,7 @@ uint32_t ports_slot(const struct ports *ports, const struct lun_policy *policy, 
 {
 	const struct service_port *port = &policy->ports[service_port];
 
-	if (!counts(port))
+	if (!port->service->counts)
 		return ports->slot[service_port];
 	return ports->endpoint_slot[policy->first_endpoints[port->service - policy->services] + endpoint];
 }
@@ -192,6 +187,7 @@ int ports_set_policy(struct ports *ports, const struct lun_policy *before, const
 	result = mapping_init(&mapping, ports, policy) ? 0 : LUN_NO_MEMORY;
 	if (policy && result == 0)
 		result = row = timeout_row(flows, policy, NULL);
+	mapping.now_ms = flows->now_ms;
 	if (policy && result >= 0)
 		result = map_ports(&mapping, flows);
 	free(mapping.known);

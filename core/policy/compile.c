@@ -12,6 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+static const uint64_t NS_PER_MS = 1000000, REST_DEFAULT = 10000000000;
+
 /* "kind.lua:12: " or "", for the head of a message. */
 #define AT(service) (service)->at ? (service)->at : "", (service)->at ? ": " : ""
 
@@ -471,7 +473,12 @@ static int fill_service(struct lun_policy *policy, const struct lun_service *fro
 	into->source_range_count = from->load_balancer_source_range_count;
 	into->health_check_node_port = from->health_check_node_port;
 	into->affinity = from->affinity;
-	policy->counts |= from->balance == LUN_BALANCE_LEAST_CONNECTIONS;
+	into->no_retry = from->no_retry;
+	into->rest_after = from->rest_after;
+	into->rest = (from->rest ? from->rest : REST_DEFAULT) / NS_PER_MS;
+	into->slow_start = from->slow_start / NS_PER_MS;
+	into->counts = from->balance == LUN_BALANCE_LEAST_CONNECTIONS || from->rest_after || into->slow_start;
+	policy->counts |= into->counts;
 	policy->remembers |= from->affinity > 0;
 	policy->sets[number] = endpoint_set_new(from, &policy->node, policy->hash_seed);
 	failed |= !policy->sets[number];

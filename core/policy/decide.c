@@ -28,7 +28,8 @@ struct question {
 	const struct service_port *port;
 	enum lun_via via;
 	enum client client;
-	enum lun_masquerade masquerade; /* asked for by service or script */
+	enum lun_masquerade masquerade;   /* asked for by service or script */
+	const struct policy_again *again; /* or NULL */
 };
 
 static bool any_holds(const struct lun_prefix *prefixes, size_t count, const struct lun_address *address)
@@ -201,7 +202,7 @@ static const struct endpoint *remembered(const struct question *q, const struct 
 				       .owner = q->port->hash | 1,
 				       .tenant = q->packet->tuple.tenant };
 	*entry = lasts && q->memory->affinity->entries ? affinity_place(q->memory->affinity, key) : NULL;
-	if (!*entry || !affinity_holds(*entry, key, q->memory->now_ms, lasts / NS_PER_MS))
+	if (!*entry || q->again || !affinity_holds(*entry, key, (uint32_t)q->memory->now_ms, lasts / NS_PER_MS))
 		return NULL;
 	for (uint32_t i = 0; i < balance->count; i++)
 		if (balance->endpoints[i].port == (*entry)->port &&
@@ -233,8 +234,19 @@ static const struct endpoint *choose(struct question *q, const struct balance *b
 		      lun_endpoint_format(&chosen->address, chosen->port, text));
 	}
 	if (entry)
-		affinity_put(entry, &key, chosen, q->memory->now_ms);
+		affinity_put(entry, &key, chosen, (uint32_t)q->memory->now_ms);
 	return chosen;
+}
+
+/* Leaves out the endpoint that did not answer; false: there is no other. */
+static bool avoid(const struct question *q, struct balance *balance)
+{
+	for (uint32_t i = 0; i < balance->count && !balance->avoids; i++) {
+		balance->avoided = i;
+		balance->avoids = balance->endpoints[i].port == q->again->port &&
+				  address_equal(&balance->endpoints[i].address, &q->again->endpoint);
+	}
+	return !balance->avoids || balance->count > 1;
 }
 
 static void decide_endpoint(struct question *q)
@@ -253,9 +265,11 @@ static void decide_endpoint(struct question *q)
 						    : list->local_table,
 				   .seed = q->policy->hash_seed,
 				   .client = &q->packet->tuple.source,
-				   .random = q->random };
+				   .random = q->random,
+				   .now = q->memory->now_ms,
+				   .slow_start = port->service->slow_start };
 
-	if (range.count == 0)
+	if (range.count == 0 || (q->again && !avoid(q, &balance)))
 		return;
 	q->memory->recall(q->memory->owner, number, v6, range.first, &balance);
 	chosen = choose(q, &balance);
@@ -504,4 +518,24 @@ void policy_decide(const struct lun_policy *policy, const struct policy_memory *
 	q.client = client_of(&policy->node, &p->tuple.source);
 	if (!decide_by_script(&q, frontend))
 		decide_by_map(&q, frontend);
+}
+
+bool policy_decide_again(const struct lun_policy *policy, const struct policy_memory *memory, struct random *random,
+			 struct packet *p, const struct policy_again *again, struct decision *decision)
+{
+	struct question q = {
+		.policy = policy, .memory = memory, .random = random, .packet = p, .decision = decision, .again = again
+	};
+	const struct frontend *frontend =
+		policy_find(policy, &p->tuple.destination, p->tuple.destination_port, p->tuple.protocol);
+	char text[LUN_ADDRESS_TEXT];
+
+	*decision = (struct decision) { .verdict = LUN_ACCEPT, .service_port = DECISION_NO_PORT };
+	q.client = client_of(&policy->node, &p->tuple.source);
+	TRACE(p, "retry", policy->ports[again->service_port].service->at, "no answer from %s: another endpoint",
+	      lun_endpoint_format(&again->endpoint, again->port, text));
+	set_port(&q, &policy->ports[again->service_port],
+		 frontend ? (enum lun_via)frontend->via : LUN_VIA_script); /* as it would be masqueraded */
+	decide_endpoint(&q);
+	return decision->verdict == LUN_ACCEPT && decision->translate;
 }

@@ -53,7 +53,8 @@ struct service {
 	uint32_t first_port, port_count;
 	enum lun_balance balance;
 	enum lun_masquerade masquerade;
-	bool external_local, internal_local, yields;
+	bool external_local, internal_local, yields, no_retry;
+	bool counts;           /* what is known of its endpoints has a say in who gets a flow */
 	bool ranges_hold_node; /* R24 */
 	bool http;             /* requests are read, and edited if there are headers */
 	uint16_t health_check_node_port;
@@ -72,6 +73,8 @@ struct service {
 	struct lun_timeout *timeouts;
 	size_t timeout_count;
 	enum lun_prefer prefer;
+	uint64_t rest, slow_start; /* ms */
+	uint8_t rest_after;
 };
 
 struct frontend {
@@ -99,7 +102,7 @@ struct lun_policy {
 	struct lun_prefix *intercept;
 	size_t intercept_count;
 	uint64_t hash_seed;
-	bool counts;    /* some service balances by what its endpoints have now */
+	bool counts;    /* some service does */
 	bool remembers; /* some service has affinity */
 	struct service *services;
 	size_t service_count;
@@ -180,11 +183,22 @@ struct policy_memory {
 	void (*recall)(const void *owner, uint32_t service_port, bool v6, uint32_t first, struct balance *balance);
 	const void *owner;
 	const struct affinity *affinity; /* without entries unless the policy `remembers` */
-	uint32_t now_ms;
+	uint64_t now_ms;
+};
+
+struct policy_again {
+	uint32_t service_port;
+	struct lun_address endpoint; /* that does not answer */
+	uint16_t port;
 };
 
 /* Says what becomes of the flow that `p` opens: asks the script first, then the map. */
 void policy_decide(const struct lun_policy *policy, const struct policy_memory *memory, struct random *random,
 		   struct packet *p, struct decision *decision);
+
+/* The same for a flow that is there, to an endpoint of this service port, which does not answer: another one.  False: there is
+ * none. */
+bool policy_decide_again(const struct lun_policy *policy, const struct policy_memory *memory, struct random *random,
+			 struct packet *p, const struct policy_again *again, struct decision *decision);
 
 #endif

@@ -355,6 +355,11 @@ struct lun_service {
 	enum lun_masquerade masquerade;
 	bool external_local; /* external_traffic_policy = "Local"; R10 to R14 */
 	bool internal_local; /* internal_traffic_policy = "Local"; R16, R17 */
+	bool no_retry; /* a SYN that nobody answers stays with its endpoint; else its second repetition goes to another */
+	uint8_t rest_after; /* TCP connections in a row that do not open until their endpoint rests; 0: never */
+	uint64_t
+		rest; /* ns: no new flows for so long, twice as long each time, at most 32 times, until one opens; 0: 10 s */
+	uint64_t slow_start; /* ns: for so long the share of an endpoint that is new grows, from a tenth */
 	bool yields;         /* an address and port that another service has is left to it; else that is an error */
 	enum lun_prefer prefer;
 	uint16_t health_check_node_port; /* TCP, on the node's addresses; 0: none; R29 */
@@ -713,6 +718,8 @@ struct lun_stats {
 	uint64_t edits;      /* stream edits made */
 	uint64_t half_open;  /* TCP flows that are, now */
 	uint64_t fragments_given_up[LUN_REASON_COUNT]; /* that were held and never sent, by enum lun_reason */
+	uint64_t retries;     /* SYNs that went to another endpoint, because theirs did not answer */
+	uint64_t rests;       /* endpoints that began to rest */
 	uint64_t events_lost; /* ENDED events, and answers to rejected packets, for which the ring had no room */
 };
 

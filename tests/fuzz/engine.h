@@ -84,6 +84,9 @@ static inline struct lun_policy *make_policy(bool strict)
 	config.node.masquerade_addresses = masquerade;
 	config.node.masquerade_address_count = 2;
 	if (strict) {
+		services[1].balance = LUN_BALANCE_LEAST_CONNECTIONS;
+		services[1].affinity = services[1].slow_start = 1000000000;
+		services[1].rest_after = 1;
 		config.hooks = (struct lun_hooks) { .flow = decide_by_port };
 		config.timeouts = &short_time;
 		config.timeout_count = 1;

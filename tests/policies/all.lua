@@ -49,6 +49,9 @@ service "a/all" {
 	timeouts                = { tcp_established = "8h", udp = "30s" },
 	flow_limit              = 10000,
 	prefer                  = "zone",
+	retry                   = false,
+	rest                    = { after = 3, time = "10s" },
+	slow_start              = "30s",
 	health_check_node_port  = 32000,
 	http                    = { set = { { "X-Real-IP", "$remote_addr" }, { "X-A", "" } } },
 }

@@ -119,6 +119,9 @@ static const struct {
 	  "p.lua:6: unknown key tcp_establishd in timeouts of service \"default/nginx\", did you mean tcp_established?" },
 	{ SERVICE("\tflow_limit = 0,\n"),
 	  "p.lua:5: flow_limit of service \"default/nginx\": expected a whole number from 1 to 4294967295, got 0" },
+	{ SERVICE("\trest = { after = 300 },\n"),
+	  "p.lua:5: rest of service \"default/nginx\": expected after = 1 to 255, as in { "
+	  "after = 3, time = \"10s\" }" },
 	{ SERVICE("\taffinity = {},\n"), "p.lua:5: affinity of service \"default/nginx\": expected { client_ip = 10800 }" },
 	{ SERVICE("\taffinity = { client_ip = 0 },\n"),
 	  "p.lua:5: affinity.client_ip of service \"default/nginx\": " DURATION "0" },
