@@ -133,6 +133,7 @@ static void read_node(struct reader *reader, struct declared *declared)
 		read_address_or_list(reader, &keys, "masquerade_address", &node->masquerade_address_count);
 	node->masquerade_all = read_switch(reader, &keys, "masquerade_all") == LUN_ON;
 	node->localhost_node_ports = read_switch(reader, &keys, "localhost_node_ports");
+	node->no_echo = read_switch(reader, &keys, "answer_echo") == LUN_OFF;
 	declared->hash_seed = read_limit(reader, &keys, "hash_seed");
 	read_intercept(reader, &keys, declared);
 	declared->timeouts = read_timeouts(reader, &keys, &declared->timeout_count);

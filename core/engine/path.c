@@ -262,6 +262,29 @@ static void decide(struct lun_engine *engine, struct packet *p, struct decision 
 		decision->script_failed; /* beside the verdict, which the map gave */
 }
 
+/* Answers an echo request in the place of a service, and drops it; false: it is none that can be answered. */
+static COLD bool answer_echo(struct lun_engine *engine, struct packet *p)
+{
+	uint32_t size = p->end < p->io->length ? p->end : p->io->length, length = 0;
+	uint8_t *bytes;
+	struct lun_event *event;
+
+	if (engine->config.commit || p->in_pieces || events_full(&engine->events))
+		return false;
+	bytes = events_bytes(&engine->events, size);
+	length = bytes ? packet_build_echo(bytes, size, p) : 0;
+	if (length == 0)
+		return false;
+	event = events_put(&engine->events);
+	event->kind = LUN_EVENT_EMIT;
+	event->side = LUN_SIDE_CLIENT;
+	event->packet = engine->packet;
+	events_keep_bytes(&engine->events, event, length);
+	p->io->ct = LUN_CT_NEW;
+	packet_stop(p, LUN_STOLEN, LUN_REASON_none);
+	return true;
+}
+
 /* A packet without a flow: decide, bind, open. */
 static APART bool engine_admit(struct lun_engine *engine, struct packet *p)
 {
@@ -276,6 +299,8 @@ static APART bool engine_admit(struct lun_engine *engine, struct packet *p)
 	}
 	if (decision->verdict != LUN_ACCEPT)
 		return refuse(engine, p, decision->verdict, decision->reason);
+	if (decision->echo && answer_echo(engine, p))
+		return false;
 	return engine_open(engine, p, decision);
 }
 

@@ -188,3 +188,20 @@ uint32_t packet_build_refusal(uint8_t *data, uint32_t capacity, const struct pac
 	/* A query has no port to be unreachable. */
 	return build_unreachable(data, capacity, p, p->role == PACKET_ICMP_QUERY ? REFUSAL_HOST : refusal);
 }
+
+uint32_t packet_build_echo(uint8_t *data, uint32_t capacity, const struct packet *p)
+{
+	bool v4 = p->version == 4;
+	uint32_t content = p->end - p->transport, header = v4 ? IP4_HEADER : IP6_HEADER;
+	const uint8_t *request = packet_transport(p);
+
+	if (p->role != PACKET_ICMP_QUERY || p->end > p->io->length || content < ICMP_HEADER || header + content > capacity ||
+	    request[0] != (v4 ? 8 : 128) || !names_one_host(&p->tuple.source) || !packet_checksums_right(p))
+		return 0;
+	put_ip(data, &p->tuple.destination, &p->tuple.source, v4 ? LUN_ICMP : LUN_ICMPV6, content);
+	memcpy(data + header, request, content);
+	data[header] = v4 ? 0 : 129;
+	memset(data + header + 2, 0, 2);
+	seal_icmp(data, header, content, v4);
+	return header + content;
+}

@@ -32,4 +32,8 @@ enum refusal {
  * address that names no single host (RFC 1122, 3.2.2), if `capacity` is too small. */
 uint32_t packet_build_refusal(uint8_t *data, uint32_t capacity, const struct packet *p, enum refusal refusal);
 
+/* Builds the reply to an echo request, with its data (RFC 792; RFC 4443, 4.2).  Returns its length, or 0: if `p` is none, is not
+ * whole or has a wrong checksum, comes from an address that names no single host, if `capacity` is too small. */
+uint32_t packet_build_echo(uint8_t *data, uint32_t capacity, const struct packet *p);
+
 #endif

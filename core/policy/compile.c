@@ -287,6 +287,21 @@ bool policy_holds_cluster_ip(const struct lun_policy *policy, const struct lun_a
 	return false;
 }
 
+const struct service_port *policy_served_cluster_ip(const struct lun_policy *policy, const struct lun_address *address)
+{
+	for (uint32_t at = frontend_hash(policy, address, 0); policy->cluster_ips[at];
+	     at = (at + 1) & (policy->map_size - 1)) {
+		const struct frontend *frontend = &policy->frontends[policy->cluster_ips[at] - 1];
+		const struct service_port *port = &policy->ports[frontend->service_port];
+		const struct endpoint *endpoints;
+
+		if (address_equal(&frontend->address, address) &&
+		    policy_endpoints(policy, port, !lun_address_is_v4(address), &endpoints)->cluster.count > 0)
+			return port;
+	}
+	return NULL;
+}
+
 static void map_put(const struct lun_policy *policy, uint32_t *map, uint32_t at, uint32_t frontend)
 {
 	while (map[at])

@@ -347,6 +347,24 @@ static void let_in(struct question *q, const struct service *service)
 	TRACE(q->packet, "service", service->at, "the health check port of %s: let in (R29)", service->name);
 }
 
+/* Whether this is an echo request to a cluster IP, which the service answers as long as it has endpoints. */
+static bool answer_echo(struct question *q)
+{
+	const struct lun_tuple *tuple = &q->packet->tuple;
+	uint16_t request = tuple->protocol == LUN_ICMPV6 ? 128 : 8;
+	const struct service_port *port;
+
+	if (q->policy->node.no_echo || q->packet->role != PACKET_ICMP_QUERY || tuple->destination_port != request)
+		return false;
+	port = policy_served_cluster_ip(q->policy, &tuple->destination);
+	if (!port)
+		return false;
+	q->decision->echo = true;
+	TRACE(q->packet, "service", port->service->at, "%s has endpoints: the echo request is answered",
+	      port->service->name);
+	return true;
+}
+
 /* No service is reached here: R29 to R32. */
 static void decide_nobody(struct question *q)
 {
@@ -356,6 +374,8 @@ static void decide_nobody(struct question *q)
 
 	if (checked)
 		let_in(q, checked);
+	else if (answer_echo(q))
+		return;
 	else if (!prefixes_of_family(node->service_ranges, node->service_range_count, lun_address_is_v4(destination)))
 		TRACE(q->packet, "service", NULL, "no service has this address, port and protocol: left alone (R32)");
 	else if (policy_holds_cluster_ip(q->policy, destination))

@@ -170,6 +170,9 @@ int policy_check_endpoints(const struct lun_service *service, struct lun_error *
 struct endpoint_set *endpoint_set_new(const struct lun_service *service, const struct lun_node *node, uint64_t hash_seed);
 void endpoint_set_unref(struct endpoint_set *set); /* NULL is fine */
 
+/* The service port of an address that is its cluster IP and for which it has endpoints, or NULL. */
+const struct service_port *policy_served_cluster_ip(const struct lun_policy *policy, const struct lun_address *address);
+
 /* The service of a name, or NULL. */
 const struct service *policy_service(const struct lun_policy *policy, const char *name);
 

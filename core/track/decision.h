@@ -12,6 +12,7 @@ struct decision {
 	bool translate;           /* to `destination`:`port` */
 	bool masquerade;          /* from `source`, any free port; unspecified: whatever the kernel takes */
 	bool script_failed;       /* the hook failed, or its answer cannot be followed: the map decided */
+	bool echo;                /* answer it: an echo request to a service that has endpoints */
 	bool http;                /* the service edits request heads */
 	struct lun_address destination, source;
 	uint16_t port;

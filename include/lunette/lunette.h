@@ -263,7 +263,8 @@ struct lun_node {
 	const struct lun_address *masquerade_addresses; /* none of a family: what the embedder says (lun_config.source, or
 							 * when committing), else the primary address of that family */
 	size_t masquerade_address_count;
-	bool masquerade_all;                  /* R8 */
+	bool masquerade_all; /* R8 */
+	bool no_echo; /* echo requests to cluster IPs are as any packet there; else those to services with endpoints are answered */
 	enum lun_switch localhost_node_ports; /* R27, R28; IPv4 only; default: on unless service_ranges is set */
 };
 

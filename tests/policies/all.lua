@@ -11,6 +11,7 @@ node {
 	localhost_node_ports = true,
 	masquerade_all       = false,
 	masquerade_address   = "10.244.0.1",
+	answer_echo          = false,
 	hash_seed            = 7,
 	intercept            = { "198.51.100.0/24" },
 	timeouts             = {

@@ -31,7 +31,7 @@ static const struct {
 	{ "node { name = 'n',\n\tb = 1, a = 1 }",
 	  "p.lua:2: unknown key a in node, expected one of name, zone, addresses, pods, service_ranges, "
 	  "node_port_addresses, "
-	  "masquerade_address, masquerade_all, localhost_node_ports, hash_seed, intercept, timeouts, limits" },
+	  "masquerade_address, masquerade_all, localhost_node_ports, answer_echo, hash_seed, intercept, timeouts, limits" },
 	{ "node { name = 'n', 'x' }", "p.lua:1: node: a value without a key, expected only \"key = value\"" },
 	{ "node { name = 'n', invalid = 'drop' }", "p.lua:1: invalid is not supported yet by this version (node)" },
 	{ "node {\n\tname = 'n', addresses = { '10.0.0.1',\n\t'10.0.0.300' } }",
@@ -333,16 +333,16 @@ static void the_example_declares_what_it_says(void **state)
 static void every_key_is_taken(void **state)
 {
 	static const char *const expected[] = {
-		"a/all:web cluster_ip tcp 10.96.0.1:80 3 all.lua:28",
-		"a/all:web load_balancer_ip tcp 192.0.2.1:80 3 all.lua:28",
-		"a/all:web load_balancer_ip tcp 192.0.2.2:80 3 all.lua:28",
-		"a/all:web external_ip tcp 198.51.100.1:80 3 all.lua:28",
-		"a/all:web node_port tcp 172.18.0.2:30080 3 all.lua:28",
-		"a/all:web node_port tcp 127.0.0.1:30080 3 all.lua:28",
-		"a/all:dns cluster_ip udp 10.96.0.1:53 3 all.lua:28",
-		"a/all:dns load_balancer_ip udp 192.0.2.1:53 3 all.lua:28",
-		"a/all:dns load_balancer_ip udp 192.0.2.2:53 3 all.lua:28",
-		"a/all:dns external_ip udp 198.51.100.1:53 3 all.lua:28",
+		"a/all:web cluster_ip tcp 10.96.0.1:80 3 all.lua:29",
+		"a/all:web load_balancer_ip tcp 192.0.2.1:80 3 all.lua:29",
+		"a/all:web load_balancer_ip tcp 192.0.2.2:80 3 all.lua:29",
+		"a/all:web external_ip tcp 198.51.100.1:80 3 all.lua:29",
+		"a/all:web node_port tcp 172.18.0.2:30080 3 all.lua:29",
+		"a/all:web node_port tcp 127.0.0.1:30080 3 all.lua:29",
+		"a/all:dns cluster_ip udp 10.96.0.1:53 3 all.lua:29",
+		"a/all:dns load_balancer_ip udp 192.0.2.1:53 3 all.lua:29",
+		"a/all:dns load_balancer_ip udp 192.0.2.2:53 3 all.lua:29",
+		"a/all:dns external_ip udp 198.51.100.1:53 3 all.lua:29",
 		"a/made:80 cluster_ip tcp 10.96.1.1:80 1 services.lua:4",
 		"a/made2:80 cluster_ip tcp 10.96.1.2:80 1 services.lua:4",
 		NULL,

@@ -563,31 +563,11 @@ static void run_rule(const char *rule)
 		fail_msg("no row names %s", rule);
 }
 
-#define RULES(X)                                                                                                            \
-	X(R1)                                                                                                               \
-	X(R2)                                                                                                               \
-	X(R3)                                                                                                               \
-	X(R4)                                                                                                               \
-	X(R5)                                                                                                               \
-	X(R6)                                                                                                               \
-	X(R7)                                                                                                               \
-	X(R8)                                                                                                               \
-	X(R9)                                                                                                               \
-	X(R10)                                                                                                              \
-	X(R11)                                                                                                              \
-	X(R12)                                                                                                              \
-	X(R13)                                                                                                              \
-	X(R14)                                                                                                              \
-	X(R15)                                                                                                              \
-	X(R16)                                                                                                              \
-	X(R17)                                                                                                              \
-	X(R18)                                                                                                              \
-	X(R19)                                                                                                              \
-	X(R20)                                                                                                              \
-	X(R21)                                                                                                              \
-	X(R22)                                                                                                              \
-	X(R23)                                                                                                              \
-	X(R24) X(R25) X(R26) X(R27) X(R28) X(R29) X(R30) X(R31) X(R32) X(R33) X(R34) X(zone) X(node) X(prefer) X(masquerade)
+#define CLUSTER_IP_RULES(X) X(R1) X(R2) X(R3) X(R4) X(R5) X(R6) X(R7) X(R8)
+#define EXTERNAL_RULES(X) X(R9) X(R10) X(R11) X(R12) X(R13) X(R14) X(R15)
+#define ENDPOINT_RULES(X) X(R16) X(R17) X(R18) X(R19) X(R20) X(R21) X(zone) X(node) X(prefer) X(masquerade)
+#define ADDRESS_RULES(X) X(R22) X(R23) X(R24) X(R25) X(R26) X(R27) X(R28) X(R29) X(R30) X(R31) X(R32) X(R33) X(R34)
+#define RULES(X) CLUSTER_IP_RULES(X) EXTERNAL_RULES(X) ENDPOINT_RULES(X) ADDRESS_RULES(X)
 #define RULE_TEST(name)                                                                                                     \
 	static void rule_##name(void **state)                                                                               \
 	{                                                                                                                   \
@@ -745,6 +725,63 @@ static void r35_endpoints_change_and_the_rest_is_shared(void **state)
 	lun_policy_unref(first);
 	EXPECT(&n, { udp, "accept new UNREPLIED -> udp 10.244.0.7:40000 10.244.0.5:9090" });
 	stop(&n);
+}
+
+/* What the engine emitted last, or NULL; the packet is checked as whoever gets it would. */
+static const struct lun_event *emitted(struct notation *n)
+{
+	static struct lun_event event;
+	struct lun_config config = { .size = sizeof(config), .flows = 8, .verify = true };
+	struct lun_packet packet = { 0 };
+	struct lun_engine *engine;
+
+	if (!lun_engine_next_event(n->engine, &event))
+		return NULL;
+	packet.data = (uint8_t *)event.data;
+	packet.length = packet.capacity = event.length;
+	assert_int_equal(lun_engine_new(&engine, &config, NULL, NULL), 0);
+	lun_engine_packets(engine, &packet, 1, 1);
+	assert_int_not_equal(packet.reason, LUN_REASON_bad_checksum);
+	lun_engine_free(engine);
+	return &event;
+}
+
+/* A ping of a service that has endpoints is answered, with its data; others are as they were. */
+static void a_cluster_ip_can_be_pinged(void **state)
+{
+	static const char v4[] = "icmp 10.244.0.7:77 10.96.0.1:8 text \"abcdefgh\"",
+			  v6[] = "icmpv6 [fd00:10:244::7]:77 [fd00:10:96::1]:128 text \"abcdefgh\"";
+	struct world w;
+	struct notation n;
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		const struct lun_event *event;
+		uint32_t header = i ? 40 : 20;
+
+		world_init(&w, SERVICE_RANGES);
+		start(&n, &w);
+		EXPECT(&n, { i ? v6 : v4, "stolen new NONE" });
+		event = emitted(&n);
+		assert_non_null(event);
+		assert_int_equal(event->side, LUN_SIDE_CLIENT);
+		assert_int_equal(event->length, header + 8 + 8);
+		assert_int_equal(event->data[header], i ? 129 : 0);
+		assert_memory_equal(event->data + header + 4, n.data + header + 4, 4 + 8); /* identifier, number, data */
+		assert_memory_equal(event->data + (i ? 24 : 16), n.data + (i ? 8 : 12), i ? 16 : 4);
+		stop(&n);
+		world_init(&w, NO_ENDPOINTS | SERVICE_RANGES);
+		start(&n, &w);
+		EXPECT(&n, { i ? v6 : v4, "reject new NONE (undefined_port)" });
+		stop(&n);
+		world_init(&w, 0);
+		w.config.node.no_echo = true;
+		start(&n, &w);
+		notation_run(&n, i ? v6 : v4);
+		assert_int_equal(n.packet.verdict, LUN_ACCEPT);
+		assert_null(emitted(&n));
+		stop(&n);
+	}
 }
 
 /* ---- errors ---- */
@@ -1689,6 +1726,7 @@ int main(void)
 		cmocka_unit_test(r28_a_loopback_address_of_the_node_serves_no_node_ports),
 		cmocka_unit_test(r35_new_flows_see_only_the_new_policy),
 		cmocka_unit_test(r35_endpoints_change_and_the_rest_is_shared),
+		cmocka_unit_test(a_cluster_ip_can_be_pinged),
 		cmocka_unit_test(a_wrong_policy_says_where_and_what),
 		cmocka_unit_test(a_config_is_as_long_as_it_says),
 		cmocka_unit_test(round_robin_takes_turns),
