@@ -282,6 +282,7 @@ static COLD bool answer_echo(struct lun_engine *engine, struct packet *p)
 	events_keep_bytes(&engine->events, event, length);
 	p->io->ct = LUN_CT_NEW;
 	packet_stop(p, LUN_STOLEN, LUN_REASON_none);
+	engine->stats.echoes++;
 	return true;
 }
 

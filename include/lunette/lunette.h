@@ -719,6 +719,7 @@ struct lun_stats {
 	uint64_t edits;      /* stream edits made */
 	uint64_t half_open;  /* TCP flows that are, now */
 	uint64_t fragments_given_up[LUN_REASON_COUNT]; /* that were held and never sent, by enum lun_reason */
+	uint64_t echoes;                               /* pings that were answered */
 	uint64_t retries;     /* SYNs that went to another endpoint, because theirs did not answer */
 	uint64_t rests;       /* endpoints that began to rest */
 	uint64_t events_lost; /* ENDED events, and answers to rejected packets, for which the ring had no room */

@@ -81,6 +81,7 @@ static inline struct lun_policy *make_policy(bool strict)
 		services[i].endpoint_count = 2;
 		services[i].masquerade = LUN_MASQUERADE_ALWAYS;
 	}
+	config.node.no_echo = !strict;
 	config.node.masquerade_addresses = masquerade;
 	config.node.masquerade_address_count = 2;
 	if (strict) {
@@ -225,6 +226,7 @@ static inline void check_fragments(const struct lun_engine *engine, uint64_t emi
 	uint64_t known = emitted + fragments_waiting(engine);
 
 	lun_engine_stats(engine, &stats);
+	known += stats.echoes;
 	for (int i = 0; i < LUN_REASON_COUNT; i++)
 		known += stats.fragments_given_up[i];
 	MUST(stats.verdicts[LUN_STOLEN] == known);
