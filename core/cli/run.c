@@ -4,14 +4,18 @@
  * of them when the agent serves: "ready". */
 #include "cli/command.h"
 #include "cli/json.h"
+#include "cli/notify.h"
 #include "cli/options.h"
+#include "cli/privilege.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <lunette/control.h>
 #include <lunette/lua.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char help[] =
 	"usage: lunette run -p POLICY\n\n"
@@ -20,7 +24,8 @@ static const char help[] =
 	"policy\n"
 	"again (a wrong one is refused, the old one stays).  Works on the network namespace that it is started in, and "
 	"needs\n"
-	"CAP_NET_ADMIN there.  At the end connections live on and new ones wait for the next agent.\n\n"
+	"CAP_NET_ADMIN there (and CAP_NET_RAW inline); other privileges are given up once it serves.  At the end\n"
+	"connections live on and new ones wait for the next agent.\n\n"
 	"  -p, --policy FILE      the policy, a Lua script\n"
 	"      --queue N          number of the packet queue (4242)\n"
 	"      --flow-limit N     most connections at once (65536)\n"
@@ -32,6 +37,7 @@ static const char help[] =
 	"      --tenant-mask BITS with --inline: these bits of the packet mark (0xff00) tell tenants apart\n"
 	"      --control PATH     the socket for `lunette flows` and `lunette stats` (/run/lunette-NAMESPACE.sock), or "
 	"none\n"
+	"      --user NAME        become this user once it serves; the policy must be readable for it, to be loaded again\n"
 	"      --json             one object a line on standard error\n"
 	"  -h, --help\n\n"
 	"  lunette run -p kind.lua\n";
@@ -44,6 +50,7 @@ enum {
 	OPTION_SYSCTLS,
 	OPTION_TENANT,
 	OPTION_CONTROL,
+	OPTION_USER,
 	OPTION_JSON,
 	FOLLOW_MS = 50
 };
@@ -52,6 +59,7 @@ struct arguments {
 	const char *policy, *control;
 	uint64_t queue, flows;
 	uint32_t tenant_mask;
+	struct privilege_user user;
 	bool flush, translate, set_sysctls, json, help;
 };
 
@@ -101,6 +109,7 @@ static int parse_arguments(struct arguments *arguments, int argc, char **argv)
 		{ "set-sysctls", no_argument, NULL, OPTION_SYSCTLS },
 		{ "tenant-mask", required_argument, NULL, OPTION_TENANT },
 		{ "control", required_argument, NULL, OPTION_CONTROL },
+		{ "user", required_argument, NULL, OPTION_USER },
 		{ "json", no_argument, NULL, OPTION_JSON },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
@@ -124,6 +133,8 @@ static int parse_arguments(struct arguments *arguments, int argc, char **argv)
 			arguments->policy = optarg;
 		if (option == OPTION_CONTROL)
 			arguments->control = optarg;
+		if (option == OPTION_USER)
+			arguments->user.name = optarg;
 		arguments->flush = arguments->flush || option == OPTION_FLUSH;
 		arguments->translate = arguments->translate || option == OPTION_INLINE;
 		arguments->set_sysctls = arguments->set_sysctls || option == OPTION_SYSCTLS;
@@ -159,6 +170,17 @@ static void on_policy_log(void *user, const char *line)
 	on_log(user, LUN_LOG_WARNING, line);
 }
 
+/* Tells the service manager, or says why not; `sent` is what notify returned. */
+static void check_notified(struct agent *agent, bool sent)
+{
+	char line[120];
+
+	if (sent)
+		return;
+	snprintf(line, sizeof(line), "the service manager at NOTIFY_SOCKET was not told: %s", strerror(errno));
+	on_log(agent, LUN_LOG_WARNING, line);
+}
+
 /* What the agent does now: "ready", "reloaded". */
 static void say_serving(struct agent *agent, const char *event, struct lun_policy *policy)
 {
@@ -167,6 +189,7 @@ static void say_serving(struct agent *agent, const char *event, struct lun_polic
 	size_t count = 0;
 	cJSON *object;
 
+	check_notified(agent, notify("READY=1"));
 	while (lun_policy_frontend(policy, count, &frontend))
 		count++;
 	lun_engine_stats(lun_live_engine(agent->live), &stats);
@@ -224,9 +247,11 @@ static void on_reload(uv_signal_t *signal, int number)
 	struct agent *agent = signal->data;
 	struct lun_policy *policy;
 	struct lun_error error;
-	int code = load_policy(agent, &policy, &error);
+	int code;
 
 	(void)number;
+	check_notified(agent, notify_reloading());
+	code = load_policy(agent, &policy, &error);
 	follow(agent);
 	if (code == 0) {
 		code = lun_live_set_policy(agent->live, policy, &error);
@@ -237,6 +262,7 @@ static void on_reload(uv_signal_t *signal, int number)
 	if (code < 0) {
 		on_log(agent, LUN_LOG_ERROR, error.text);
 		on_log(agent, LUN_LOG_WARNING, "the old policy stays");
+		check_notified(agent, notify("READY=1"));
 	}
 }
 
@@ -252,6 +278,7 @@ static void on_stop(uv_signal_t *signal, int number)
 	struct agent *agent = signal->data;
 
 	(void)number;
+	check_notified(agent, notify("STOPPING=1"));
 	lun_control_close(agent->control);
 	lun_live_stop(agent->live, agent->arguments.flush);
 	close_signals(agent);
@@ -292,6 +319,36 @@ static int open_control(struct agent *agent, struct lun_error *error)
 	return 0;
 }
 
+/* Whoever the agent is from now on, the socket is its own. */
+static int drop_privileges(struct agent *agent, struct lun_error *error)
+{
+	const struct privilege_user *user = &agent->arguments.user;
+	char path[LUN_CONTROL_PATH];
+
+	if (user->name && agent->control &&
+	    chown(agent->arguments.control ? agent->arguments.control : lun_control_path(path), user->uid, user->gid) < 0) {
+		error->code = LUN_SYSTEM;
+		snprintf(error->text, sizeof(error->text), "giving the control socket to %.60s: %s", user->name,
+			 strerror(errno));
+		return error->code;
+	}
+	return privilege_drop(user, error);
+}
+
+/* What comes after the agent serves; it stops if this fails. */
+static int settle(struct agent *agent, struct lun_error *error)
+{
+	int code = open_control(agent, error);
+
+	if (code == 0)
+		code = drop_privileges(agent, error);
+	if (code < 0) {
+		lun_control_close(agent->control);
+		lun_live_stop(agent->live, agent->arguments.flush);
+	}
+	return code;
+}
+
 static int start(struct agent *agent, struct lun_error *error)
 {
 	struct lun_live_config config = {
@@ -305,13 +362,15 @@ static int start(struct agent *agent, struct lun_error *error)
 		.set_sysctls = agent->arguments.set_sysctls,
 		.tenant_mask = agent->arguments.tenant_mask,
 	};
-	int code = load_policy(agent, &config.policy, error);
+	int code = agent->arguments.user.name ? privilege_find_user(&agent->arguments.user, error) : 0;
 
+	if (code == 0)
+		code = load_policy(agent, &config.policy, error);
 	if (code < 0)
 		return code;
 	code = lun_live_start(&agent->live, &config, error);
-	if (code == 0 && (code = open_control(agent, error)) < 0)
-		lun_live_stop(agent->live, agent->arguments.flush);
+	if (code == 0)
+		code = settle(agent, error);
 	if (code == 0) {
 		say_serving(agent, "ready", config.policy);
 		follow(agent);

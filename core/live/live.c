@@ -337,7 +337,7 @@ int lun_live_end_flow(struct lun_live *live, const struct lun_flow *flow)
 void lun_live_stats(const struct lun_live *live, struct lun_live_stats *stats)
 {
 	*stats = live->stats;
-	queue_losses(live->queue.number, &stats->queue_full, &stats->socket_full);
+	queue_losses(&live->queue, &stats->queue_full, &stats->socket_full);
 }
 
 void lun_live_stop(struct lun_live *live, bool flush)

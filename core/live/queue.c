@@ -10,6 +10,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <libnetfilter_queue/libnetfilter_queue.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nfnetlink_queue.h>
@@ -17,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 enum {
 	QUEUE_LENGTH = 16384,   /* packets that may wait */
@@ -42,16 +44,23 @@ struct queue_line {
 	unsigned queue_full, socket_full;
 };
 
-/* False if nobody has the queue. */
-static bool find_line(uint16_t number, struct queue_line *found)
+static int list_open(void)
 {
-	FILE *file = fopen("/proc/net/netfilter/nfnetlink_queue", "re");
+	return open("/proc/net/netfilter/nfnetlink_queue", O_RDONLY | O_CLOEXEC);
+}
+
+/* Reads the list anew from the start.  False if nobody has the queue, or the list is not open (-1). */
+static bool find_line(int list, uint16_t number, struct queue_line *found)
+{
+	int fd = fcntl(list, F_DUPFD_CLOEXEC, 0);
+	FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
 	bool is_there = false;
 	unsigned queue;
 	char line[256];
 
 	if (!file)
 		return false;
+	rewind(file);
 	while (!is_there && fgets(line, sizeof(line), file))
 		is_there = sscanf(line, "%u %u %*u %*u %*u %u %u", &queue, &found->port, &found->queue_full,
 				  &found->socket_full) == 4 &&
@@ -60,11 +69,11 @@ static bool find_line(uint16_t number, struct queue_line *found)
 	return is_there;
 }
 
-void queue_losses(uint16_t number, uint64_t *queue_full, uint64_t *socket_full)
+void queue_losses(const struct queue *queue, uint64_t *queue_full, uint64_t *socket_full)
 {
 	struct queue_line line;
 
-	if (!find_line(number, &line))
+	if (!find_line(queue->losses, queue->number, &line))
 		return;
 	*queue_full = line.queue_full;
 	*socket_full = line.socket_full;
@@ -74,9 +83,13 @@ const char *queue_owner(uint16_t number, char *text, size_t size)
 {
 	char path[64], name[32] = "";
 	struct queue_line line;
+	int list = list_open();
+	bool is_there = find_line(list, number, &line);
 	FILE *file;
 
-	if (!find_line(number, &line))
+	if (list >= 0)
+		close(list);
+	if (!is_there)
 		return NULL;
 	/* The port of a process' first netlink socket is its number. */
 	snprintf(path, sizeof(path), "/proc/%u/comm", line.port);
@@ -178,6 +191,7 @@ int queue_open(struct queue *queue, uint16_t number, enum queue_kind kind, struc
 		return code;
 	queue->number = number;
 	queue->reads = NULL;
+	queue->losses = list_open();
 	message = nfq_nlmsg_put(buffer, NFQNL_MSG_CONFIG, number);
 	nfq_nlmsg_cfg_put_cmd(message, AF_UNSPEC, NFQNL_CFG_CMD_BIND);
 	code = netlink_request(&queue->netlink, message, NULL, NULL);
@@ -192,6 +206,9 @@ void queue_close(struct queue *queue)
 	netlink_close(&queue->netlink);
 	reads_free(queue->reads);
 	queue->reads = NULL;
+	if (queue->losses > 0)
+		close(queue->losses);
+	queue->losses = 0;
 }
 
 /* Reads the packet out of one message, which lies in `size` bytes.  False if there is none in it. */

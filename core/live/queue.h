@@ -34,6 +34,7 @@ struct queue_verdict {
 struct queue {
 	struct netlink netlink;
 	uint16_t number;
+	int losses;          /* /proc's list of queues, which only root may open: the user may change */
 	struct reads *reads; /* where packets come in, see queue.c */
 };
 
@@ -45,13 +46,13 @@ void queue_close(struct queue *queue);
 /* Takes what waits, QUEUE_BATCH packets at most.  Returns their number, 0 if there is none. */
 size_t queue_receive(struct queue *queue, struct queue_packet *packets);
 
-/* Gives the verdicts, QUEUE_BATCH at most, in one write, or a few where packets go back.  Each packet that was received needs exactly one.  Returns 0 or a
- * negative errno. */
+/* Gives the verdicts, QUEUE_BATCH at most, in one write, or a few where packets go back.  Each packet that was received needs
+ * exactly one.  Returns 0 or a negative errno. */
 int queue_answer(struct queue *queue, const struct queue_verdict *verdicts, size_t count);
 
 /* How many packets the kernel dropped since the queue was bound: too many were waiting, or the socket was full.  Both stay as
  * they are if nobody has the queue. */
-void queue_losses(uint16_t number, uint64_t *queue_full, uint64_t *socket_full);
+void queue_losses(const struct queue *queue, uint64_t *queue_full, uint64_t *socket_full);
 
 /* The process that has a queue, as text ("process 4711 (lunette)"), or NULL if nobody has it. */
 const char *queue_owner(uint16_t number, char *text, size_t size);
