@@ -1,8 +1,13 @@
-/* forge_syn.c - sends TCP SYNs, or ACKs, with the addresses and ports of your choice (IPv4), and sequence numbers all over the
- * range. */
+/* forge_syn.c - sends TCP SYNs, or ACKs, that pretend (IPv4).
+ *
+ *	forge_syn SOURCE PORT DESTINATION PORT COUNT [ack]	COUNT of them, with sequence numbers all over the range
+ *	forge_syn series COUNT DESTINATION PORT			a SYN from each address and port of the series */
+#include "series.h"
+
 #include <arpa/inet.h>
 #include <netinet/ip.h>
 #include <netinet/tcp.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,26 +56,34 @@ static void forge(int fd, struct forged *packet, const struct sockaddr_in *to, u
 	}
 }
 
+static int usage(void)
+{
+	fprintf(stderr, "usage: forge_syn SOURCE PORT DESTINATION PORT COUNT [ack] | series COUNT DESTINATION PORT, with "
+			"CAP_NET_RAW\n");
+	return 2;
+}
+
 int main(int argc, char **argv)
 {
+	bool series = argc == 5 && strcmp(argv[1], "series") == 0;
+	uint32_t count = series || argc >= 6 ? (uint32_t)strtoul(argv[series ? 2 : 5], NULL, 10) : 0;
 	struct sockaddr_in to = { .sin_family = AF_INET };
 	struct forged packet = { .ip = { .version = 4, .ihl = 5, .ttl = 64, .protocol = IPPROTO_TCP },
-				 .tcp = { .doff = 5 } };
-	uint32_t count = argc >= 6 ? (uint32_t)strtoul(argv[5], NULL, 10) : 0;
+				 .tcp = { .doff = 5, .syn = argc != 7, .ack = argc == 7, .window = htons(1024) } };
 	int fd = socket(AF_INET, SOCK_RAW, IPPROTO_RAW);
 
-	if (fd < 0 || !count || inet_pton(AF_INET, argv[1], &packet.ip.saddr) != 1 ||
-	    inet_pton(AF_INET, argv[3], &to.sin_addr) != 1) {
-		fprintf(stderr, "usage: forge_syn SOURCE PORT DESTINATION PORT COUNT [ack], with CAP_NET_RAW\n");
-		return 2;
-	}
-	packet.tcp.ack = argc == 7;
-	packet.tcp.syn = argc == 6;
+	if (fd < 0 || !count || inet_pton(AF_INET, argv[3], &to.sin_addr) != 1 ||
+	    (!series && inet_pton(AF_INET, argv[1], &packet.ip.saddr) != 1))
+		return usage();
 	packet.ip.daddr = to.sin_addr.s_addr;
 	packet.tcp.source = htons((uint16_t)strtoul(argv[2], NULL, 10));
 	packet.tcp.dest = htons((uint16_t)strtoul(argv[4], NULL, 10));
-	packet.tcp.window = htons(1024);
-	for (uint32_t i = 0; i < count; i++)
+	for (uint32_t i = 0; i < count; i++) {
+		if (series) {
+			packet.ip.saddr = series_address(i);
+			packet.tcp.source = series_port(i);
+		}
 		forge(fd, &packet, &to, 17 + i * (UINT32_MAX / count));
+	}
 	return 0;
 }

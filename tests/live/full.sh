@@ -21,7 +21,7 @@ download=$!
 is "$(datagram -f 40000 10.96.0.11 53)" "1 pod1 10.244.0.1" "a UDP flow"
 wait_for eval 'node conntrack -L -p tcp --orig-dst 10.96.0.10 2>/dev/null | grep -q ESTABLISHED'
 
-node "$LUNETTE_BUILD/tests/helper-fill_table" $((most + 1000)) >"$work/made"
+node "$LUNETTE_BUILD/tests/helper-many" fill $((most + 1000)) >"$work/made"
 [[ $(cat "$work/made") -gt $((most - 1000)) ]] || fail "the table could not be filled: $(cat "$work/made")"
 status=0; client curl -s --max-time 1.5 http://10.96.0.10/ || status=$?
 is "$status" 28 "a connection while the table is full: curl"
