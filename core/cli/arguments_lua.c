@@ -28,7 +28,8 @@ void check_keys(lua_State *state, int index, const char *const *names)
 			luaL_addstring(&list, *name);
 		}
 		luaL_pushresult(&list);
-		luaL_error(state, "unknown key %s, expected %s", luaL_tolstring(state, -3, NULL), lua_tostring(state, -1));
+		luaL_tolstring(state, -3, NULL);
+		luaL_error(state, "unknown key %s, expected %s", lua_tostring(state, -1), lua_tostring(state, -2));
 	}
 }
 

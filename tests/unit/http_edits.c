@@ -269,7 +269,7 @@ static void other_bytes_pass_by(void **state)
 /* What our lines make of a head has a limit of its own. */
 static void an_edited_head_has_a_limit(void **state)
 {
-	static char client[40000];
+	static char client[41000];
 	struct lun_policy *policy =
 		policy_of("{ set = { A = '$http_q$http_q$http_q$http_q', B = '$http_q$http_q$http_q$http_q' } }");
 	struct trial trial = { .policy = policy, .bytes = client };
