@@ -485,6 +485,7 @@ static void read_service(struct reader *reader, struct lun_service *service)
 	read_affinity(reader, &keys, service);
 	read_rest(reader, &keys, service);
 	service->slow_start = read_duration(reader, &keys, "slow_start");
+	service->drain = read_duration(reader, &keys, "drain");
 	service->no_retry = read_switch(reader, &keys, "retry") == LUN_OFF;
 	service->load_balancer_source_ranges =
 		read_prefixes(reader, &keys, "load_balancer_source_ranges", &service->load_balancer_source_range_count);

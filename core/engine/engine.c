@@ -78,7 +78,7 @@ int lun_engine_new(struct lun_engine **made, const struct lun_config *given, str
 	engine = aligned_alloc(64, (sizeof(*engine) + 63) / 64 * 64);
 	if (!engine)
 		return fail(error, LUN_NO_MEMORY, "out of memory");
-	*engine = (struct lun_engine) { .config = config_completed(config) };
+	*engine = (struct lun_engine) { .config = config_completed(config), .ports.drain_next = UINT64_MAX };
 	engine->random.state = config->seed[0] ^ (config->seed[1] * 0x9e3779b97f4a7c15u);
 	if (flow_table_init(&engine->flows, engine->config.flows, engine->config.edits, config->seed) < 0 ||
 	    http_init(&engine->http, engine->config.edits, &engine->flows.key) < 0 ||

@@ -10,6 +10,16 @@ void gone_begin(struct lun_engine *engine);
 /* Looks at some more of them, for about the time that ending `ends` flows takes. */
 void gone_proceed(struct lun_engine *engine, uint32_t ends);
 
+/* Has them looked at again when flows of endpoints that went or end are to end. */
+static inline void gone_drain(struct lun_engine *engine)
+{
+	if (engine->flows.now_ms < engine->ports.drain_next)
+		return;
+	ports_drain_next(&engine->ports, engine->flows.now_ms);
+	engine->gone_next = 0;
+	engine->gone_end = engine->flows.used;
+}
+
 static inline bool gone_pending(const struct lun_engine *engine)
 {
 	return engine->gone_next < engine->gone_end;

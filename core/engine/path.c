@@ -16,6 +16,7 @@ enum {
 	EXPIRE_BUDGET_TICK = 512, /* and per tick, some 50 µs of work at worst */
 	REFUSAL_SIZE = 1280,
 	FRONTENDS_NEAR = 256, /* a policy with so many takes some 50 KiB */
+	NS_PER_MS = 1000000,
 	RESTS_MOST = 5, /* doublings of a rest */
 };
 
@@ -70,6 +71,7 @@ static void expire(struct lun_engine *engine, uint32_t budget)
 			retry_expired(engine, expired[i]);
 			engine_end_flow(engine, expired[i]);
 		}
+	gone_drain(engine);
 	gone_proceed(engine, budget);
 	fragments_expire(&engine->fragments, engine->flows.now_ms);
 }
@@ -608,5 +610,12 @@ uint64_t lun_engine_tick(struct lun_engine *engine, uint64_t now)
 
 uint64_t lun_engine_deadline(const struct lun_engine *engine)
 {
-	return gone_pending(engine) ? flow_now(&engine->flows) : flow_deadline(&engine->flows);
+	uint64_t flows = flow_deadline(&engine->flows), now = flow_now(&engine->flows), drain;
+
+	if (gone_pending(engine))
+		return now;
+	if (engine->ports.drain_next == UINT64_MAX)
+		return flows;
+	drain = now + (engine->ports.drain_next - engine->flows.now_ms) * NS_PER_MS;
+	return drain < flows ? drain : flows;
 }

@@ -97,8 +97,16 @@ static void map_endpoints(struct mapping *mapping, uint32_t number, bool v6)
 	uint32_t *slots = mapping->endpoint_slot + policy->first_endpoints[port->service - policy->services];
 	uint32_t end = list->serving.first + list->serving.count, first = list->serving.first;
 
-	for (uint32_t i = first; i < end; i++)
-		map_name(mapping, endpoint_hash(port->hash, &endpoints[i]), mapping->slot[number], &slots[i]);
+	for (uint32_t i = first; i < end; i++) {
+		struct port_state *state =
+			map_name(mapping, endpoint_hash(port->hash, &endpoints[i]), mapping->slot[number], &slots[i]);
+
+		state->drain = port->service->drain;
+		if (list->ready == 0 || i < list->serving.first + list->ready)
+			state->drained = 0;
+		else if (state->drained == 0)
+			state->drained = state->drain ? mapping->now_ms + state->drain : 0;
+	}
 	for (uint32_t i = list->cluster.first; i >= end && i < list->cluster.first + list->cluster.count; i++) {
 		while (endpoints[first].port != endpoints[i].port ||
 		       !address_equal(&endpoints[first].address, &endpoints[i].address))
@@ -129,9 +137,11 @@ static int map_ports(struct mapping *mapping, struct flow_table *flows)
 }
 
 /* What was not wanted is not declared any more.  => how many slots, from the first on, are in use */
-static uint32_t settle(struct port_state *slots, uint32_t count)
+static uint32_t settle(struct port_state *slots, uint32_t count, uint64_t now_ms)
 {
 	for (uint32_t i = 0; i < count; i++) {
+		if (!slots[i].wanted && slots[i].drain && slots[i].drained == 0)
+			slots[i].drained = now_ms + slots[i].drain;
 		slots[i].declared = slots[i].wanted;
 		slots[i].wanted = false;
 	}
@@ -200,9 +210,21 @@ int ports_set_policy(struct ports *ports, const struct lun_policy *before, const
 	}
 	ports_fini(ports);
 	*ports = (struct ports) { .slots = mapping.slots,
-				  .count = settle(mapping.slots, mapping.room),
+				  .count = settle(mapping.slots, mapping.room, flows->now_ms),
 				  .slot = mapping.slot,
 				  .endpoint_slot = mapping.endpoint_slot,
 				  .timeouts = (uint8_t)row };
+	ports_drain_next(ports, flows->now_ms);
 	return 0;
+}
+
+void ports_drain_next(struct ports *ports, uint64_t now_ms)
+{
+	ports->drain_next = UINT64_MAX;
+	for (uint32_t i = 0; i < ports->count; i++) {
+		const struct port_state *state = &ports->slots[i];
+
+		if (state->drained > now_ms && state->load.flows && state->drained < ports->drain_next)
+			ports->drain_next = state->drained;
+	}
 }

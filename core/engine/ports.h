@@ -15,11 +15,13 @@ struct port_state {
 	uint32_t owner; /* of an endpoint: the slot of its port; else FLOW_NONE */
 	uint64_t name_hash;
 	struct balance_state balance[2]; /* as endpoint lists: IPv4, IPv6 */
-	uint32_t limit;                  /* 0: none */
-	uint32_t service_port;           /* of the policy that is set, if it declares the port */
-	uint8_t timeouts;                /* row of the flow table's */
-	bool declared;                   /* by the policy that is set */
-	bool wanted;                     /* by the one that is being set */
+	uint64_t drain;        /* of an endpoint: ms that its flows have once it is not ready; 0: as long as they like */
+	uint64_t drained;      /* ms of the table's clock: then they end; 0: it is ready */
+	uint32_t limit;        /* 0: none */
+	uint32_t service_port; /* of the policy that is set, if it declares the port */
+	uint8_t timeouts;      /* row of the flow table's */
+	bool declared;         /* by the policy that is set */
+	bool wanted;           /* by the one that is being set */
 };
 
 struct ports {
@@ -27,6 +29,7 @@ struct ports {
 	uint32_t count;          /* of slots */
 	uint32_t *slot;          /* by service port of the policy that is set */
 	uint32_t *endpoint_slot; /* by endpoint of all sets of that policy, of services that count; NULL: none does */
+	uint64_t drain_next;     /* ms: the next time at which flows of some endpoint end; UINT64_MAX: none */
 	uint8_t timeouts;        /* row for flows to no service */
 };
 
@@ -45,6 +48,9 @@ static inline void ports_count(struct ports *ports, uint32_t slot, int more)
 	if (ports->slots[slot].owner != FLOW_NONE)
 		ports->slots[ports->slots[slot].owner].load.flows += (uint32_t)more;
 }
+
+/* Finds the next time after `now_ms` at which flows of some endpoint end. */
+void ports_drain_next(struct ports *ports, uint64_t now_ms);
 
 /* The slot for a flow to `endpoint` of the set of a service port's service. */
 uint32_t ports_slot(const struct ports *ports, const struct lun_policy *policy, uint32_t service_port, uint32_t endpoint);

@@ -492,7 +492,8 @@ static int fill_service(struct lun_policy *policy, const struct lun_service *fro
 	into->rest_after = from->rest_after;
 	into->rest = (from->rest ? from->rest : REST_DEFAULT) / NS_PER_MS;
 	into->slow_start = from->slow_start / NS_PER_MS;
-	into->counts = from->balance == LUN_BALANCE_LEAST_CONNECTIONS || from->rest_after || into->slow_start;
+	into->drain = from->drain / NS_PER_MS;
+	into->counts = from->balance == LUN_BALANCE_LEAST_CONNECTIONS || from->rest_after || into->slow_start || into->drain;
 	policy->counts |= into->counts;
 	policy->remembers |= from->affinity > 0;
 	policy->sets[number] = endpoint_set_new(from, &policy->node, policy->hash_seed);

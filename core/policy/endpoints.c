@@ -185,6 +185,7 @@ static void fill_list(const struct sorting *sorting, struct endpoint_list *list)
 	ending = count[ENDING_HERE] + count[ENDING_AWAY];
 
 	list->serving = (struct endpoint_range) { first, ready + ending };
+	list->ready = ready;
 	list->cluster =
 		ready ? (struct endpoint_range) { first, ready } : (struct endpoint_range) { first, ending }; /* R20 */
 	list->local = count[READY_HERE] ? (struct endpoint_range) { first, count[READY_HERE] }

@@ -23,6 +23,7 @@ struct endpoint_list {
 		cluster;             /* what a new flow may have, R20, by hints or preferences: empty only if none serves */
 	struct endpoint_range local; /* the same of this node's, R21 */
 	struct endpoint_range serving;         /* all that serve: an old flow may stay where it is */
+	uint32_t ready;                        /* so many of these, from the first on, are ready */
 	uint32_t *cluster_table, *local_table; /* Maglev: of these ranges; else NULL.  One may be the other */
 };
 
@@ -73,7 +74,7 @@ struct service {
 	struct lun_timeout *timeouts;
 	size_t timeout_count;
 	enum lun_prefer prefer;
-	uint64_t rest, slow_start; /* ms */
+	uint64_t rest, slow_start, drain; /* ms */
 	uint8_t rest_after;
 };
 

@@ -360,6 +360,7 @@ struct lun_service {
 	uint8_t rest_after; /* TCP connections in a row that do not open until their endpoint rests; 0: never */
 	uint64_t
 		rest; /* ns: no new flows for so long, twice as long each time, at most 32 times, until one opens; 0: 10 s */
+	uint64_t drain; /* ns: so long after their endpoint is not ready any more, TCP flows end with resets; 0: never */
 	uint64_t slow_start; /* ns: for so long the share of an endpoint that is new grows, from a tenth */
 	bool yields;         /* an address and port that another service has is left to it; else that is an error */
 	enum lun_prefer prefer;
@@ -721,6 +722,7 @@ struct lun_stats {
 	uint64_t fragments_given_up[LUN_REASON_COUNT]; /* that were held and never sent, by enum lun_reason */
 	uint64_t echoes;                               /* pings that were answered */
 	uint64_t retries;     /* SYNs that went to another endpoint, because theirs did not answer */
+	uint64_t drained;     /* TCP flows that were ended, because their endpoint went or ends */
 	uint64_t rests;       /* endpoints that began to rest */
 	uint64_t events_lost; /* ENDED events, and answers to rejected packets, for which the ring had no room */
 };

@@ -53,6 +53,7 @@ service "a/all" {
 	retry                   = false,
 	rest                    = { after = 3, time = "10s" },
 	slow_start              = "30s",
+	drain                   = "30s",
 	health_check_node_port  = 32000,
 	http                    = { set = { { "X-Real-IP", "$remote_addr" }, { "X-A", "" } } },
 }

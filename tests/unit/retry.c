@@ -1,4 +1,5 @@
-/* retry.c - endpoints that do not answer: SYNs that go elsewhere, rests, and new endpoints that start slowly. */
+/* retry.c - endpoints that do not answer: SYNs that go elsewhere, rests, new endpoints that start slowly, and
+ * old ones that drain. */
 #include "notation.h"
 
 #include "engine/engine.h"
@@ -344,6 +345,97 @@ static void a_new_endpoint_starts_slowly(void **state)
 	lun_engine_free(w.n.engine);
 }
 
+/* ---- draining ---- */
+
+/* Opens a connection of a client's port to `last`, and has both sides send something. */
+static void establish(struct world *w, unsigned port, unsigned last)
+{
+	char lines[3][120];
+
+	snprintf(lines[0], sizeof(lines[0]), "tcp 10.244.9.9:%u 10.96.0.1:80 S seq 100", port);
+	snprintf(lines[1], sizeof(lines[1]), "tcp 10.244.0.%u:80 10.244.9.9:%u S. seq 500 ack 101", last, port);
+	snprintf(lines[2], sizeof(lines[2]), "tcp 10.244.9.9:%u 10.96.0.1:80 P. seq 101 ack 501 len 10", port);
+	for (int i = 0; i < 3; i++)
+		notation_run(&w->n, lines[i]);
+	assert_int_equal(w->n.packet.state, LUN_STATE_ESTABLISHED);
+	assert_int_equal(w->n.packet.is.destination.bytes[15], last);
+}
+
+/* Takes a reset out of the ring: who it goes to, and the number that it must have to be believed. */
+static void expect_reset(struct world *w, enum lun_side side, const char *tuple, uint32_t sequence)
+{
+	struct lun_event event;
+	struct lun_packet io = { 0 };
+	struct packet p;
+	char text[LUN_TUPLE_TEXT];
+
+	assert_true(lun_engine_next_event(w->n.engine, &event));
+	assert_int_equal(event.kind, LUN_EVENT_EMIT);
+	assert_int_equal(event.side, side);
+	io.data = (uint8_t *)event.data;
+	io.length = event.length;
+	packet_begin(&p, &io);
+	assert_true(packet_parse(&p) && packet_checksums_right(&p));
+	assert_string_equal(lun_tuple_format(&p.tuple, text), tuple);
+	assert_int_equal(p.tcp_flags, TCP_RST);
+	assert_int_equal(p.sequence, sequence);
+}
+
+static void connections_drain_and_end(void **state)
+{
+	struct lun_event event;
+	struct world w;
+	uint64_t deadline;
+
+	(void)state;
+	for (int gone = 0; gone < 2; gone++) { /* it ends, and serves meanwhile; or it is gone */
+		world_init(&w, 2);
+		w.service.drain = 30 * second;
+		world_set(&w);
+		establish(&w, 40000, 1);
+		establish(&w, 40001, 2);
+		w.endpoints[0].not_ready = true;
+		w.endpoints[0].ending = !gone;
+		world_set(&w);
+		deadline = lun_engine_deadline(w.n.engine);
+		assert_true(deadline > w.n.now + 29 * second && deadline <= w.n.now + 31 * second);
+		EXPECT(&w.n, { "+29s tcp 10.244.0.1:80 10.244.9.9:40000 P. seq 501 ack 111 len 20",
+			       "accept established ESTABLISHED -> tcp 10.96.0.1:80 10.244.9.9:40000" });
+		assert_false(lun_engine_next_event(w.n.engine, &event));
+		lun_engine_tick(w.n.engine, w.n.now += 2 * second);
+		expect_reset(&w, LUN_SIDE_CLIENT, "tcp 10.96.0.1:80 10.244.9.9:40000", 521);
+		expect_reset(&w, LUN_SIDE_UPSTREAM, "tcp 10.244.9.9:40000 10.244.0.1:80", 111);
+		assert_false(lun_engine_next_event(w.n.engine, &event));
+		assert_int_equal(stats_of(&w).drained, 1);
+		EXPECT(&w.n, { "tcp 10.244.9.9:40001 10.96.0.1:80 . seq 111 ack 501",
+			       "accept established ESTABLISHED -> tcp 10.244.9.9:40001 10.244.0.2:80" });
+		lun_engine_free(w.n.engine);
+	}
+}
+
+/* Back in time, or the only one that serves: nothing ends. */
+static void who_is_needed_does_not_drain(void **state)
+{
+	struct world w;
+
+	(void)state;
+	world_init(&w, 2);
+	w.service.drain = 30 * second;
+	world_set(&w);
+	establish(&w, 40000, 1);
+	w.endpoints[0].not_ready = true;
+	world_set(&w);
+	w.endpoints[0].not_ready = false;
+	world_set(&w);
+	w.endpoints[0].not_ready = w.endpoints[0].ending = w.endpoints[1].not_ready = true;
+	world_set(&w);
+	lun_engine_tick(w.n.engine, w.n.now += 60 * second);
+	assert_int_equal(stats_of(&w).drained, 0);
+	EXPECT(&w.n, { "tcp 10.244.9.9:40000 10.96.0.1:80 . seq 111 ack 501",
+		       "accept established ESTABLISHED -> tcp 10.244.9.9:40000 10.244.0.1:80" });
+	lun_engine_free(w.n.engine);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -358,6 +450,8 @@ int main(void)
 		cmocka_unit_test(silence_is_a_failure_and_a_clients_reset_is_not),
 		cmocka_unit_test(nobody_chooses_who_rests),
 		cmocka_unit_test(a_new_endpoint_starts_slowly),
+		cmocka_unit_test(connections_drain_and_end),
+		cmocka_unit_test(who_is_needed_does_not_drain),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
