@@ -117,7 +117,7 @@ bool declare_add(lua_State *state, const struct lun_service *service);
 
 /* policy.c: compiles what is declared. */
 int script_compile(struct script *script, struct lun_policy **policy, struct lun_error *error);
-void script_unref(void *script);
+void script_unref(void *user);
 
 /* policy.c: runs a function in the state, as while loading.  Fails: LUN_BAD_POLICY. */
 int script_call(struct script *script, lua_CFunction function, const char *what, struct lun_error *error);

@@ -75,8 +75,11 @@ static struct port_state *map_name(struct mapping *mapping, uint64_t hash, uint3
 
 	*slot = find_slot(mapping->slots, mapping->known, mapping->known_count, hash, &mapping->next);
 	state = &mapping->slots[*slot];
-	if (state->name_hash != hash)
-		*state = (struct port_state) { .name_hash = hash, .load.since = mapping->now_ms };
+	if (state->name_hash != hash) {
+		memset(state, 0, sizeof(*state));
+		state->name_hash = hash;
+		state->load.since = mapping->now_ms;
+	}
 	state->declared = state->wanted = true;
 	state->owner = owner;
 	return state;
