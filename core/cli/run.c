@@ -3,6 +3,7 @@
  * SIGHUP loads the policy again, SIGTERM and SIGINT stop; what a policy watches changes it in between.  Standard error gets one line per thing that happened, the first
  * of them when the agent serves: "ready". */
 #include "cli/command.h"
+#include "cli/health.h"
 #include "cli/json.h"
 #include "cli/notify.h"
 #include "cli/options.h"
@@ -69,6 +70,7 @@ struct agent {
 	uv_signal_t signals[3];
 	uv_timer_t follow; /* looks at the streams that the policy watches */
 	struct lun_lua_watch *watch;
+	struct health health;
 	struct lun_live *live;
 	struct lun_control *control;
 };
@@ -226,6 +228,8 @@ static void on_follow(uv_timer_t *timer)
 
 	if (code == 0 && policy)
 		code = lun_live_set_policy(agent->live, policy, &error);
+	if (code == 0 && policy)
+		health_set_policy(&agent->health, policy);
 	if (code < 0) {
 		on_log(agent, LUN_LOG_ERROR, error.text);
 		on_log(agent, LUN_LOG_WARNING, "the old policy stays");
@@ -255,8 +259,10 @@ static void on_reload(uv_signal_t *signal, int number)
 	follow(agent);
 	if (code == 0) {
 		code = lun_live_set_policy(agent->live, policy, &error);
-		if (code == 0)
+		if (code == 0) {
+			health_set_policy(&agent->health, policy);
 			say_serving(agent, "reloaded", policy);
+		}
 		lun_policy_unref(policy);
 	}
 	if (code < 0) {
@@ -266,8 +272,9 @@ static void on_reload(uv_signal_t *signal, int number)
 	}
 }
 
-static void close_signals(struct agent *agent)
+static void close_handles(struct agent *agent)
 {
+	health_set_policy(&agent->health, NULL);
 	uv_close((uv_handle_t *)&agent->follow, NULL);
 	for (int i = 0; i < 3; i++)
 		uv_close((uv_handle_t *)&agent->signals[i], NULL);
@@ -281,7 +288,7 @@ static void on_stop(uv_signal_t *signal, int number)
 	check_notified(agent, notify("STOPPING=1"));
 	lun_control_close(agent->control);
 	lun_live_stop(agent->live, agent->arguments.flush);
-	close_signals(agent);
+	close_handles(agent);
 }
 
 static void open_signals(struct agent *agent)
@@ -372,6 +379,8 @@ static int start(struct agent *agent, struct lun_error *error)
 	if (code == 0)
 		code = settle(agent, error);
 	if (code == 0) {
+		agent->health = (struct health) { .loop = &agent->loop, .say = on_policy_log, .user = agent };
+		health_set_policy(&agent->health, config.policy);
 		say_serving(agent, "ready", config.policy);
 		follow(agent);
 	}
@@ -400,7 +409,7 @@ int command_run(int argc, char **argv)
 	open_signals(&agent);     /* before the rules: who stops us early stops us properly */
 	if (start(&agent, &error) < 0) {
 		result = report_error(&error);
-		close_signals(&agent);
+		close_handles(&agent);
 	}
 	uv_run(&agent.loop, UV_RUN_DEFAULT);
 	lun_lua_watch_free(agent.watch);

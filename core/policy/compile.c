@@ -785,6 +785,34 @@ bool lun_policy_range(const struct lun_policy *policy, size_t index, struct lun_
 	return true;
 }
 
+/* Of a service, on this node and ready: the most that one of its ports has, in one family. */
+static uint32_t ready_here(const struct endpoint_set *set)
+{
+	uint32_t most = 0;
+
+	for (uint32_t i = 0; i < set->list_count; i++) {
+		const struct endpoint_list *list = &set->lists[i];
+		/* Without ready ones here, the local range begins behind those elsewhere. */
+		uint32_t here = list->ready && list->local.first == list->serving.first ? list->local.count : 0;
+
+		most = here > most ? here : most;
+	}
+	return most;
+}
+
+bool lun_policy_health_check(const struct lun_policy *policy, size_t index, struct lun_health_check *check)
+{
+	uint32_t service;
+
+	if (index >= policy->health_check_count)
+		return false;
+	service = policy->health_checks[index].service;
+	*check = (struct lun_health_check) { .port = policy->health_checks[index].port,
+					     .service = policy->services[service].name,
+					     .endpoints = ready_here(policy->sets[service]) };
+	return true;
+}
+
 bool lun_policy_endpoint(const struct lun_policy *policy, size_t index, struct lun_address *address, uint16_t *port)
 {
 	size_t low = 0, high = policy->service_count;

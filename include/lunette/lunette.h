@@ -457,6 +457,16 @@ LUN_API bool lun_policy_frontend(const struct lun_policy *policy, size_t index, 
 /* The same for endpoints, one that serves two ports twice: where replies come from. */
 LUN_API bool lun_policy_endpoint(const struct lun_policy *policy, size_t index, struct lun_address *address, uint16_t *port);
 
+/* A service with a health check port; `endpoints`: the ready ones on this node. */
+struct lun_health_check {
+	uint16_t port;
+	const char *service; /* "default/nginx"; lives as long as the policy */
+	uint32_t endpoints;
+};
+
+/* The same for health checks, in order of their ports.  To answer them is up to the embedder. */
+LUN_API bool lun_policy_health_check(const struct lun_policy *policy, size_t index, struct lun_health_check *check);
+
 /* The same for destinations besides frontends of which the policy wants to see new flows: the node's service ranges, and what
  * `intercept` holds. */
 LUN_API bool lun_policy_range(const struct lun_policy *policy, size_t index, struct lun_prefix *prefix);
