@@ -111,10 +111,34 @@ static void on_dump_readable(uv_poll_t *poll, int status, int events)
 	arm_engine(live, now);
 }
 
+static void on_rules_due(uv_timer_t *timer);
+
+/* Somebody changed firewall rules, perhaps ours. */
+static void see_rules(struct lun_live *live)
+{
+	uint64_t wait_ms = watch_proceed(live, uv_hrtime());
+
+	if (wait_ms)
+		uv_timer_start(&live->rules_due, on_rules_due, wait_ms, 0);
+}
+
+static void on_rules_due(uv_timer_t *timer)
+{
+	see_rules(timer->data);
+}
+
+static void on_rules_changed(uv_poll_t *poll, int status, int events)
+{
+	(void)status;
+	(void)events;
+	see_rules(poll->data);
+}
+
 /* ---- Parts ---- */
 
 static void parts_free(struct lun_live *live)
 {
+	watch_close(&live->watch);
 	queue_close(&live->queue);
 	netlink_close(&live->conntrack);
 	route_close(&live->routes);
@@ -138,10 +162,8 @@ static void on_closed(uv_handle_t *handle)
 static void live_close(struct lun_live *live)
 {
 	uv_handle_t *handles[] = {
-		(uv_handle_t *)&live->engine_due,
-		(uv_handle_t *)&live->queue_readable,
-		(uv_handle_t *)&live->dump_due,
-		(uv_handle_t *)&live->dump_readable,
+		(uv_handle_t *)&live->engine_due,    (uv_handle_t *)&live->rules_due, (uv_handle_t *)&live->queue_readable,
+		(uv_handle_t *)&live->rules_changed, (uv_handle_t *)&live->dump_due,  (uv_handle_t *)&live->dump_readable,
 	};
 	unsigned count = live->open_handles;
 
@@ -157,10 +179,15 @@ static int handles_open(struct lun_live *live, uv_loop_t *loop, struct lun_error
 	int problem;
 
 	uv_timer_init(loop, &live->engine_due);
-	live->engine_due.data = live->dump_due.data = live;
-	live->queue_readable.data = live->dump_readable.data = live;
-	live->open_handles = 1;
+	uv_timer_init(loop, &live->rules_due);
+	live->engine_due.data = live->rules_due.data = live->dump_due.data = live;
+	live->queue_readable.data = live->rules_changed.data = live->dump_readable.data = live;
+	live->open_handles = 2;
 	problem = uv_poll_init(loop, &live->queue_readable, live->queue.netlink.fd);
+	if (problem == 0) {
+		live->open_handles++;
+		problem = uv_poll_init(loop, &live->rules_changed, live->watch.netlink.fd);
+	}
 	if (problem == 0)
 		live->open_handles++;
 	if (problem == 0 && live->mode->carries) {
@@ -175,6 +202,7 @@ static int handles_open(struct lun_live *live, uv_loop_t *loop, struct lun_error
 static void handles_start(struct lun_live *live)
 {
 	uv_poll_start(&live->queue_readable, UV_READABLE, on_queue_readable);
+	uv_poll_start(&live->rules_changed, UV_READABLE, on_rules_changed);
 	if (live->mode->carries) {
 		uv_poll_start(&live->dump_readable, UV_READABLE, on_dump_readable);
 		uv_timer_start(&live->dump_due, on_dump_due, 0, 0);
@@ -235,6 +263,8 @@ static int parts_open(struct lun_live *live, const struct lun_live_config *confi
 	if (code == 0)
 		code = live->mode->begin(live, error);
 	if (code == 0)
+		code = watch_open(&live->watch, live->rules.queueing, error);
+	if (code == 0)
 		code = handles_open(live, config->loop, error);
 	return code;
 }
@@ -287,6 +317,7 @@ int lun_live_start(struct lun_live **result, const struct lun_live_config *confi
 		live_close(live);
 		return code;
 	}
+	watch_own_change(live);
 	warn_unedited(live);
 	drain_events(live); /* flows of an earlier agent whose endpoints are gone */
 	handles_start(live);
@@ -312,6 +343,8 @@ int lun_live_set_policy(struct lun_live *live, struct lun_policy *policy, struct
 	lun_policy_ref(policy);
 	lun_policy_unref(live->policy);
 	live->policy = policy;
+	watch_own_change(live);
+	see_rules(live);
 	route_clear(&live->routes);
 	drain_events(live); /* flows that the change ended */
 	arm_engine(live, uv_hrtime());

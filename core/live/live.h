@@ -10,6 +10,7 @@
 #include "live/route.h"
 #include "live/rules.h"
 #include "live/sysctl.h"
+#include "live/watch.h"
 
 /* Who translates: opening.c has the kernel do it, inline.c the engine.  In the order in which they are called. */
 struct live_mode {
@@ -55,9 +56,11 @@ struct lun_live {
 	bool set_sysctls;
 	/* by carried.c */
 	struct carried carried;
+	/* by watch.c */
+	struct watch watch;
 	/* by live.c */
-	uv_poll_t queue_readable, dump_readable;
-	uv_timer_t engine_due, dump_due;
+	uv_poll_t queue_readable, rules_changed, dump_readable;
+	uv_timer_t engine_due, rules_due, dump_due;
 	uint64_t armed_for;    /* the deadline for which engine_due was started */
 	unsigned open_handles; /* the struct goes with the last one */
 };

@@ -137,6 +137,25 @@ static int program_failed(const char *name, int status, int error_fd, struct lun
 	return code;
 }
 
+/* The numbers come round only after very many. */
+static struct {
+	pid_t last[32];
+	unsigned count;
+} programs;
+
+static void remember(pid_t pid)
+{
+	programs.last[programs.count++ % (sizeof(programs.last) / sizeof(programs.last[0]))] = pid;
+}
+
+bool program_was_run(pid_t pid)
+{
+	for (size_t i = 0; i < sizeof(programs.last) / sizeof(programs.last[0]); i++)
+		if (programs.last[i] == pid && pid > 0)
+			return true;
+	return false;
+}
+
 int program_run(const char *const *argv, const char *input, char **output, struct lun_error *error)
 {
 	struct streams streams;
@@ -146,6 +165,8 @@ int program_run(const char *const *argv, const char *input, char **output, struc
 	if (!streams_open(&streams, input))
 		return live_fail(error, LUN_NO_MEMORY, "%s: no memory for its input", argv[0]);
 	problem = program_spawn(&pid, argv, &streams);
+	if (!problem)
+		remember(pid);
 	if (problem == ENOENT)
 		code = live_fail(error, LUN_UNSUPPORTED, "the program %s is not installed", argv[0]);
 	else if (problem)

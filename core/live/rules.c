@@ -151,6 +151,20 @@ static const char *chain_in(const char *listing)
 	return rule ? rule : "";
 }
 
+/* Has the listing a line with this beginning and this end? */
+static bool has_line(const char *listing, const char *beginning, const char *end)
+{
+	bool found = false;
+
+	for (const char *line = listing; *line && !found; line += strcspn(line, "\n"), line += *line == '\n') {
+		size_t length = strcspn(line, "\n"), tail = strlen(end);
+
+		found = length >= strlen(beginning) + tail && strncmp(line, beginning, strlen(beginning)) == 0 &&
+			strncmp(line + length - tail, end, tail) == 0;
+	}
+	return found;
+}
+
 /* Feeds `text`, which it frees, to iptables-restore. */
 static int xtables_restore_text(enum rules_queueing queueing, int family, char *text, struct lun_error *error)
 {
@@ -241,6 +255,23 @@ int rules_install(const struct rules *rules, const struct lun_policy *policy, st
 int rules_update(const struct rules *rules, const struct lun_policy *policy, struct lun_error *error)
 {
 	return nft(rules_sets_text(rules, policy), error);
+}
+
+bool rules_are_in_raw(const struct rules *rules)
+{
+	static const char *const parts[] = { "-A PREROUTING ", "-A OUTPUT ", "-A " RULES_CHAIN " -j NFQUEUE " };
+	struct lun_error ignored;
+	bool complete = true;
+
+	for (int family = 0; rules->queueing != RULES_NFT && complete && family < family_count(); family++) {
+		char *listing = NULL;
+
+		complete = xtables_list(xtables_programs[rules->queueing][family], &listing, &ignored) == 0;
+		for (size_t i = 0; complete && i < sizeof(parts) / sizeof(parts[0]); i++)
+			complete = has_line(listing, parts[i], i < 2 ? " -j " RULES_CHAIN : "");
+		free(listing);
+	}
+	return complete;
 }
 
 int rules_stop_queueing(const struct rules *rules, struct lun_error *error)

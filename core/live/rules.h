@@ -4,6 +4,7 @@
 #define LUNETTE_LIVE_RULES_H
 
 #include <lunette/live.h>
+#include <stdbool.h>
 #include <stdio.h>
 
 #define RULES_TABLE "inet lunette"
@@ -62,6 +63,9 @@ int rules_install(const struct rules *rules, const struct lun_policy *policy, st
 
 /* The service addresses of another policy, in one transaction. */
 int rules_update(const struct rules *rules, const struct lun_policy *policy, struct lun_error *error);
+
+/* Are the chain that queues and the jumps to it in the raw tables of iptables, where they are needed? */
+bool rules_are_in_raw(const struct rules *rules);
 
 /* No packet is queued any more; chains and everything else stay, and carry what was committed. */
 int rules_stop_queueing(const struct rules *rules, struct lun_error *error);
