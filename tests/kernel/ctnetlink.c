@@ -63,14 +63,16 @@ static struct nlmsghdr *header(void *buffer, int type, uint16_t flags)
 	return message;
 }
 
-/* 192.0.2.1:port -> 192.0.2.2:80. */
+static const char *client = "192.0.2.1";
+
+/* client:port -> 192.0.2.2:80. */
 static struct nf_conntrack *tuple(uint16_t port)
 {
 	struct nf_conntrack *entry = nfct_new();
 
 	nfct_set_attr_u8(entry, ATTR_L3PROTO, AF_INET);
 	nfct_set_attr_u8(entry, ATTR_L4PROTO, IPPROTO_TCP);
-	nfct_set_attr_u32(entry, ATTR_IPV4_SRC, inet_addr("192.0.2.1"));
+	nfct_set_attr_u32(entry, ATTR_IPV4_SRC, inet_addr(client));
 	nfct_set_attr_u32(entry, ATTR_IPV4_DST, inet_addr("192.0.2.2"));
 	nfct_set_attr_u16(entry, ATTR_PORT_SRC, htons(port));
 	nfct_set_attr_u16(entry, ATTR_PORT_DST, htons(80));
@@ -160,6 +162,63 @@ static void deleting(void)
 	nfct_destroy(told);
 }
 
+/* The port that the kernel chose for the entry of client:port, in network byte order; 0 if there is none. */
+static uint16_t masqueraded_port(uint16_t port)
+{
+	struct nf_conntrack *told = nfct_new();
+	uint16_t chosen = on_tuple(IPCTNL_MSG_CT_GET, port, 0, told) == 0 ? nfct_get_attr_u16(told, ATTR_REPL_PORT_DST) : 0;
+
+	nfct_destroy(told);
+	return chosen;
+}
+
+static void masquerading(void)
+{
+	uint16_t first, second;
+
+	commit(1500);
+	first = masqueraded_port(1500);
+	client = "192.0.2.3";
+	believe(commit(1500) == 0,
+		"another client from the same port to the same endpoint, masqueraded with the same address");
+	second = masqueraded_port(1500);
+	believe(first == htons(1500) && second && second != first, "gets another port, which the kernel chooses");
+	client = "192.0.2.1";
+}
+
+/* How many entries a dump holds, of those with this mark in the upper byte. */
+static int count_of_dump(uint32_t mark, uint32_t mask)
+{
+	char buffer[8192];
+	struct nlmsghdr *message = header(buffer, IPCTNL_MSG_CT_GET, NLM_F_DUMP);
+	int count = 0;
+
+	mnl_attr_put_u32(message, CTA_MARK, htonl(mark));
+	mnl_attr_put_u32(message, CTA_MARK_MASK, htonl(mask));
+	message->nlmsg_flags &= (uint16_t)~NLM_F_ACK;
+	if (mnl_socket_sendto(nl, message, message->nlmsg_len) < 0)
+		return -1;
+	for (;;) {
+		ssize_t left = mnl_socket_recvfrom(nl, buffer, sizeof(buffer));
+		int length = (int)left;
+
+		if (left < 0)
+			return -1;
+		for (message = (struct nlmsghdr *)buffer; mnl_nlmsg_ok(message, length);
+		     message = mnl_nlmsg_next(message, &length)) {
+			if (message->nlmsg_type == NLMSG_DONE || message->nlmsg_type == NLMSG_ERROR)
+				return count;
+			count++;
+		}
+	}
+}
+
+static void listing(void)
+{
+	believe(count_of_dump(MARK, 0xff000000) == 3, "a dump by mark holds what has it");
+	believe(count_of_dump(0x11000000, 0xff000000) == 0, "and nothing else");
+}
+
 /* Offsets for both directions, as editing a stream wants them. */
 static int adjust(uint16_t port, bool both)
 {
@@ -207,6 +266,8 @@ int main(void)
 	}
 	creating();
 	deleting();
+	masquerading();
+	listing();
 	believe(adjust(1001, true) == 0, "sequence offsets can be set while both directions are given");
 	flushing();
 	mnl_socket_close(nl);
