@@ -1,7 +1,7 @@
 /* run.c - `lunette run`: the live agent, on a libuv loop.
  *
- * SIGHUP loads the policy again, SIGTERM and SIGINT stop; what a policy watches changes it in between.  Standard error gets one line per thing that happened, the first
- * of them when the agent serves: "ready". */
+ * SIGHUP loads the policy again, SIGTERM and SIGINT stop; what a policy watches changes it in between.  Standard error gets one
+ * line per thing that happened, the first of them when the agent serves: "ready". */
 #include "cli/command.h"
 #include "cli/health.h"
 #include "cli/json.h"

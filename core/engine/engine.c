@@ -46,7 +46,7 @@ static void count_memory(struct lun_engine *engine)
 	engine->stats.flows_max = config->flows;
 	engine->stats.flow_bytes = (table + config->flows - 1) / config->flows;
 	engine->stats.memory = table + engine->flows.wheel.chunk_count * sizeof(struct wheel_chunk) - wheel +
-			       (uint64_t)config->edits * (sizeof(struct http_stream) + sizeof(struct seqmap)) +
+			       (uint64_t)config->edits * sizeof(struct seqmap) + http_memory(&engine->http) +
 			       config->fragment_size + engine->fragments.blocks * sizeof(uint32_t) + FRAGMENT_WHOLE +
 			       FRAGMENT_DATAGRAMS * sizeof(struct datagram) +
 			       (uint64_t)config->events * sizeof(struct lun_event) + config->emit_size + sizeof(*engine);

@@ -39,6 +39,14 @@ void engine_forget_flow(struct lun_engine *engine, struct flow *flow);
 void engine_end_flow(struct lun_engine *engine, struct flow *flow);
 void engine_withdraw_flow(struct lun_engine *engine, struct flow *flow);
 
+/* answers.c: packets of our own. */
+enum { REFUSAL_SIZE = 1280 };
+
+/* Puts one into the ring, of `length` bytes that events_bytes gave; the ring must have room. */
+void engine_emit(struct lun_engine *engine, enum lun_side side, uint32_t length);
+/* What is to be said where bytes of an edited flow do not go on: nothing, an acknowledgement, or a RST to both ends. */
+void engine_answer(struct lun_engine *engine, struct packet *p);
+
 /* What a service does to the requests that come to a port of it. */
 static inline struct http_headers engine_headers(const struct lun_policy *policy, const struct service_port *port)
 {

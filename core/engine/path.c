@@ -14,8 +14,7 @@
 enum {
 	EXPIRE_BUDGET = 2,        /* wheel entries looked at per packet: flows end at least as fast as they can be opened */
 	EXPIRE_BUDGET_TICK = 512, /* and per tick, some 50 µs of work at worst */
-	REFUSAL_SIZE = 1280,
-	FRONTENDS_NEAR = 256, /* a policy with so many takes some 50 KiB */
+	FRONTENDS_NEAR = 256,     /* a policy with so many takes some 50 KiB */
 	NS_PER_MS = 1000000,
 	RESTS_MOST = 5, /* doublings of a rest */
 };
@@ -106,14 +105,8 @@ static COLD bool refuse(struct lun_engine *engine, struct packet *p, enum lun_ve
 		length = bytes ? packet_build_refusal(bytes, REFUSAL_SIZE, p, refusal_of(reason)) : 0;
 		engine->stats.events_lost += !bytes;
 	}
-	if (length > 0) {
-		struct lun_event *event = events_put(&engine->events);
-
-		event->kind = LUN_EVENT_EMIT;
-		event->side = LUN_SIDE_CLIENT;
-		event->packet = engine->packet;
-		events_keep_bytes(&engine->events, event, length);
-	}
+	if (length > 0)
+		engine_emit(engine, LUN_SIDE_CLIENT, length);
 	return packet_stop(p, verdict, reason);
 }
 
@@ -454,6 +447,7 @@ static bool checksums_resolve(const struct lun_engine *engine, struct packet *p)
 static void engine_run(struct lun_engine *engine, struct packet *p)
 {
 	uint8_t before;
+	bool goes_on;
 
 	if (!checksums_resolve(engine, p) || !fragment_resolve(engine, p))
 		return;
@@ -470,7 +464,9 @@ static void engine_run(struct lun_engine *engine, struct packet *p)
 		flow_schedule(&engine->flows, p->flow);
 	if (engine->config.commit)
 		return; /* the kernel translates */
-	if (!http_inspect(&engine->http, &engine->flows, p))
+	goes_on = http_inspect(&engine->http, &engine->flows, p);
+	engine_answer(engine, p);
+	if (!goes_on)
 		return;
 	nat_apply(p);
 	http_edit(&engine->http, &engine->flows, p);

@@ -172,6 +172,7 @@ static size_t advance(struct lun_http *http, const uint8_t *bytes, size_t size)
 			if (!write_head(http, bytes + at, length))
 				return at;
 			break;
+		case STREAM_FRAME:
 		case STREAM_PASS:
 			write_piece(http, &(struct lun_http_piece) { .data = bytes + at,
 								     .length = length,

@@ -125,19 +125,21 @@ uint32_t chunked_scan(struct chunked *chunked, const uint8_t *bytes, uint32_t si
 {
 	uint32_t at = 0;
 
-	while (at < size && chunked->step != OVER && !chunked->wrong) {
-		if (chunked->step == DATA) {
-			uint32_t here = chunked->left < size - at ? (uint32_t)chunked->left : size - at;
-
-			at += here;
-			chunked->left -= here;
-			if (chunked->left == 0)
-				chunked->step = DATA_CR;
-		} else if (take(chunked, bytes[at])) {
-			at++;
-		}
+	if (chunked->step == DATA) {
+		at = chunked->left < size ? (uint32_t)chunked->left : size;
+		chunked->left -= at;
+		if (chunked->left == 0)
+			chunked->step = DATA_CR;
+		return at;
 	}
+	while (at < size && chunked->step != DATA && chunked->step != OVER && take(chunked, bytes[at]))
+		at++;
 	return at;
+}
+
+bool chunked_in_data(const struct chunked *chunked)
+{
+	return chunked->step == DATA;
 }
 
 bool chunked_is_over(const struct chunked *chunked)

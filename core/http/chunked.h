@@ -17,9 +17,12 @@ struct chunked {
 	const char *wrong; /* why no more bytes are taken, or NULL */
 };
 
-/* Goes on; returns how many of the bytes belong to the body.  Fewer than `size`: the trailer section begins (chunked_is_over), or
- * the next one is wrong. */
+/* Goes on over bytes of one kind, a chunk's data or what is between two of them; returns how many those are.  None: the next one is
+ * wrong.  Not to be called once chunked_is_over. */
 uint32_t chunked_scan(struct chunked *chunked, const uint8_t *bytes, uint32_t size);
+
+/* Whether the next byte is a chunk's data. */
+bool chunked_in_data(const struct chunked *chunked);
 
 /* Behind the line of the last chunk. */
 bool chunked_is_over(const struct chunked *chunked);

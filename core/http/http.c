@@ -1,36 +1,13 @@
-/* http.c - follows the client's stream from head to head; see http.h. */
+/* http.c - what becomes of a packet of an edited flow; see http.h. */
 #include "http/http.h"
 
-#include "base/memory.h"
-#include "packet/trace.h"
-
-#include <assert.h>
-#include <stdlib.h>
+#include "http/kept.h"
 
 /* Sequence numbers are compared by the sign of their difference, so an edit must never be 2 GiB behind: at half of that the
  * map gets an empty edit. */
 enum { REARM_BYTES = 1 << 30 };
 
-enum { PAYLOAD_SIZE = UINT16_MAX };
-
-int http_init(struct http *http, uint32_t capacity, const struct hash_key *key)
-{
-	*http = (struct http) { .capacity = capacity, .free = FLOW_NONE, .key = key };
-	http->streams = memory_new((size_t)capacity * sizeof(*http->streams));
-	http->payload = (struct writer) { .bytes = malloc(PAYLOAD_SIZE), .capacity = PAYLOAD_SIZE };
-	if (http->streams && http->payload.bytes)
-		return 0;
-	http_fini(http);
-	return LUN_NO_MEMORY;
-}
-
-void http_fini(struct http *http)
-{
-	memory_free(http->streams, (size_t)http->capacity * sizeof(*http->streams));
-	free(http->payload.bytes);
-	http->streams = NULL;
-	http->payload.bytes = NULL;
-}
+enum { ACKNOWLEDGED_BYTES = 8192 }; /* held ones; less than any client sends without an answer */
 
 bool http_stream_open(struct http *http, const struct flow_table *table, struct packet *p,
 		      const struct http_headers *headers, void *owner)
@@ -45,10 +22,10 @@ bool http_stream_open(struct http *http, const struct flow_table *table, struct 
 	} else {
 		return false;
 	}
-	*stream = (struct http_stream) { .headers = *headers, .owner = owner };
+	*stream = (struct http_stream) { .headers = *headers, .owner = owner, .hold = HTTP_NONE, .frames = HTTP_NONE };
 	stream_begin(&stream->stream);
 	table->maps[stream - http->streams].count = 0;
-	stream->next = p->sequence + !!(p->tcp_flags & TCP_SYN);
+	stream->next = stream->released = p->sequence + !!(p->tcp_flags & TCP_SYN);
 	flow_more(table, p->flow)->edit = (uint32_t)(stream - http->streams);
 	p->flow->flags |= FLOW_HTTP;
 	return true;
@@ -62,206 +39,179 @@ void *http_stream_close(struct http *http, const struct flow_table *table, struc
 	if (more->edit == FLOW_NONE)
 		return NULL;
 	stream = &http->streams[more->edit];
+	hold_end(http, stream);
+	frames_end(http, stream);
 	stream->next_free = http->free;
 	http->free = more->edit;
 	more->edit = FLOW_NONE;
 	return stream->owner;
 }
 
-static struct http_stream *stream_of(const struct http *http, const struct flow_table *table, const struct flow *flow)
+static struct on_path on_path(struct http *http, const struct flow_table *table, struct packet *p)
 {
-	return &http->streams[flow_more(table, flow)->edit];
+	uint32_t edit = flow_more(table, p->flow)->edit;
+
+	return (struct on_path) {
+		.http = http, .table = table, .stream = &http->streams[edit], .map = &table->maps[edit], .p = p
+	};
 }
 
-static struct seqmap *map_of(const struct flow_table *table, const struct flow *flow)
+bool http_drop(const struct on_path *path, enum lun_reason reason, const char *what)
 {
-	return &table->maps[flow_more(table, flow)->edit];
+	TRACE(path->p, "http", NULL, "not now: %s", what);
+	return packet_stop(path->p, LUN_DROP, reason);
 }
 
-static bool refuse(struct packet *p, enum lun_reason reason, const char *what)
+bool http_is_acknowledged(const struct on_path *path, uint32_t sequence)
 {
-	TRACE(p, "http", NULL, "refused: %s", what);
-	return packet_stop(p, LUN_DROP, reason);
+	const struct tcp_side *upstream = &flow_more(path->table, path->p->flow)->tcp.side[LUN_REPLY];
+
+	return upstream->flags & TCP_SIDE_ACKED && !sequence_before(upstream->max_ack, sequence);
 }
 
-/* Whether the log of edits may forget `count` more of its oldest: the upstream has acknowledged all of those heads.  Then what lies
- * in front of them is translated by a wrong shift, but always to numbers that are acknowledged, too; and so is what the upstream says
- * of it. */
-static bool log_has_room(const struct flow_table *table, const struct flow *flow, uint32_t count)
+bool http_fits(const struct on_path *path, uint32_t more)
 {
-	const struct tcp_side *upstream = &flow_more(table, flow)->tcp.side[LUN_REPLY];
-	const struct seqmap *map = map_of(table, flow);
-	const struct seqmap_edit *last = &map->edits[(map->count + count - 1) % SEQMAP_EDITS]; /* to be forgotten */
+	const struct packet *p = path->p;
+	const struct writer *payload = &path->http->payload;
+	uint32_t end = p->end - p->payload_length + payload->length + more;
 
-	return map->count + count <= SEQMAP_EDITS ||
-	       (upstream->flags & TCP_SIDE_ACKED && !sequence_before(upstream->max_ack, last->start + last->before));
+	if (!payload->full && end <= UINT16_MAX && (end <= p->end || end <= p->io->capacity))
+		return true;
+	return http_drop(path, LUN_REASON_http_too_large, "the edited packet is longer than its buffer");
 }
 
-/* Renders the head, or trailer section, of `length` bytes that begins at `offset` of the payload. */
-static bool plan_head(struct http *http, const struct http_stream *stream, const struct head *head, struct packet *p,
-		      uint32_t offset)
+void http_render(const struct on_path *path, const struct head *head, const uint8_t *bytes, uint32_t start)
 {
-	const uint8_t *bytes = p->io->data + p->payload + offset;
-	struct request request = { .headers = &stream->headers,
+	const struct flow *flow = path->p->flow;
+	struct request request = { .headers = &path->stream->headers,
 				   .head = head,
 				   .bytes = bytes,
-				   .tuple = p->flow->tuple,
-				   .key = http->key,
-				   .place = p->sequence + offset,
-				   .generation = p->flow->generation };
-	struct http_plan *plan = &http->plans[http->plan_count];
-	uint32_t start = http->payload.length;
+				   .tuple = flow->tuple,
+				   .key = path->http->key,
+				   .place = start,
+				   .generation = flow->generation };
 
-	if (http->plan_count == SEQMAP_EDITS)
-		return refuse(p, LUN_REASON_http_lost_place, "too many heads in one segment");
-	request_render(&http->payload, &request);
-	*plan = (struct http_plan) { .offset = offset,
-				     .before = head->length,
-				     .after = http->payload.length - start,
-				     .digest = hash_bytes(http->key, bytes, head->length),
-				     .trailers = head->flags & HEAD_TRAILERS };
-	http->plan_count++;
-	return true;
+	request_render(&path->http->payload, &request);
 }
 
-static bool fits(const struct http *http, struct packet *p)
+/* What was missing may have come to the upstream past us, or with what we let pass by below. */
+static void catch_up(const struct on_path *path)
 {
-	uint32_t end = p->end - p->payload_length + http->payload.length;
+	const struct tcp_side *upstream = &flow_more(path->table, path->p->flow)->tcp.side[LUN_REPLY];
+	struct http_stream *stream = path->stream;
+	uint32_t more = upstream->max_ack - stream->next;
 
-	if (!http->payload.full && end <= UINT16_MAX && (end <= p->end || end <= p->io->capacity))
+	if (stream->next != stream->released || !(upstream->flags & TCP_SIDE_ACKED) || (int32_t)more <= 0 ||
+	    !stream_skip(&stream->stream, more))
+		return;
+	stream->next = stream->released += more;
+}
+
+/* Bytes in front of which some are missing: if all of them are of the same body, they may overtake those. */
+static bool inspect_ahead(const struct on_path *path, uint32_t ahead)
+{
+	struct stream stream = path->stream->stream;
+
+	if (path->stream->next == path->stream->released && !(path->p->tcp_flags & TCP_FIN) &&
+	    stream_skip(&stream, (uint64_t)ahead + path->p->payload_length))
 		return true;
-	return refuse(p, LUN_REASON_http_too_large, "the edited packet is longer than its buffer");
+	return http_drop(path, LUN_REASON_http_lost_place, "bytes before it are missing");
 }
 
-/* The next bytes of the stream, and where they lead to. */
-static bool inspect_next(struct http *http, const struct flow_table *table, struct http_stream *stream, struct packet *p)
+/* The upstream would take a FIN for the end of what it has. */
+static bool inspect_fin(const struct on_path *path)
 {
-	struct stream ahead = stream->stream;
-	const uint8_t *bytes = p->io->data + p->payload;
-	uint32_t length;
+	const struct http_stream *stream = path->stream;
 
-	for (uint32_t at = 0; at < p->payload_length; at += length) {
-		switch (stream_next(&ahead, bytes + at, p->payload_length - at, &length)) {
-		case STREAM_STOP:
-			return refuse(p, ahead.reason, ahead.wrong);
-		case STREAM_MORE:
-			return refuse(p, LUN_REASON_http_incomplete,
-				      ahead.place == STREAM_WAITING ? "bytes behind a request that was not answered yet"
-								    : "a head that is not complete in this segment");
-		case STREAM_EDIT:
-			if (!plan_head(http, stream, &ahead.head, p, at))
-				return false;
-			break;
-		case STREAM_PASS:
-			writer_put(&http->payload, bytes + at, length);
-		}
-	}
-	if (http->plan_count && !log_has_room(table, p->flow, http->plan_count))
-		return refuse(p, LUN_REASON_http_lost_place, "too many heads are under way");
-	if (http->plan_count && !fits(http, p))
-		return false;
-	stream->stream = ahead;
-	stream->next += p->payload_length;
-	return true;
+	if ((int32_t)(path->p->sequence - stream->released) <= 0)
+		return true;
+	if (path->p->sequence == stream->next)
+		return http_give_up(path, LUN_REASON_http_incomplete, stream->stream.offset,
+				    "it ends in the middle of a head");
+	return http_drop(path, LUN_REASON_http_lost_place, "bytes in front of the FIN are missing");
 }
 
-/* A head of the log, as it lies in this segment: it must be there again, from its first byte to its last. */
-static bool plan_again(struct http *http, const struct http_stream *stream, const struct seqmap *map, uint32_t number,
-		       struct packet *p)
+/* Bytes must be at their place, but those of a body. */
+static bool inspect_place(const struct on_path *path)
 {
-	const struct seqmap_edit *edit = &map->edits[number];
-	uint32_t offset = edit->start - p->sequence;
-	struct head head;
+	struct packet *p = path->p;
+	int32_t ahead;
+	uint32_t old;
 
-	if ((int32_t)offset < 0 || offset + edit->before > p->payload_length)
-		return refuse(p, LUN_REASON_http_lost_place, "a retransmission cuts a head in another place");
-	head_begin(&head, stream->trailers >> number & 1);
-	if (hash_bytes(http->key, p->io->data + p->payload + offset, edit->before) != stream->digests[number] ||
-	    head_scan(&head, p->io->data + p->payload + offset, edit->before) != (int)edit->before)
-		return refuse(p, LUN_REASON_http_lost_place, "a retransmission brings another head");
-	if (!plan_head(http, stream, &head, p, offset))
-		return false;
-	return http->plans[http->plan_count - 1].after == edit->after ||
-	       refuse(p, LUN_REASON_http_lost_place, "a head gets other lines than it got before");
-}
-
-/* Bytes that were let through before: body bytes pass, heads are edited as they were.  One that the log forgot is passed as it is:
- * it lands in front of what the upstream has acknowledged (see log_has_room). */
-static bool inspect_again(struct http *http, struct http_stream *stream, const struct seqmap *map, struct packet *p)
-{
-	const uint8_t *bytes = p->io->data + p->payload;
-	uint32_t first = map->count < SEQMAP_EDITS ? 0 : map->count - SEQMAP_EDITS, at = 0;
-
-	http->again = true;
-	for (uint32_t i = first; i < map->count; i++) {
-		const struct seqmap_edit *edit = &map->edits[i % SEQMAP_EDITS];
-		uint32_t offset = edit->start - p->sequence;
-
-		if (edit->before == 0 || (int32_t)(offset + edit->before) <= 0 ||
-		    (int32_t)offset >= (int32_t)p->payload_length)
-			continue; /* no head, in front of the segment, or behind it */
-		if ((int32_t)offset > 0)
-			writer_put(&http->payload, bytes + at, offset - at);
-		if (!plan_again(http, stream, map, i % SEQMAP_EDITS, p))
-			return false;
-		at = offset + edit->before;
-	}
-	writer_put(&http->payload, bytes + at, p->payload_length - at);
-	return http->plan_count == 0 || fits(http, p);
-}
-
-/* Bytes must be at their place; so must a FIN, for the upstream would take it for the end of what it has. */
-static bool inspect_place(struct http *http, const struct flow_table *table, struct http_stream *stream, struct packet *p)
-{
-	int32_t ahead = (int32_t)(p->sequence - stream->next);
-
+	catch_up(path);
+	ahead = (int32_t)(p->sequence - path->stream->next);
+	old = ahead < 0 ? (uint32_t)-ahead : 0;
 	if (p->payload_length == 0)
-		return !(p->tcp_flags & TCP_FIN) || ahead <= 0 ||
-		       refuse(p, LUN_REASON_http_lost_place, "bytes in front of the FIN are missing");
+		return !(p->tcp_flags & TCP_FIN) || inspect_fin(path);
 	if (p->tcp_flags & (TCP_SYN | TCP_RST))
-		return refuse(p, LUN_REASON_http_lost_place, "data on a SYN or RST");
+		return http_drop(path, LUN_REASON_http_lost_place, "data on a SYN or RST");
 	if (p->end > p->io->length || p->in_pieces)
-		return refuse(p, LUN_REASON_http_incomplete, "the packet is cut or a fragment");
-	if (ahead == 0)
-		return inspect_next(http, table, stream, p);
-	if (ahead < 0 && (int32_t)(p->sequence + p->payload_length - stream->next) <= 0)
-		return inspect_again(http, stream, map_of(table, p->flow), p);
-	return refuse(p, LUN_REASON_http_lost_place,
-		      ahead < 0 ? "old and new bytes in one segment" : "bytes before it are missing");
+		return http_drop(path, LUN_REASON_http_incomplete, "the packet is cut or a fragment");
+	if (ahead > 0)
+		return inspect_ahead(path, (uint32_t)ahead);
+	path->http->came_again = old > 0;
+	old = old < p->payload_length ? old : p->payload_length;
+	if (old && !http_again(path, old))
+		return false;
+	return old == p->payload_length || http_take(path, p->payload_length - old);
+}
+
+/* None of the packet's bytes go on.  A client that sends again what is held would get no answer; one that has sent much may wait for
+ * one.  And if the upstream's window is closed, it is only asked for by bytes that it has no room for, or had: so what comes again
+ * goes on as a question for it. */
+static bool hold(const struct on_path *path)
+{
+	struct http_stream *stream = path->stream;
+	struct http *http = path->http;
+
+	TRACE(path->p, "http", NULL, "held: a head that is not complete");
+	http->acknowledges = (http->came_again || stream->next - stream->released > ACKNOWLEDGED_BYTES) &&
+			     http_is_acknowledged(path, stream->released); /* else what is in front of it would be, too */
+	if (!http->came_again)
+		return packet_stop(path->p, LUN_STOLEN, LUN_REASON_none);
+	http->start = stream->released - 1;
+	packet_clear_fin(path->p);
+	return true;
 }
 
 /* A client that begins again on the same ports numbers anew: by its SYN while nobody has answered, later by the SYN/ACK to it, as
  * far as tracking believes that. */
-static void begin_again(struct http_stream *stream, const struct flow_table *table, const struct packet *p)
+static void begin_again(const struct on_path *path)
 {
+	const struct packet *p = path->p;
+	struct http_stream *stream = path->stream;
 	bool orig = p->direction == LUN_ORIG;
-	uint32_t next = orig ? p->sequence + 1 : flow_more(table, p->flow)->tcp.side[LUN_REPLY].max_ack;
+	uint32_t next = orig ? p->sequence + 1 : flow_more(path->table, p->flow)->tcp.side[LUN_REPLY].max_ack;
 
 	if (p->flow->state != (orig ? LUN_STATE_SYN_SENT : LUN_STATE_SYN_RECV) || next == stream->next)
 		return;
-	stream->next = next;
+	stream->next = stream->released = next;
 	stream_begin(&stream->stream);
-	map_of(table, p->flow)->count = 0;
+	hold_end(path->http, stream);
+	frames_end(path->http, stream);
+	path->map->count = 0;
 }
 
 bool http_inspect(struct http *http, const struct flow_table *table, struct packet *p)
 {
-	struct http_stream *stream;
+	struct on_path path;
 
-	http->again = false;
-	http->plan_count = http->payload.length = 0;
-	http->payload.full = false;
+	http->plan_count = http->new_frame_count = http->payload.length = 0;
+	http->payload.full = http->replaced = http->came_again = http->acknowledges = false;
 	if (!(p->flow->flags & FLOW_HTTP) || p->role != PACKET_DATA)
 		return true;
-	stream = stream_of(http, table, p->flow);
+	path = on_path(http, table, p);
 	if (p->tcp_flags & TCP_SYN)
-		begin_again(stream, table, p);
+		begin_again(&path);
 	if (p->direction != LUN_ORIG)
 		return true;
-	if (!inspect_place(http, table, stream, p))
+	http->start = p->sequence;
+	if (!inspect_place(&path))
 		return false;
-	if (p->tcp_flags & TCP_FIN && p->sequence + p->payload_length == stream->next)
-		stream->next++; /* it has a number, too */
+	if (http->replaced && http->payload.length == 0)
+		return hold(&path);
+	if (p->tcp_flags & TCP_FIN && p->sequence + p->payload_length == path.stream->next)
+		path.stream->next = ++path.stream->released; /* it has a number, too */
 	return true;
 }
 
@@ -270,57 +220,92 @@ static uint32_t to_client(const void *map, uint32_t sequence)
 	return seqmap_to_client(map, sequence);
 }
 
-/* Puts the planned payload in place. */
-static void put_payload(struct http *http, struct http_stream *stream, struct seqmap *map, struct packet *p)
+/* Notes what goes on for the first time. */
+static void note_new(const struct on_path *path)
 {
-	uint32_t sequence = p->sequence;
+	struct http *http = path->http;
+	struct http_stream *stream = path->stream;
 
 	for (uint32_t i = 0; i < http->plan_count; i++) {
 		const struct http_plan *plan = &http->plans[i];
-		uint32_t number = map->count % SEQMAP_EDITS;
+		uint32_t number = path->map->count % SEQMAP_EDITS;
 
-		TRACE(p, "http", NULL, "%s of %u bytes becomes %u", plan->trailers ? "trailer section" : "head",
+		TRACE(path->p, "http", NULL, "%s of %u bytes becomes %u", plan->trailers ? "trailer section" : "head",
 		      plan->before, plan->after);
-		if (http->again)
-			continue;
 		stream->digests[number] = plan->digest;
 		stream->trailers = (uint16_t)((stream->trailers & ~(1u << number)) | (unsigned)plan->trailers << number);
-		seqmap_add(map, sequence + plan->offset, plan->before, plan->after);
+		seqmap_add(path->map, plan->start, plan->before, plan->after);
 		http->edits++;
 	}
-	memcpy(p->io->data + p->payload, http->payload.bytes, http->payload.length);
-	p->end = p->end - p->payload_length + http->payload.length;
-	p->payload_length = http->payload.length;
+	for (uint32_t i = 0; i < http->new_frame_count; i++)
+		frames_add(path, &http->new_frames[i]);
+}
+
+/* Puts the planned payload in place. */
+static void put_payload(const struct on_path *path)
+{
+	const struct writer *payload = &path->http->payload;
+	struct packet *p = path->p;
+
+	memcpy(p->io->data + p->payload, payload->bytes, payload->length);
+	p->end = p->end - p->payload_length + payload->length;
+	p->payload_length = payload->length;
 	p->rebuilt = true;
 }
 
-/* What a segment without bytes says of its place, if it has overtaken heads whose edits are not known yet: the place that the
- * stream has come to, where its acknowledgement and window are as good.  A RST keeps its own: it must be exact to count. */
-static uint32_t sequence_known(const struct http_stream *stream, const struct packet *p)
+/* The number that a packet from the client has, as the client counts.  What a segment without bytes says of its place, if it has
+ * overtaken heads whose edits are not known yet: the place that the stream has come to, where its acknowledgement and window are as
+ * good.  A RST keeps its own: it must be exact to count. */
+static uint32_t sequence_known(const struct on_path *path)
 {
-	bool ahead = (int32_t)(p->sequence - stream->next) > 0;
+	const struct packet *p = path->p;
+	bool ahead = p->payload_length == 0 && (int32_t)(p->sequence - path->stream->released) > 0;
 
-	return ahead && !(p->tcp_flags & TCP_RST) ? stream->next : p->sequence;
+	if (path->http->replaced)
+		return path->http->start;
+	return ahead && !(p->tcp_flags & TCP_RST) ? path->stream->released : p->sequence;
+}
+
+/* An empty edit, at the place that was checked, not at what a bare ACK says. */
+static void rearm(const struct on_path *path)
+{
+	struct seqmap *map = path->map;
+	const struct seqmap_edit *last = &map->edits[(map->count - 1) % SEQMAP_EDITS],
+				 *oldest = &map->edits[map->count % SEQMAP_EDITS];
+
+	if (map->count == 0 || (int32_t)(path->stream->released - last->start) <= REARM_BYTES)
+		return;
+	if (map->count < SEQMAP_EDITS || http_is_acknowledged(path, oldest->start + oldest->before))
+		seqmap_add(map, path->stream->released, 0, 0);
 }
 
 void http_edit(struct http *http, const struct flow_table *table, struct packet *p)
 {
-	struct http_stream *stream;
-	struct seqmap *map;
+	struct on_path path;
 
 	if (!(p->flow->flags & FLOW_HTTP) || p->role != PACKET_DATA || tcp_speaks_of_syn(p))
 		return;
-	stream = stream_of(http, table, p->flow);
-	map = map_of(table, p->flow);
+	path = on_path(http, table, p);
 	if (p->direction == LUN_ORIG) {
-		packet_set_sequence(p, seqmap_to_upstream(map, sequence_known(stream, p)));
-		if (!http->plan_count && map->count > 0 && log_has_room(table, p->flow, 1) &&
-		    (int32_t)(stream->next - map->edits[(map->count - 1) % SEQMAP_EDITS].start) > REARM_BYTES)
-			seqmap_add(map, stream->next, 0, 0); /* the place that was checked, not what a bare ACK says */
-	} else if (map->count > 0) {
-		packet_set_acknowledgement(p, seqmap_to_client(map, p->acknowledgement));
-		packet_map_sack(p, to_client, map);
+		packet_set_sequence(p, seqmap_to_upstream(path.map, sequence_known(&path)));
+		note_new(&path);
+		rearm(&path);
+		if (http->replaced)
+			put_payload(&path);
+	} else if (path.map->count > 0) {
+		packet_set_acknowledgement(p, seqmap_to_client(path.map, p->acknowledgement));
+		packet_map_sack(p, to_client, path.map);
 	}
-	if (http->plan_count)
-		put_payload(http, stream, map, p);
+}
+
+uint32_t http_upstream_place(const struct http *http, const struct flow_table *table, const struct flow *flow)
+{
+	uint32_t edit = flow_more(table, flow)->edit;
+
+	return seqmap_to_upstream(&table->maps[edit], http->streams[edit].released);
+}
+
+uint32_t http_client_place(const struct http *http, const struct flow_table *table, const struct flow *flow)
+{
+	return http->streams[flow_more(table, flow)->edit].next;
 }

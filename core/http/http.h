@@ -1,11 +1,17 @@
 /* http.h - header lines set in the requests of a flow, without terminating it.
  *
- * The client's stream is followed from message to message (stream.h).  A head, or trailer section, that is complete in one segment
- * is replaced by what the service makes of it (request.h); one that is not is refused, for a request that passes unedited is a
- * spoofed one.  A segment may hold any number of them.
+ * The client's stream is followed from message to message (stream.h).  What may go on goes on at once, in the packet that it came
+ * in; the rest is one of three:
  *
- * http_inspect decides and renders, and changes nothing; http_edit copies.  What is sent again is rendered again and gives the
- * same bytes, because everything in it comes from the head, the flow and the head's position in the stream. */
+ *	held     the beginning of a head, or trailer section, is kept until its end has come; then it goes on, edited, in the
+ *	         packet that completed it
+ *	cut off  what cannot be taken now is as if it had been lost: the client sends it again
+ *	refused  nothing goes on any more
+ *
+ * What is sent again must be the same, as far as it has a meaning: an upstream may have got only the second copy.  Heads are
+ * rendered again, from the packet or from what was held, and give the same bytes, because everything in them comes from the head,
+ * the flow and the head's position in the stream; what frames chunks is kept until the upstream has acknowledged it; bodies may
+ * differ. */
 #ifndef LUNETTE_HTTP_HTTP_H
 #define LUNETTE_HTTP_HTTP_H
 
@@ -14,38 +20,79 @@
 #include "track/flow.h"
 #include "track/seqmap.h"
 
-/* The client's stream of one flow; its sequence map has the same index in the flow table. */
+enum { HTTP_NONE = UINT32_MAX };
+
+/* The client's stream of one flow; its sequence map has the same index in the flow table.  Sequence numbers are the client's. */
 struct http_stream {
 	uint64_t digests[SEQMAP_EDITS]; /* of the heads of the map's edits: sent again, they must be the same bytes */
 	struct stream stream;
 	struct http_headers headers;
 	void *owner;        /* what keeps `headers` alive; given back by http_stream_close */
-	uint32_t next;      /* sequence number of the next byte, as the client counts */
+	uint32_t next;      /* of the next byte that is to come */
+	uint32_t released;  /* of the first that has not gone on: what is between is held */
+	uint32_t hold;      /* index, or HTTP_NONE */
+	uint32_t frames;    /* the same */
 	uint32_t next_free; /* in the pool */
 	uint16_t trailers;  /* a bit for each edit of the ring: it is one of a trailer section */
 };
 
-/* One head, or trailer section, of the segment on the path. */
+/* Bytes of a client, as they came: of a head that is not complete, or was not, until the upstream has acknowledged it. */
+struct http_hold {
+	uint32_t stream; /* whose, or HTTP_NONE */
+	uint32_t start;  /* sequence number of the first byte */
+	uint32_t length;
+	uint64_t since; /* ms of the table's clock */
+};
+
+/* A few bytes that frame chunks. */
+struct http_frame {
+	uint32_t start;
+	uint8_t length, bytes[11];
+};
+
+enum { HTTP_FRAMES = 128 };
+
+/* The frames that the upstream has not acknowledged yet, in order. */
+struct http_frames {
+	struct http_frame ring[HTTP_FRAMES];
+	uint32_t first, count;
+	uint32_t stream, flow; /* whose; indices */
+	uint32_t next_free;
+};
+
+/* One head, or trailer section, that is to be edited on the path. */
 struct http_plan {
-	uint32_t offset, before, after; /* in the segment's payload */
+	uint32_t start, before, after;
 	uint64_t digest;
 	bool trailers;
 };
 
 struct http {
 	struct http_stream *streams;
+	struct http_hold *holds;
+	uint8_t *hold_bytes; /* HTTP_HOLD_SIZE for each */
+	struct http_frames *frames;
 	uint32_t capacity, used, free;
+	uint32_t hold_count, frames_count, frames_used, frames_free;
 	const struct hash_key *key; /* for request ids */
 	uint64_t edits;
 	/* For the packet on the path: what http_inspect planned. */
-	struct http_plan plans[SEQMAP_EDITS];
+	struct http_plan plans[SEQMAP_EDITS]; /* of heads that go on for the first time */
 	uint32_t plan_count;
-	struct writer payload; /* the segment's, as it is to be */
-	bool again;            /* these heads were edited before */
+	struct http_frame new_frames[HTTP_FRAMES];
+	uint32_t new_frame_count;
+	struct writer payload; /* the segment's, as it is to be; if `replaced` */
+	uint32_t start;        /* the client's number of its first byte */
+	bool replaced;
+	bool came_again;   /* some of its bytes */
+	bool acknowledges; /* the client should be told that what is held has come */
 };
 
 int http_init(struct http *http, uint32_t capacity, const struct hash_key *key);
 void http_fini(struct http *http);
+
+/* Bytes that it has taken. */
+uint64_t http_memory(const struct http *http);
 
 /* Gives a flow, opened by `p`, a stream; false: the pool is empty. */
 bool http_stream_open(struct http *http, const struct flow_table *table, struct packet *p,
@@ -55,7 +102,12 @@ void *http_stream_close(struct http *http, const struct flow_table *table, struc
 
 /* False: the packet goes no further. */
 bool http_inspect(struct http *http, const struct flow_table *table, struct packet *p);
-/* Puts the planned head in place and translates numbers. */
+/* Puts the planned payload in place and translates numbers. */
 void http_edit(struct http *http, const struct flow_table *table, struct packet *p);
+
+/* The number of the next byte that goes on, as the upstream counts. */
+uint32_t http_upstream_place(const struct http *http, const struct flow_table *table, const struct flow *flow);
+/* The number of the next byte that is to come, as the client counts. */
+uint32_t http_client_place(const struct http *http, const struct flow_table *table, const struct flow *flow);
 
 #endif

@@ -73,25 +73,37 @@ static enum stream_step next_head(struct stream *stream, const uint8_t *bytes, u
 	return STREAM_EDIT;
 }
 
+bool stream_skip(struct stream *stream, uint64_t length)
+{
+	if (stream->place == STREAM_BODY ? length > stream->body_left : stream->place != STREAM_OPAQUE)
+		return false;
+	stream->offset += length;
+	if (stream->place == STREAM_OPAQUE)
+		return true;
+	stream->body_left -= length;
+	if (stream->body_left == 0)
+		end_message(stream);
+	return true;
+}
+
 static enum stream_step next_body(struct stream *stream, uint32_t size, uint32_t *length)
 {
 	*length = stream->body_left < size ? (uint32_t)stream->body_left : size;
-	stream->offset += *length;
-	stream->body_left -= *length;
-	if (stream->body_left == 0)
-		end_message(stream);
+	stream_skip(stream, *length);
 	return STREAM_PASS;
 }
 
 static enum stream_step next_chunked(struct stream *stream, const uint8_t *bytes, uint32_t size, uint32_t *length)
 {
+	enum stream_step step = chunked_in_data(&stream->chunked) ? STREAM_PASS : STREAM_FRAME;
+
 	*length = chunked_scan(&stream->chunked, bytes, size);
 	stream->offset += *length;
 	if (*length == 0)
 		return stream_refuse(stream, LUN_REASON_http_malformed, stream->offset, stream->chunked.wrong);
 	if (chunked_is_over(&stream->chunked))
 		stream->place = STREAM_TRAILERS;
-	return STREAM_PASS;
+	return step;
 }
 
 enum stream_step stream_next(struct stream *stream, const uint8_t *bytes, uint32_t size, uint32_t *length)

@@ -36,16 +36,20 @@ struct stream {
 };
 
 enum stream_step {
-	STREAM_PASS, /* `length` bytes go on as they are */
-	STREAM_EDIT, /* `length` bytes are a complete head or trailer section, described in `head` */
-	STREAM_MORE, /* these bytes cannot go on yet: come again with them and what follows them */
-	STREAM_STOP, /* refused, and so is everything after it */
+	STREAM_PASS,  /* `length` bytes go on as they are, and mean nothing */
+	STREAM_FRAME, /* the same, but they say where chunks end */
+	STREAM_EDIT,  /* `length` bytes are a complete head or trailer section, described in `head` */
+	STREAM_MORE,  /* these bytes cannot go on yet: come again with them and what follows them */
+	STREAM_STOP,  /* refused, and so is everything after it */
 };
 
 void stream_begin(struct stream *stream);
 
 /* The next step over `bytes`, which begin at stream->offset; `length` bytes of them are done with. */
 enum stream_step stream_next(struct stream *stream, const uint8_t *bytes, uint32_t size, uint32_t *length);
+
+/* Steps over bytes without looking at them: those of a body whose length is known, or of another protocol.  False: not all are such. */
+bool stream_skip(struct stream *stream, uint64_t length);
 
 /* Nothing goes on from `offset` on; `wrong` is static text. */
 enum stream_step stream_refuse(struct stream *stream, enum lun_reason reason, uint64_t offset, const char *wrong);

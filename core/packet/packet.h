@@ -157,6 +157,7 @@ void packet_fragment_place(const struct packet *p, struct fragment_place *place)
 void packet_set_inverse(struct packet *p, const struct lun_tuple *other);
 void packet_set_sequence(struct packet *p, uint32_t sequence);
 void packet_set_acknowledgement(struct packet *p, uint32_t acknowledgement);
+void packet_clear_fin(struct packet *p);
 /* Puts both edges of every SACK block (RFC 2018, section 3) through `map`. */
 void packet_map_sack(struct packet *p, uint32_t (*map)(const void *user, uint32_t sequence), const void *user);
 

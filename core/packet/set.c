@@ -191,6 +191,14 @@ void packet_set_sequence(struct packet *p, uint32_t sequence)
 	set_transport(p, 4, bytes, sizeof(bytes));
 }
 
+void packet_clear_fin(struct packet *p)
+{
+	uint8_t bytes[2] = { packet_transport(p)[12], (uint8_t)(packet_transport(p)[13] & ~TCP_FIN) };
+
+	p->tcp_flags &= (uint8_t)~TCP_FIN;
+	set_transport(p, 12, bytes, sizeof(bytes));
+}
+
 void packet_set_acknowledgement(struct packet *p, uint32_t acknowledgement)
 {
 	uint8_t bytes[4];

@@ -112,7 +112,7 @@ LUN_API const char *lun_strerror(int code);
 	X(policy_error, "the policy script failed, the fallback decided")                                                   \
 	X(no_masquerade_address, "no address to masquerade with in this family")                                            \
 	X(http_malformed, "not a request head that every parser reads alike")                                               \
-	X(http_incomplete, "the request head is not complete in one segment")                                               \
+	X(http_incomplete, "a request head that did not come to its end")                                                   \
 	X(http_too_large, "the edited packet would not fit")                                                                \
 	X(http_lost_place, "a byte range that is not the next one of the edited stream")                                    \
 	X(edits_full, "no room for the edit state of another flow")                                                         \

@@ -132,21 +132,46 @@ static void a_request_gets_its_headers(void **state)
 	lun_engine_free(n.engine);
 }
 
-static void what_cannot_be_edited_is_refused(void **state)
+static void what_cannot_go_on_now_is_dropped(void **state)
 {
 	struct notation n;
 
 	(void)state;
 	start(&n);
-	EXPECT(&n,
-	       { "tcp 10.1.1.1:4000 10.96.0.1:80 P. seq 1000 ack 5000 text \"GET / HTTP/1.1\r\nHos\"",
-		 "drop established ESTABLISHED (http_incomplete)" },
-	       { "tcp 10.1.1.1:4000 10.96.0.1:80 P. seq 1000 ack 5000 text \"junk\r\n\r\n\"",
-		 "drop established ESTABLISHED (http_malformed)" },
-	       { "tcp 10.1.1.1:4000 10.96.0.1:80 P. seq 1100 ack 5000 len 5",
-		 "drop established ESTABLISHED (http_lost_place)" });
+	EXPECT(&n, { "tcp 10.1.1.1:4000 10.96.0.1:80 P. seq 1100 ack 5000 len 5",
+		     "drop established ESTABLISHED (http_lost_place)" });
 	n.capacity = 120;
 	EXPECT(&n, { request, "drop established ESTABLISHED (http_too_large)" });
+	lun_engine_free(n.engine);
+}
+
+/* Takes the next packet of the engine's own: to which side, its flags, and its number. */
+static void expect_emitted(struct notation *n, enum lun_side side, uint8_t flags, uint32_t sequence, uint32_t ack)
+{
+	struct lun_event event;
+
+	assert_true(lun_engine_next_event(n->engine, &event));
+	assert_int_equal(event.kind, LUN_EVENT_EMIT);
+	assert_int_equal(event.side, side);
+	assert_int_equal(event.data[33], flags);
+	assert_int_equal(load32(event.data + 24), sequence);
+	assert_int_equal(load32(event.data + 28), ack);
+}
+
+static void what_is_refused_ends_the_connection(void **state)
+{
+	struct lun_event event;
+	struct notation n;
+
+	(void)state;
+	start(&n);
+	EXPECT(&n, { "tcp 10.1.1.1:4000 10.96.0.1:80 P. seq 1000 ack 5000 text \"GET  / HTTP/1.1\r\n\"",
+		     "reject established CLOSE (http_malformed)" });
+	expect_emitted(&n, LUN_SIDE_CLIENT, TCP_RST, 5000, 0);
+	expect_emitted(&n, LUN_SIDE_UPSTREAM, TCP_RST | TCP_ACK, 1000, 5000);
+	assert_false(lun_engine_next_event(n.engine, &event));
+	EXPECT(&n, { "tcp 10.1.1.1:4000 10.96.0.1:80 P. seq 1000 ack 5000 text \"GET / HTTP/1.1\r\nHost: a\r\n\r\n\"",
+		     "reject established CLOSE (http_malformed)" });
 	lun_engine_free(n.engine);
 }
 
@@ -328,6 +353,183 @@ static void a_client_that_begins_again_gets_an_edited_stream_again(void **state)
 	lun_engine_free(n.engine);
 }
 
+/* ---- heads in pieces ---- */
+
+#define FROM_CLIENT(flags, sequence, text) CLIENT flags " seq " #sequence " ack 5000 text \"" text "\""
+#define ON_ITS_WAY "accept established ESTABLISHED -> tcp 10.1.1.1:4000 10.244.0.5:8080"
+#define HELD "stolen established ESTABLISHED"
+
+/* What left holds this text at its beginning, and has this number. */
+static void expect_left(const struct notation *n, uint32_t sequence, const char *text)
+{
+	assert_int_equal(load32(n->data + 24), sequence);
+	assert_true(n->packet.length >= 40 + strlen(text));
+	assert_memory_equal(n->data + 40, text, strlen(text));
+}
+
+static void a_good_request_goes_on_in_front_of_a_bad_one(void **state)
+{
+	struct notation n;
+
+	(void)state;
+	start(&n);
+	EXPECT(&n, { FROM_CLIENT("FP.", 1000, "GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nX: y\r\n\r\n"),
+		     "accept established FIN_WAIT -> tcp 10.1.1.1:4000 10.244.0.5:8080" });
+	expect_left(&n, 1000, "GET / HTTP/1.1\r\nX-Real-IP: 10.1.1.1\r\n");
+	assert_memory_equal(n.data + n.packet.length - 11, "Host: a\r\n\r\n", 11);
+	assert_int_equal(n.data[33], TCP_PSH | TCP_ACK); /* the end is not there yet */
+	EXPECT(&n,
+	       { FROM_CLIENT("FP.", 1027, "GET / HTTP/1.1\r\nX: y\r\n\r\n"), "reject established CLOSE (http_malformed)" });
+	lun_engine_free(n.engine);
+}
+
+static void a_head_in_pieces_goes_on_when_it_is_complete(void **state)
+{
+	struct notation n;
+
+	(void)state;
+	start(&n);
+	EXPECT(&n, { FROM_CLIENT(".", 1000, "GET / HT"), HELD }, { FROM_CLIENT(".", 1008, "TP/1.1\r\nHos"), HELD },
+	       { FROM_CLIENT("P.", 1019, "t: a\r\n\r\nGET /2"), ON_ITS_WAY });
+	expect_left(&n, 1000, "GET / HTTP/1.1\r\nX-Real-IP: 10.1.1.1\r\n");
+	assert_memory_equal(n.data + n.packet.length - 11, "Host: a\r\n\r\n", 11); /* the second one is held */
+	EXPECT(&n, { FROM_CLIENT("P.", 1033, " HTTP/1.1\r\nHost: a\r\n\r\n"), ON_ITS_WAY });
+	assert_memory_equal(n.data + 40, "GET /2 HTTP/1.1\r\nX-Real-IP: 10.1.1.1\r\n", 38);
+	lun_engine_free(n.engine);
+}
+
+static void a_part_of_a_head_brings_all_of_it_again(void **state)
+{
+	uint8_t whole[NOTATION_PACKET];
+	struct lun_event event;
+	struct notation n;
+	uint32_t length;
+
+	(void)state;
+	start(&n);
+	EXPECT(&n, { FROM_CLIENT(".", 1000, "GET / HT"), HELD });
+	assert_false(lun_engine_next_event(n.engine, &event));
+	/* again, while it is held: we say that it has come, and ask the upstream for its window */
+	EXPECT(&n, { FROM_CLIENT(".", 1000, "GET / HT"), ON_ITS_WAY });
+	assert_int_equal(n.packet.length, 40);
+	assert_int_equal(load32(n.data + 24), 999);
+	expect_emitted(&n, LUN_SIDE_CLIENT, TCP_ACK, 5000, 1008);
+	EXPECT(&n, { FROM_CLIENT("P.", 1008, "TP/1.1\r\nHost: a\r\n\r\n"), ON_ITS_WAY });
+	length = n.packet.length;
+	memcpy(whole, n.data, length);
+	EXPECT(&n, { FROM_CLIENT(".", 1000, "GET / HT"), ON_ITS_WAY });
+	assert_int_equal(n.packet.length, length);
+	assert_memory_equal(n.data + 40, whole + 40, length - 40);
+	EXPECT(&n, { FROM_CLIENT(".", 1010, "/1.1"), ON_ITS_WAY });
+	assert_int_equal(n.packet.length, length);
+	assert_memory_equal(n.data + 40, whole + 40, length - 40);
+	/* old bytes and new ones in one */
+	EXPECT(&n, { FROM_CLIENT(".", 1019, "t: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\n\r\n"), ON_ITS_WAY });
+	assert_memory_equal(n.data + 40, whole + 40, length - 40);
+	assert_memory_equal(n.data + length, "GET /2 HTTP/1.1\r\nX-Real-IP", 26);
+	assert_false(lun_engine_next_event(n.engine, &event));
+	lun_engine_free(n.engine);
+}
+
+static void other_bytes_than_before_are_dropped(void **state)
+{
+	struct notation n;
+
+	(void)state;
+	start(&n);
+	EXPECT(&n, { FROM_CLIENT(".", 1000, "GET /p HT"), HELD },
+	       { FROM_CLIENT(".", 1000, "GET /q HT"), "drop established ESTABLISHED (http_lost_place)" },
+	       { FROM_CLIENT(".", 1005, "q HTTP/1.1\r\nHost: a\r\n\r\n"), "drop established ESTABLISHED (http_lost_place)" },
+	       { FROM_CLIENT("P.", 1009, "TP/1.1\r\nHost: a\r\n\r\n"), ON_ITS_WAY },
+	       { FROM_CLIENT(".", 1000, "GET /q HT"), "drop established ESTABLISHED (http_lost_place)" },
+	       { FROM_CLIENT(".", 1020, "b\r\n\r\n"), "drop established ESTABLISHED (http_lost_place)" });
+	lun_engine_free(n.engine);
+}
+
+/* A client whose first copy gets lost on purpose must not make two messages of what we took for one. */
+static void chunks_must_be_framed_as_before(void **state)
+{
+	struct notation n;
+
+	(void)state;
+	start(&n);
+	EXPECT(&n,
+	       { FROM_CLIENT("P.", 1000, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"), ON_ITS_WAY },
+	       { FROM_CLIENT("P.", 1056, "5\r\nhello\r\n1;longer=\"than eleven bytes\"\r\nx\r\n0\r\n\r\n"), ON_ITS_WAY },
+	       { FROM_CLIENT("P.", 1056, "5\r\nHELLO\r\n1;longer=\"than eleven bytes\"\r\ny\r\n0\r\n\r\n"), ON_ITS_WAY },
+	       { FROM_CLIENT("P.", 1056, "9\r\nhello\r\n1;longer=\"than eleven bytes\"\r\nx\r\n0\r\n\r\n"),
+		 "drop established ESTABLISHED (http_lost_place)" },
+	       { FROM_CLIENT("P.", 1059, "hello;\n1"), "drop established ESTABLISHED (http_lost_place)" },
+	       { FROM_CLIENT("P.", 1086, "BYTES"), "drop established ESTABLISHED (http_lost_place)" },
+	       { "tcp 10.244.0.5:8080 10.1.1.1:4000 . seq 5000 ack 1300",
+		 "accept invalid ESTABLISHED (acknowledgement_past_window)" });
+	lun_engine_free(n.engine);
+}
+
+static void a_client_that_gives_up_in_a_head_is_refused(void **state)
+{
+	struct notation n;
+
+	(void)state;
+	start(&n);
+	EXPECT(&n, { FROM_CLIENT(".", 1000, "GET / HT"), HELD },
+	       { CLIENT "F. seq 1009 ack 5000", "drop established FIN_WAIT (http_lost_place)" },
+	       { CLIENT "F. seq 1008 ack 5000", "reject established CLOSE (http_incomplete)" });
+	expect_emitted(&n, LUN_SIDE_CLIENT, TCP_RST, 5000, 0);
+	expect_emitted(&n, LUN_SIDE_UPSTREAM, TCP_RST | TCP_ACK, 1000, 5000);
+	lun_engine_free(n.engine);
+}
+
+static void slow_heads_are_refused(void **state)
+{
+	struct notation n;
+
+	(void)state;
+	start(&n);
+	EXPECT(&n, { FROM_CLIENT(".", 1000, "GET / HT"), HELD }, { "+50s " FROM_CLIENT(".", 1008, "TP/1"), HELD },
+	       { "+11s " FROM_CLIENT(".", 1012, ".1"), "reject established CLOSE (http_incomplete)" });
+	lun_engine_free(n.engine);
+}
+
+/* An engine of few edits has as few places for heads in pieces. */
+static void holds_are_taken_from_the_oldest(void **state)
+{
+	struct notation n;
+	char line[300];
+
+	(void)state;
+	start(&n); /* 64 flows: 5 edits */
+	EXPECT(&n, { FROM_CLIENT(".", 1000, "GET / HT"), HELD });
+	for (int i = 1; i <= 4; i++) {
+		snprintf(line, sizeof(line), "+1s tcp 10.1.1.%d:4000 10.96.0.1:80 S seq 999", i + 1);
+		notation_run(&n, line);
+		snprintf(line, sizeof(line), "tcp 10.244.0.5:8080 10.1.1.%d:4000 S. seq 4999 ack 1000", i + 1);
+		notation_run(&n, line);
+		snprintf(line, sizeof(line), "tcp 10.1.1.%d:4000 10.96.0.1:80 . seq 1000 ack 5000 text \"GET / HT\"", i + 1);
+		assert_string_equal(notation_run(&n, line), HELD);
+	}
+	EXPECT(&n, { FROM_CLIENT("P.", 1008, "TP/1.1\r\nHost: a\r\n\r\n"), ON_ITS_WAY });
+	lun_engine_free(n.engine);
+}
+
+static void bodies_may_overtake(void **state)
+{
+	struct notation n;
+	uint32_t shift;
+
+	(void)state;
+	start(&n);
+	EXPECT(&n, { FROM_CLIENT("P.", 1000, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n"), ON_ITS_WAY });
+	shift = n.packet.length - 40 - 48;
+	EXPECT(&n, { FROM_CLIENT("P.", 1050, "34567"), ON_ITS_WAY });
+	assert_int_equal(load32(n.data + 24), 1050 + shift);
+	EXPECT(&n, { FROM_CLIENT("P.", 1050, "34567890GET"), "drop established ESTABLISHED (http_lost_place)" },
+	       { FROM_CLIENT("P.", 1048, "12345678"), ON_ITS_WAY }, { FROM_CLIENT("P.", 1056, "90"), ON_ITS_WAY },
+	       { FROM_CLIENT("P.", 1058, "GET /2 HTTP/1.1\r\nHost: a\r\n\r\n"), ON_ITS_WAY });
+	expect_left(&n, 1058 + shift, "GET /2 HTTP/1.1\r\nX-Real-IP: 10.1.1.1\r\n");
+	lun_engine_free(n.engine);
+}
+
 static void a_capacity_of_zero_is_the_length(void **state)
 {
 	struct lun_packet packet;
@@ -352,7 +554,17 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(numbers_are_translated_around_edits),
 		cmocka_unit_test(a_request_gets_its_headers),
-		cmocka_unit_test(what_cannot_be_edited_is_refused),
+		cmocka_unit_test(what_cannot_go_on_now_is_dropped),
+		cmocka_unit_test(what_is_refused_ends_the_connection),
+		cmocka_unit_test(a_good_request_goes_on_in_front_of_a_bad_one),
+		cmocka_unit_test(a_head_in_pieces_goes_on_when_it_is_complete),
+		cmocka_unit_test(a_part_of_a_head_brings_all_of_it_again),
+		cmocka_unit_test(other_bytes_than_before_are_dropped),
+		cmocka_unit_test(chunks_must_be_framed_as_before),
+		cmocka_unit_test(a_client_that_gives_up_in_a_head_is_refused),
+		cmocka_unit_test(slow_heads_are_refused),
+		cmocka_unit_test(holds_are_taken_from_the_oldest),
+		cmocka_unit_test(bodies_may_overtake),
 		cmocka_unit_test(bodies_pass_and_the_next_head_is_edited),
 		cmocka_unit_test(a_head_is_forgotten_only_when_the_upstream_has_it),
 		cmocka_unit_test(bare_acknowledgements_do_not_flush_the_edits),

@@ -7,7 +7,8 @@
  *	- it passes, and is not called invalid.  Old duplicates pass with the reason *_before_window.  What an honest end may
  *	  cause and is refused by design, see is_fair_refusal: a RST that is worth nothing any more, or that answers a SYN which
  *	  was; of a simultaneous opening a late segment that the state machine has from the other end only, or a SYN/ACK repeated
- *	  when the flow is closed and gone; and, where heads are edited, bytes in front of which some are missing;
+ *	  when the flow is closed and gone; and, where heads are edited, bytes in front of which some are missing; there, the
+ *	  beginning of a head is held;
  *	- it leaves with right checksums and the right tuple, and is else unchanged, byte by byte; fragments leave once all are
  *	  there, in order;
  *
@@ -71,8 +72,6 @@ struct connection {
 	uint8_t out[2][STREAM_MOST];
 	uint8_t wanted[STREAM_MOST]; /* what the server must get */
 	uint32_t length[2], wanted_length;
-	uint32_t cuts[STREAM_MOST / 64], cut_count;
-	bool has_head; /* behind the last cut */
 	uint64_t flow;
 	enum lun_state state;
 	uint32_t acknowledged[2]; /* highest that the engine has seen, by direction; in the receiver's numbers */
@@ -109,6 +108,7 @@ static struct world {
 	} cut_packets[CUT_PACKETS]; /* the last ones, as they were */
 	uint32_t cuts;              /* the last one's number, which is its identification, too */
 	uint64_t emitted;           /* fragments */
+	uint64_t held;              /* packets with a part of a head */
 	struct connection connections[CONNECTIONS];
 	uint32_t connection_count;
 	struct record history[HISTORY];
@@ -120,7 +120,7 @@ static struct world {
 static struct coverage {
 	struct deeds deeds;
 	uint64_t packets, before_window, lost_place, late_resets, reopened, moved_ports, edits, left_behind, put_together,
-		same_again;
+		same_again, held, acknowledged_by_us, too_slow;
 } coverage;
 
 /* ---- saying what happened ---- */
@@ -405,6 +405,8 @@ static bool is_fair_refusal(const struct connection *c, const struct flight *fli
 
 	if (c->opened_late) /* what is left of the connection that was is nothing to this flow, as in the kernel */
 		return true;
+	if (world.mode == MODE_HTTP && io->reason == LUN_REASON_http_incomplete) /* a head of more than a minute */
+		return flight->direction == LUN_ORIG && io->verdict == LUN_REJECT;
 	if (world.mode == MODE_HTTP && io->reason == LUN_REASON_http_lost_place) {
 		coverage.lost_place++;
 		return flight->direction == LUN_ORIG && io->verdict == LUN_DROP && (s->length > 0 || s->flags & TCP_FIN);
@@ -509,6 +511,14 @@ static bool check_packet(const struct flight *flight, const struct reading *befo
 	world.history[world.records++ % HISTORY] = (struct record) { world.now, *before, *io };
 	if (world.talks)
 		print_record(&world.history[(world.records - 1) % HISTORY], 0);
+	if (io->verdict == LUN_STOLEN && world.mode == MODE_HTTP && flight->direction == LUN_ORIG &&
+	    io->flow == c->flow) { /* it is held */
+		coverage.held++;
+		world.held++;
+		c->state = io->state;
+		note_acknowledgement(c, flight->direction, &before->segment);
+		return false;
+	}
 	if (io->verdict != LUN_ACCEPT || io->ct == LUN_CT_INVALID) {
 		if (!is_fair_refusal(c, flight, before, io))
 			fail_seed("a packet of an honest end was refused");
@@ -576,13 +586,36 @@ static void fill_batch(uint32_t place)
 	}
 }
 
+/* The engine acknowledges to the client what is held of a head, and resets both ends if that is too slow. */
+static void take_answer(const struct lun_event *event)
+{
+	struct flight like = batch.came[event->packet];
+	const struct connection *c = &world.connections[like.connection];
+	struct reading r = read_packet(event->data, event->length);
+	bool upstream = event->side == LUN_SIDE_UPSTREAM, reset = r.segment.flags & TCP_RST;
+	struct lun_tuple expected = upstream ? c->server : tuple_inverted(&c->client);
+
+	if (world.mode != MODE_HTTP || (r.segment.flags != TCP_ACK && !reset) || (upstream && !reset) || r.segment.length ||
+	    !tuple_equal(&r.tuple, &expected) || !is_sealed(event->data, event->length))
+		fail_seed("an event, where nothing is to be said");
+	coverage.acknowledged_by_us += !reset;
+	coverage.too_slow += reset;
+	like.to_engine = false;
+	like.direction = upstream ? LUN_ORIG : LUN_REPLY;
+	carry(&like, event->data, event->length);
+}
+
 /* Puts together what the engine emits: whole datagrams, each in order. */
 static void take_events(void)
 {
 	struct lun_event event;
 
 	while (lun_engine_next_event(world.engine, &event)) {
-		if (event.kind != LUN_EVENT_EMIT || event.packet >= batch.count || !batch.came[event.packet].cut ||
+		if (event.kind == LUN_EVENT_EMIT && event.packet < batch.count && !batch.came[event.packet].cut) {
+			take_answer(&event);
+			continue;
+		}
+		if (event.kind != LUN_EVENT_EMIT || event.packet >= batch.count ||
 		    event.flow != batch.packets[event.packet].flow)
 			fail_seed("an event, where nothing is to be said");
 		if (!whole_add(&batch.wholes[event.packet], event.data, event.length))
@@ -689,78 +722,92 @@ static void draw_stream(uint8_t *bytes, uint32_t length)
 		bytes[i] = (uint8_t)random_next(&world.random);
 }
 
-/* ---- requests: where each ends a segment is drawn here, too, since a head must lie in one ---- */
+/* ---- requests ---- */
 
-static void cut(struct connection *c)
-{
-	if (c->length[0] > (c->cut_count ? c->cuts[c->cut_count - 1] : 0))
-		c->cuts[c->cut_count++] = c->length[0];
-	c->has_head = false;
-}
-
-static void put_request_bytes(struct connection *c, const char *text, uint32_t length)
+static void put_both(struct connection *c, const char *text, uint32_t length)
 {
 	memcpy(c->out[0] + c->length[0], text, length);
-	c->length[0] += length;
-}
-
-static void put_wanted_bytes(struct connection *c, const char *text, uint32_t length)
-{
 	memcpy(c->wanted + c->wanted_length, text, length);
+	c->length[0] += length;
 	c->wanted_length += length;
 }
 
-static void put_request(struct connection *c, uint32_t number, uint32_t mss)
+static void put_text(struct connection *c, const char *text)
 {
-	static const char *const forged[] = { "", "x-real-ip: 6.6.6.6\r\n",
-					      "X-Real-IP: a-very-long-lie-that-makes-the-head-shrink-when-it-goes\r\n" };
-	uint32_t body = chance(500) ? 0 : between(1, 3000), pending, size;
-	char address[LUN_ADDRESS_TEXT], line[64], ours[128], rest[128], bytes[3000];
-	const char *lie = forged[random_below(&world.random, 3)];
+	put_both(c, text, (uint32_t)strlen(text));
+}
+
+static void put_sent_text(struct connection *c, const char *text)
+{
+	memcpy(c->out[0] + c->length[0], text, strlen(text));
+	c->length[0] += (uint32_t)strlen(text);
+}
+
+static void put_wanted_text(struct connection *c, const char *text)
+{
+	memcpy(c->wanted + c->wanted_length, text, strlen(text));
+	c->wanted_length += (uint32_t)strlen(text);
+}
+
+static void put_body(struct connection *c, uint32_t length)
+{
+	char bytes[3000];
+
+	draw_stream((uint8_t *)bytes, length);
+	put_both(c, bytes, length);
+}
+
+/* A chunked body, and trailers that lie. */
+static void put_chunks(struct connection *c, const char *lie)
+{
+	char line[64];
+
+	for (uint32_t chunks = between(0, 12); chunks > 0; chunks--) {
+		uint32_t length = chance(500) ? between(1, 20) : between(1, 600);
+
+		snprintf(line, sizeof(line), chance(200) ? "%x;name=\"and a value\"\r\n" : "%X\r\n", length);
+		put_text(c, line);
+		put_body(c, length);
+		put_text(c, "\r\n");
+	}
+	put_text(c, "0\r\n");
+	put_sent_text(c, lie);
+	put_text(c, chance(500) ? "\r\n" : "X-Sum: 5\r\n\r\n");
+}
+
+static void put_request(struct connection *c, uint32_t number)
+{
+	static const char *const lies[] = { "", "x-real-ip: 6.6.6.6\r\n",
+					    "X-Real-IP: a-very-long-lie-that-makes-the-head-shrink-when-it-goes\r\n" };
+	uint32_t body = chance(500) ? 0 : between(1, 3000);
+	char address[LUN_ADDRESS_TEXT], line[64], ours[128], rest[128];
+	const char *lie = lies[random_below(&world.random, 3)];
+	bool chunked = chance(400);
 
 	snprintf(line, sizeof(line), "POST /%u HTTP/1.1\r\n", number);
 	snprintf(ours, sizeof(ours), "X-Real-IP: %s\r\nX-Via: default/web\r\n",
 		 lun_address_format(&c->client.source, address));
 	snprintf(rest, sizeof(rest), "Host: a\r\nContent-Length: %u\r\n\r\n", body);
-	pending = c->length[0] - (c->cut_count ? c->cuts[c->cut_count - 1] : 0);
-	if (c->has_head || pending + 300 > mss || chance(700))
-		cut(c);
-	put_request_bytes(c, line, (uint32_t)strlen(line));
-	put_request_bytes(c, lie, (uint32_t)strlen(lie));
-	put_request_bytes(c, rest, (uint32_t)strlen(rest));
-	put_wanted_bytes(c, line, (uint32_t)strlen(line));
-	put_wanted_bytes(c, ours, (uint32_t)strlen(ours));
-	put_wanted_bytes(c, rest, (uint32_t)strlen(rest));
-	c->has_head = true;
-	draw_stream((uint8_t *)bytes, body);
-	put_wanted_bytes(c, bytes, body);
-	for (uint32_t at = 0; at < body; at += size) {
-		pending = c->length[0] - (c->cut_count ? c->cuts[c->cut_count - 1] : 0);
-		if (pending == mss || (at > 0 && chance(800)) || (at == 0 && chance(300))) {
-			cut(c);
-			pending = 0;
-		}
-		size = least(body - at, between(1, mss - pending));
-		put_request_bytes(c, bytes + at, size);
-	}
+	put_text(c, line);
+	put_sent_text(c, lie);
+	put_wanted_text(c, ours);
+	put_text(c, chunked ? "Host: a\r\nTransfer-Encoding: chunked\r\n\r\n" : rest);
+	if (chunked)
+		put_chunks(c, lie);
+	else
+		put_body(c, body);
 }
 
 static void draw_requests(struct connection *c)
 {
-	uint32_t mss = c->ends[0].traits.mss = c->ends[0].traits.mss < 536 ? 536 : c->ends[0].traits.mss;
-	uint32_t count = between(1, 40);
+	uint32_t count = between(1, 40), least_size = c->ends[0].traits.mss < 100 ? 4000 : STREAM_MOST - 16000;
 
-	c->ends[0].traits.probes_with_byte = false; /* a byte of a head alone is refused by design */
-	c->ends[0].traits.flight = mss * between(1, 40);
-	c->ends[1].traits.buffer = between(8000, 60000);
+	c->ends[1].traits.buffer = between(8000, 60000); /* a window that a head fits into, or it never comes whole */
 	c->ends[1].traits.rounds_down = false;
-	c->cut_count = c->wanted_length = 0;
-	c->has_head = false;
-	for (uint32_t i = 0; i < count && c->length[0] < STREAM_MOST - 8000; i++)
-		put_request(c, i, mss);
-	cut(c);
-	c->ends[0].traits.cuts = c->cuts;
-	c->ends[0].traits.cut_count = c->cut_count;
+	c->ends[0].traits.long_pauses = false; /* in the middle of a head they are refused */
+	c->wanted_length = 0;
+	for (uint32_t i = 0; i < count && c->length[0] < least_size; i++)
+		put_request(c, i);
 }
 
 static void draw_streams(struct connection *c)
@@ -955,6 +1002,7 @@ static void begin_world(uint32_t seed)
 	world.count = 0;
 	world.records = 0;
 	world.cuts = 0;
+	world.held = 0;
 	world.emitted = 0;
 	for (int i = 0; i < 4; i++)
 		draw_link(&world.links[i / 2][i % 2], i % 2);
@@ -1066,7 +1114,7 @@ static void check_table(void)
 		fail_seed("%lu flows stay in the table", (unsigned long)stats.flows);
 	for (int i = 0; i < LUN_REASON_COUNT; i++)
 		fragments += stats.fragments_given_up[i];
-	if (stats.verdicts[LUN_STOLEN] != fragments)
+	if (stats.verdicts[LUN_STOLEN] != fragments + world.held)
 		fail_seed("%lu fragments were kept, and %lu emitted or given up", (unsigned long)stats.verdicts[LUN_STOLEN],
 			  (unsigned long)fragments);
 }
@@ -1100,11 +1148,13 @@ static void print_coverage(uint32_t seeds)
 	print_message("%u seeds: %lu packets, %lu old duplicates, %lu timeouts, %lu fast retransmissions, %lu probes,\n"
 		      "%lu keep-alives, %lu zero windows, %lu SACKs, %lu wraps, %lu half-closes, %lu resets (%lu late,\n"
 		      "%lu flows left behind), %lu challenges, %lu flows reopened, %lu ports moved, %lu heads edited, %lu "
-		      "segments out of place,\n%lu packets put together, %lu fragments again\n",
+		      "segments out of place,\n%lu packets put together, %lu fragments again, %lu packets held, %lu "
+		      "acknowledged by us, %lu resets for slow heads\n",
 		      seeds, coverage.packets, coverage.before_window, d->timeouts, d->fast_retransmissions, d->probes,
 		      d->keep_alives, d->zero_windows, d->sacks, d->wraps, d->half_closes, d->resets, coverage.late_resets,
 		      coverage.left_behind, d->challenges, coverage.reopened, coverage.moved_ports, coverage.edits,
-		      coverage.lost_place, coverage.put_together, coverage.same_again);
+		      coverage.lost_place, coverage.put_together, coverage.same_again, coverage.held,
+		      coverage.acknowledged_by_us, coverage.too_slow);
 }
 
 static void nobody_notices_the_engine(void **state)
@@ -1124,7 +1174,7 @@ static void nobody_notices_the_engine(void **state)
 	assert_true(coverage.before_window && d->timeouts && d->fast_retransmissions && d->probes && d->keep_alives);
 	assert_true(d->zero_windows && d->sacks && d->wraps && d->half_closes && d->resets && d->challenges);
 	assert_true(coverage.reopened && coverage.moved_ports && coverage.edits && coverage.lost_place);
-	assert_true(coverage.put_together && coverage.same_again);
+	assert_true(coverage.put_together && coverage.same_again && coverage.held && coverage.acknowledged_by_us);
 }
 
 int main(void)

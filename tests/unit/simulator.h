@@ -103,8 +103,6 @@ struct traits {
 	uint32_t read_most;    /* bytes that the program takes at once */
 	uint32_t abort_odds;   /* one in so many turns of the program ends it with a RST; 0: none */
 	uint64_t timeout, keep_alive, delayed_ack;
-	const uint32_t *cuts; /* where segments end, in order, at most one mss apart: else anywhere */
-	uint32_t cut_count;
 };
 
 enum end_state { END_CLOSED, END_LISTEN, END_SYN_SENT, END_SYN_RECEIVED, END_OPEN, END_TIME_WAIT };
@@ -300,14 +298,6 @@ static inline uint32_t end_cut(struct end *end, uint32_t from, uint32_t limit)
 	if (from >= last || from >= limit)
 		return 0;
 	wanted = size = least(end->traits.mss, last - from);
-	if (end->traits.cuts) {
-		for (uint32_t i = 0; i < end->traits.cut_count; i++)
-			if (1 + end->traits.cuts[i] > from) {
-				size = 1 + end->traits.cuts[i] - from;
-				break;
-			}
-		return from + size <= least(last, limit) ? size : 0;
-	}
 	size = least(size, limit - from);
 	if (sacked && sacked->from > from)
 		size = least(size, sacked->from - from);

@@ -1,0 +1,101 @@
+/* answers.c - packets of our own, to the ends of a flow whose stream is edited.
+ *
+ * Held bytes must be acknowledged to a client that would not send the rest without: one that had to send them again, or that has
+ * sent much.  It may: the packet that completes a head is never acknowledged by us, so that the client sends it again until the
+ * upstream has it, and with it goes all of the head (core/http/again.c). */
+#include "base/cold.h"
+#include "engine/engine.h"
+#include "packet/build.h"
+#include "packet/options.h"
+
+enum { OPTION_TIMESTAMPS = 8, TIMESTAMPS_LENGTH = 10, TIMESTAMPS_SIZE = 12 };
+
+void engine_emit(struct lun_engine *engine, enum lun_side side, uint32_t length)
+{
+	struct lun_event *event = events_put(&engine->events);
+
+	event->kind = LUN_EVENT_EMIT;
+	event->side = side;
+	event->packet = engine->packet;
+	events_keep_bytes(&engine->events, event, length);
+}
+
+static uint8_t *find_room(struct lun_engine *engine)
+{
+	uint8_t *bytes = events_full(&engine->events) ? NULL : events_bytes(&engine->events, REFUSAL_SIZE);
+
+	engine->stats.events_lost += !bytes;
+	return bytes;
+}
+
+static void emit_built(struct lun_engine *engine, enum lun_side side, const struct lun_tuple *tuple,
+		       const struct packet_spec *spec)
+{
+	uint8_t *bytes = find_room(engine);
+	uint32_t length = bytes ? packet_build(bytes, REFUSAL_SIZE, tuple, spec) : 0;
+
+	if (length)
+		engine_emit(engine, side, length);
+}
+
+/* Both ends get a RST, at the place that they expect; and the flow is over. */
+static COLD void reset(struct lun_engine *engine, struct packet *p)
+{
+	const struct lun_tuple tuple = tuple_inverted(&p->flow->tuple[LUN_REPLY]);
+	const struct packet_spec spec = { .tcp_flags = TCP_RST | TCP_ACK,
+					  .sequence = http_upstream_place(&engine->http, &engine->flows, p->flow),
+					  .acknowledgement = p->acknowledgement };
+	uint8_t *bytes = find_room(engine);
+	uint32_t length = bytes ? packet_build_refusal(bytes, REFUSAL_SIZE, p, REFUSAL_PORT) : 0;
+
+	if (length)
+		engine_emit(engine, LUN_SIDE_CLIENT, length);
+	emit_built(engine, LUN_SIDE_UPSTREAM, &tuple, &spec);
+	if (!state_is_half_open(p->flow->state))
+		p->flow->state = LUN_STATE_CLOSE;
+	flow_expire_in(&engine->flows, p->flow, engine->flows.timeouts[p->flow->timeouts].ms[p->flow->state]);
+}
+
+/* The timestamps that answer the packet's (RFC 7323, 3.2): the newest that its sender has seen of the other end, and its own.
+ * Returns their size, or 0 if it has none. */
+static uint32_t answer_timestamps(const struct packet *p, uint8_t options[TIMESTAMPS_SIZE])
+{
+	for (const uint8_t *option = tcp_option_next(p, NULL); option; option = tcp_option_next(p, option)) {
+		if (option[0] != OPTION_TIMESTAMPS || option[1] != TIMESTAMPS_LENGTH)
+			continue;
+		options[0] = options[1] = TCP_OPTION_NOP;
+		options[2] = OPTION_TIMESTAMPS;
+		options[3] = TIMESTAMPS_LENGTH;
+		memcpy(options + 4, option + 6, 4);
+		memcpy(options + 8, option + 2, 4);
+		return TIMESTAMPS_SIZE;
+	}
+	return 0;
+}
+
+/* Acknowledges to the client what is held; the window ends where the upstream's did. */
+static COLD void acknowledge(struct lun_engine *engine, const struct packet *p)
+{
+	const struct tcp_track *tcp = &flow_more(&engine->flows, p->flow)->tcp;
+	const struct lun_tuple tuple = tuple_inverted(&p->tuple);
+	uint8_t options[TIMESTAMPS_SIZE];
+	struct packet_spec spec = { .tcp_flags = TCP_ACK,
+				    .sequence = p->acknowledgement,
+				    .acknowledgement = http_client_place(&engine->http, &engine->flows, p->flow),
+				    .options = options,
+				    .options_length = answer_timestamps(p, options) };
+	int32_t room = (int32_t)(tcp->side[LUN_ORIG].max_end - spec.acknowledgement);
+
+	/* Rounded up: with a coarse scale nothing would be left of a window that is open. */
+	room = room > 0 ? (room + (1 << tcp->side[LUN_REPLY].scale) - 1) >> tcp->side[LUN_REPLY].scale : 0;
+	spec.window = room < UINT16_MAX ? (uint16_t)room : UINT16_MAX;
+	emit_built(engine, LUN_SIDE_CLIENT, &tuple, &spec);
+}
+
+void engine_answer(struct lun_engine *engine, struct packet *p)
+{
+	if (p->io->verdict == LUN_REJECT)
+		reset(engine, p);
+	else if (engine->http.acknowledges)
+		acknowledge(engine, p);
+}
