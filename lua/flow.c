@@ -56,7 +56,7 @@ static const struct lun_new_flow *flow_check(lua_State *state)
 	if (!is_flow || !lua_rawequal(state, -1, lua_upvalueindex(FLOW_METATABLE)))
 		luaL_typeerror(state, 1, "flow");
 	if (script->flow == NULL || ((const struct ticket *)lua_touserdata(state, 1))->call != script->call)
-		luaL_error(state, "this flow is over: it can be used only during the call of on_flow that it was given to");
+		luaL_error(state, "this flow is over: it can be used only during the call of the hook that it was given to");
 	return script->flow;
 }
 
@@ -119,23 +119,27 @@ static int flow_bad_answer(lua_State *state)
 	return lua_error(state);
 }
 
+void flow_push(lua_State *state, int metatable)
+{
+	((struct ticket *)lua_newuserdatauv(state, sizeof(struct ticket), 0))->call = script_of(state)->call;
+	lua_pushvalue(state, metatable);
+	lua_setmetatable(state, -2);
+}
+
 /* One call of on_flow.  Upvalues: on_flow, the metatable of flows.  => the decision, so that its strings live on */
 static int flow_run(lua_State *state)
 {
 	struct script *script = script_of(state);
 
 	lua_pushvalue(state, lua_upvalueindex(1));
-	((struct ticket *)lua_newuserdatauv(state, sizeof(struct ticket), 0))->call = script->call;
-	lua_pushvalue(state, lua_upvalueindex(2));
-	lua_setmetatable(state, -2);
+	flow_push(state, lua_upvalueindex(2));
 	lua_call(state, 1, 1);
 	if (!lua_isnil(state, -1) && !decision_read(state, -1, script->decision))
 		return flow_bad_answer(state);
 	return 1;
 }
 
-/* Pushes the metatable of flow objects. */
-static void flow_push_metatable(lua_State *state)
+void flow_push_metatable(lua_State *state)
 {
 	int metatable;
 

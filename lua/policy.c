@@ -1,8 +1,8 @@
 /* policy.c - lun_lua_policy_load: runs the file, compiles what it declared, and answers the engine's hook from then on.
  *
- * All Lua code runs below lua_pcall, and so does everything of ours that may allocate in the state.  Loading ends with three
- * values on the stack, which stay there for the policy's life: the message handler, the function that runs on_flow (or nil),
- * and the last decision, whose strings the engine may read until the next call. */
+ * All Lua code runs below lua_pcall, and so does everything of ours that may allocate in the state.  Loading ends with four
+ * values on the stack, which stay there for the policy's life: the message handler, the functions that run on_flow and
+ * on_request (or nil), and the last decision, whose strings the engine may read until the next call. */
 #include "script.h"
 
 #include <errno.h>
@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-enum { HANDLER = 1, HOOK, DECISION }; /* places on the stack */
+enum { HANDLER = 1, HOOK, REQUEST_HOOK, DECISION }; /* places on the stack */
 
 enum { ROOM_FIRST = 16 * 1024, ROOM_HUGE = 2 * 1024 * 1024, SOURCE_MAX = 16 * 1024 * 1024, LOOK_INTERVAL = 100 };
 
@@ -274,7 +274,7 @@ static int policy_flow(void *user, const struct lun_new_flow *flow, struct lun_d
 	char text[SCRIPT_TEXT];
 	int status;
 
-	lua_settop(script->state, HOOK);
+	lua_settop(script->state, REQUEST_HOOK);
 	limits_begin(&script->limits, "one call of a hook", script->options.hook_instructions);
 	script->flow = flow;
 	script->decision = decision;
@@ -287,6 +287,28 @@ static int policy_flow(void *user, const struct lun_new_flow *flow, struct lun_d
 		return 0;
 	script_log(script, message_of(script, status, text));
 	*decision = (struct lun_decision) { .action = LUN_ACTION_MAP };
+	return LUN_BAD_POLICY;
+}
+
+static int policy_request(void *user, struct lun_request *request)
+{
+	struct script *script = user;
+	const struct lun_new_flow flow = { .tuple = request->tuple, .service = request->service };
+	char text[SCRIPT_TEXT];
+	int status;
+
+	lua_settop(script->state, REQUEST_HOOK);
+	limits_begin(&script->limits, "one call of a hook", script->options.hook_instructions);
+	script->request = request;
+	script->flow = &flow;
+	script->call++;
+	lua_pushvalue(script->state, REQUEST_HOOK);
+	status = lua_pcall(script->state, 0, 0, HANDLER);
+	script->request = NULL;
+	script->flow = NULL;
+	if (status == LUA_OK)
+		return 0;
+	script_log(script, message_of(script, status, text));
 	return LUN_BAD_POLICY;
 }
 
@@ -311,10 +333,10 @@ void script_unref(void *user)
 /* A function whose name is that of a hook which there is not. */
 static void hook_check_name(lua_State *state, const char *name)
 {
-	static const char *const later[] = { "on_packet", "on_request", "on_close" };
+	static const char *const later[] = { "on_packet", "on_close" };
 	lua_Debug function;
 
-	if (strncmp(name, "on_", 3) != 0 || strcmp(name, "on_flow") == 0)
+	if (strncmp(name, "on_", 3) != 0 || strcmp(name, "on_flow") == 0 || strcmp(name, "on_request") == 0)
 		return;
 	lua_pushvalue(state, -1);
 	lua_getinfo(state, ">S", &function);
@@ -330,24 +352,32 @@ static void hook_check_name(lua_State *state, const char *name)
 	lua_error(state);
 }
 
-/* Pushes what is to be called for a new flow, or nil. */
-static void hook_push(lua_State *state, const char *file)
+static void hooks_check_names(lua_State *state)
 {
 	lua_pushglobaltable(state);
 	for (lua_pushnil(state); lua_next(state, -2) != 0; lua_pop(state, 1)) {
 		if (lua_type(state, -2) == LUA_TSTRING && lua_isfunction(state, -1))
 			hook_check_name(state, lua_tostring(state, -2));
 	}
-	lua_pushliteral(state, "on_flow");
-	if (lua_rawget(state, -2) == LUA_TFUNCTION) {
-		flow_push_hook(state);
+	lua_pop(state, 1);
+}
+
+/* Pushes what `push` makes of the global function of that name, or nil. */
+static void hook_push(lua_State *state, const char *file, const char *name, void (*push)(lua_State *state))
+{
+	lua_pushglobaltable(state);
+	lua_pushstring(state, name);
+	lua_rawget(state, -2);
+	lua_remove(state, -2);
+	if (lua_isfunction(state, -1)) {
+		push(state);
 	} else if (!lua_isnil(state, -1)) {
-		lua_pushfstring(state, "%s:1: on_flow is a %s, expected a function", file, luaL_typename(state, -1));
+		lua_pushfstring(state, "%s:1: %s is a %s, expected a function", file, name, luaL_typename(state, -1));
 		lua_error(state);
 	}
 }
 
-/* => the hook, or nil */
+/* => the two hooks, or nil */
 static int load_script(lua_State *state)
 {
 	const struct script *script = script_of(state);
@@ -362,8 +392,10 @@ static int load_script(lua_State *state)
 		return lua_error(state);
 	lua_call(state, 0, 0);
 	declare_finish(state);
-	hook_push(state, script->name);
-	return 1;
+	hooks_check_names(state);
+	hook_push(state, script->name, "on_flow", flow_push_hook);
+	hook_push(state, script->name, "on_request", request_push_hook);
+	return 2;
 }
 
 static int script_run(struct script *script, struct lun_error *error)
@@ -384,7 +416,7 @@ static int script_run(struct script *script, struct lun_error *error)
 	lua_pushcfunction(script->state, message_handle);
 	lua_pushcfunction(script->state, load_script);
 	script->loading = true;
-	status = lua_pcall(script->state, 0, 1, HANDLER);
+	status = lua_pcall(script->state, 0, 2, HANDLER);
 	if (status == LUA_OK)
 		return 0;
 	message_of(script, status, text);
@@ -396,7 +428,7 @@ int script_call(struct script *script, lua_CFunction function, const char *what,
 	char text[SCRIPT_TEXT];
 	int status;
 
-	lua_settop(script->state, HOOK);
+	lua_settop(script->state, REQUEST_HOOK);
 	limits_begin(&script->limits, what, script->options.load_instructions);
 	lua_pushcfunction(script->state, function);
 	status = lua_pcall(script->state, 0, 0, HANDLER);
@@ -429,6 +461,8 @@ int script_compile(struct script *script, struct lun_policy **policy, struct lun
 
 	if (lua_isfunction(script->state, HOOK))
 		config.hooks.flow = policy_flow;
+	if (lua_isfunction(script->state, REQUEST_HOOK))
+		config.hooks.request = policy_request;
 	code = lun_policy_new(policy, &config, &wrong);
 	if (code == 0) {
 		script->references++;

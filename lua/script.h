@@ -60,6 +60,7 @@ struct script {
 	/* while a hook runs only */
 	const struct lun_new_flow *flow;
 	struct lun_decision *decision;
+	struct lun_request *request;
 	/* changes */
 	struct limits limits;
 	uint64_t call;         /* number of the hook's call: a flow object of another one is over */
@@ -164,5 +165,11 @@ bool decision_read(lua_State *state, int index, struct lun_decision *decision);
 
 /* flow.c: pushes the function that runs on_flow (on top of the stack, popped) for script->flow. */
 void flow_push_hook(lua_State *state);
+/* The metatable of flow objects, and a flow object with the one at that index. */
+void flow_push_metatable(lua_State *state);
+void flow_push(lua_State *state, int metatable);
+
+/* request.c: the same for on_request and script->request. */
+void request_push_hook(lua_State *state);
 
 #endif

@@ -155,6 +155,7 @@ void lun_engine_stats(const struct lun_engine *engine, struct lun_stats *stats)
 	stats->flows_ended = engine->flows.ended;
 	stats->flows = engine->flows.count;
 	stats->edits = engine->http.edits;
+	stats->reasons[LUN_REASON_policy_error] += engine->http.hooks_failed;
 	stats->half_open = engine->flows.half_open;
 	memcpy(stats->fragments_given_up, engine->fragments.given_up, sizeof(stats->fragments_given_up));
 	if (engine->affinity.entries)

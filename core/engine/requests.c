@@ -138,14 +138,15 @@ static bool write_head(struct lun_http *http, const uint8_t *bytes, uint32_t len
 				   .key = &http->key,
 				   .place = stream->offset - length };
 	struct lun_http_piece piece = { .data = bytes, .length = length, .offset = request.place, .taken = length };
+	bool edits = http->headers.count || http->headers.hooks->request;
 
-	if (http->headers.count && request_render(&writer, &request))
+	if (edits && request_render(&writer, &request) & RENDERED_LINES)
 		piece.injected_at = request.place + stream->head.fields_offset;
 	if (writer.full) {
 		stream_refuse(stream, LUN_REASON_http_too_large, request.place, "the edited head is too long");
 		return false;
 	}
-	piece.edited = http->headers.count && (writer.length != length || memcmp(writer.bytes, bytes, length) != 0);
+	piece.edited = edits && (writer.length != length || memcmp(writer.bytes, bytes, length) != 0);
 	if (piece.edited) {
 		piece.data = writer.bytes;
 		piece.length = writer.length;

@@ -21,7 +21,7 @@ static bool held_agrees(const struct on_path *path, uint32_t start, const uint8_
 	       memcmp(hold_at(path->http, hold, start), bytes, length) == 0;
 }
 
-/* The bytes of an edited head: in the packet, or held; NULL: neither, or they are others. */
+/* The bytes of an edited head: in the packet, or held; NULL: neither. */
 static const uint8_t *find_head(const struct on_path *path, const struct gone *gone, uint32_t number)
 {
 	const struct seqmap_edit *edit = &path->map->edits[number];
@@ -36,7 +36,7 @@ static const uint8_t *find_head(const struct on_path *path, const struct gone *g
 			return NULL;
 		bytes = hold_at(path->http, hold, edit->start);
 	}
-	return hash_bytes(path->http->key, bytes, edit->before) == path->stream->digests[number] ? bytes : NULL;
+	return bytes;
 }
 
 /* Puts an edited head into the new payload, and what is in front of it. */
@@ -60,8 +60,8 @@ static bool put_head(const struct on_path *path, struct gone *gone, uint32_t num
 	http_render(path, &head, bytes, edit->start);
 	gone->written = (uint32_t)(offset + (int32_t)edit->before);
 	http->replaced = true;
-	return http->payload.length - before == edit->after ||
-	       http_drop(path, LUN_REASON_http_lost_place, "a head gets other lines than it got before");
+	return http_digest(http, bytes, edit->before, before) == path->stream->digests[number] ||
+	       http_drop(path, LUN_REASON_http_lost_place, "another head than before, or it gets other lines");
 }
 
 /* Puts all heads that these bytes touch. */

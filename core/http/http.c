@@ -91,7 +91,8 @@ void http_render(const struct on_path *path, const struct head *head, const uint
 				   .place = start,
 				   .generation = flow->generation };
 
-	request_render(&path->http->payload, &request);
+	if (request_render(&path->http->payload, &request) & RENDERED_FAILED)
+		path->http->hooks_failed++;
 }
 
 /* What was missing may have come to the upstream past us, or with what we let pass by below. */

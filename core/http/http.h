@@ -75,7 +75,7 @@ struct http {
 	uint32_t capacity, used, free;
 	uint32_t hold_count, frames_count, frames_used, frames_free;
 	const struct hash_key *key; /* for request ids */
-	uint64_t edits;
+	uint64_t edits, hooks_failed;
 	/* For the packet on the path: what http_inspect planned. */
 	struct http_plan plans[SEQMAP_EDITS]; /* of heads that go on for the first time */
 	uint32_t plan_count;

@@ -27,6 +27,16 @@ bool http_is_acknowledged(const struct on_path *path, uint32_t sequence);
 /* Renders a head that lies at `bytes`, and is at `start` of the client's stream, behind what is in http->payload. */
 void http_render(const struct on_path *path, const struct head *head, const uint8_t *bytes, uint32_t start);
 
+/* Of a head as it came, and as it stands in the payload from `rendered` on: a hook may answer otherwise the next time. */
+static inline uint64_t http_digest(const struct http *http, const uint8_t *bytes, uint32_t length, uint32_t rendered)
+{
+	const struct writer *payload = &http->payload;
+	uint64_t digests[2] = { hash_bytes(http->key, bytes, length),
+				hash_bytes(http->key, payload->bytes + rendered, payload->length - rendered) };
+
+	return hash_bytes(http->key, digests, sizeof(digests));
+}
+
 /* Whether the packet can carry the new payload, with so many bytes that are still to be written; if not, it is dropped. */
 bool http_fits(const struct on_path *path, uint32_t more);
 

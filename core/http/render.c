@@ -5,10 +5,11 @@
 
 /* The rules that speak of this request, in their order. */
 struct active {
-	const struct lun_header *rules[LUN_HEADERS];
-	size_t lengths[LUN_HEADERS]; /* of their names */
+	const struct lun_header *rules[LUN_HEADERS + HOOK_HEADERS];
+	size_t lengths[LUN_HEADERS + HOOK_HEADERS]; /* of their names */
 	size_t count;
 	uint64_t length_bits; /* a bit for each length that there is */
+	const struct hook_edits *edits;
 };
 
 enum { INDEXED = 32 }; /* fields that are found once; a head with more is walked along as often as it is asked */
@@ -30,57 +31,72 @@ static int find_rule(const struct active *active, const uint8_t *name, size_t le
 }
 
 /* Of two rules of a name the later one counts, in the place of the earlier. */
-static void collect(struct active *active, const struct request *request)
+static void add_rule(struct active *active, const struct lun_header *rule)
+{
+	size_t length = strlen(rule->name);
+	int before = find_rule(active, (const uint8_t *)rule->name, length);
+
+	if (before < 0) {
+		before = (int)active->count++;
+		active->lengths[before] = length;
+		active->length_bits |= length_bit(length);
+	}
+	active->rules[before] = rule;
+}
+
+static void collect(struct active *active, const struct request *request, const struct hook_edits *edits)
 {
 	const struct http_headers *headers = request->headers;
 
 	active->count = 0;
 	active->length_bits = 0;
-	for (size_t i = 0; i < headers->count; i++) {
-		const struct lun_header *rule = &headers->headers[i];
-		size_t length = strlen(rule->name);
-		int before;
-
-		if (!(request->head->flags & HEAD_TRAILERS) && !condition_holds(rule->when, request))
-			continue; /* trailers have no host, path and method of their own: none of our names are for them */
-		before = find_rule(active, (const uint8_t *)rule->name, length);
-		if (before < 0) {
-			before = (int)active->count++;
-			active->lengths[before] = length;
-			active->length_bits |= length_bit(length);
-		}
-		active->rules[before] = rule;
-	}
+	active->edits = edits;
+	for (size_t i = 0; i < headers->count;
+	     i++) /* trailers have no host, path and method of their own: none are for them */
+		if (request->head->flags & HEAD_TRAILERS || condition_holds(headers->headers[i].when, request))
+			add_rule(active, &headers->headers[i]);
+	for (size_t i = 0; i < edits->count; i++)
+		add_rule(active, &edits->headers[i]);
 }
 
-/* The text of a rule; nothing put means no line. */
-static void put_rule_value(struct writer *writer, const struct request *request, const struct lun_header *rule,
-			   size_t length)
+/* Puts the value of a rule; a text of a hook's has no variables. */
+static void put_own_value(struct writer *writer, const struct request *request, const struct hook_edits *edits,
+			  const struct lun_header *rule)
 {
+	if (rule >= edits->headers && rule < edits->headers + HOOK_HEADERS)
+		writer_put_text(writer, rule->value);
+	else
+		value_put(writer, request, rule->value);
+}
+
+/* The text of rule number `i`; nothing put means no line. */
+static void put_rule_value(struct writer *writer, const struct request *request, const struct active *active, size_t i)
+{
+	const struct lun_header *rule = active->rules[i];
 	uint32_t start = writer->length;
 
 	if (rule->kind == LUN_HEADER_REMOVE)
 		return;
 	if (rule->kind == LUN_HEADER_APPEND || rule->kind == LUN_HEADER_DEFAULT)
-		value_put_field(writer, request, rule->name, length);
+		value_put_field(writer, request, rule->name, active->lengths[i]);
 	if (writer->length > start && rule->kind == LUN_HEADER_DEFAULT)
 		return;
 	if (writer->length > start)
 		writer_put(writer, ", ", 2);
-	value_put(writer, request, rule->value);
-	if (writer->length == start && name_is_twin((const uint8_t *)rule->name, length, "host", 4))
+	put_own_value(writer, request, active->edits, rule);
+	if (writer->length == start && name_is_twin((const uint8_t *)rule->name, active->lengths[i], "host", 4))
 		value_put_field(writer, request, "host", 4); /* there must be one */
 }
 
 /* => whether there is a line now */
-static bool put_rule(struct writer *writer, const struct request *request, const struct lun_header *rule, size_t length)
+static bool put_rule(struct writer *writer, const struct request *request, const struct active *active, size_t i)
 {
 	uint32_t start = writer->length, value;
 
-	writer_put(writer, rule->name, length);
+	writer_put(writer, active->rules[i]->name, active->lengths[i]);
 	writer_put(writer, ": ", 2);
 	value = writer->length;
-	put_rule_value(writer, request, rule, length);
+	put_rule_value(writer, request, active, i);
 	if (writer->length == value) {
 		writer->length = start;
 		return false;
@@ -138,22 +154,24 @@ static void put_fields(struct writer *writer, const struct request *request, con
 	writer_put(writer, request->bytes + kept, head->length - kept);
 }
 
-bool request_render(struct writer *writer, const struct request *given)
+unsigned request_render(struct writer *writer, const struct request *request)
 {
-	struct request request = *given;
+	struct request indexed = *request;
 	struct field fields[INDEXED];
+	struct hook_edits edits;
 	struct active active;
-	bool injected = false;
+	bool injected = false, asked;
 
-	request.fields = fields;
-	request.fields_end = request.head->fields_offset;
-	while (request.field_count < INDEXED &&
-	       head_next_field(request.head, request.bytes, &request.fields_end, &fields[request.field_count]))
-		request.field_count++;
-	collect(&active, &request);
-	writer_put(writer, request.bytes, request.head->fields_offset);
-	for (size_t i = 0; i < active.count && !(request.head->flags & HEAD_TRAILERS); i++)
-		injected |= put_rule(writer, &request, active.rules[i], active.lengths[i]);
-	put_fields(writer, &request, &active);
-	return injected;
+	indexed.fields = fields;
+	indexed.fields_end = request->head->fields_offset;
+	while (indexed.field_count < INDEXED &&
+	       head_next_field(request->head, request->bytes, &indexed.fields_end, &fields[indexed.field_count]))
+		indexed.field_count++;
+	asked = hook_ask(&edits, &indexed);
+	collect(&active, &indexed, &edits);
+	writer_put(writer, request->bytes, request->head->fields_offset);
+	for (size_t i = 0; i < active.count && !(request->head->flags & HEAD_TRAILERS); i++)
+		injected |= put_rule(writer, &indexed, &active, i);
+	put_fields(writer, &indexed, &active);
+	return (injected ? RENDERED_LINES : 0u) | (asked ? 0u : RENDERED_FAILED);
 }

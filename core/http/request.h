@@ -81,7 +81,21 @@ void value_put_field(struct writer *writer, const struct request *request, const
 /* match.c: whether a request is one that the rule speaks of. */
 bool condition_holds(const struct lun_condition *condition, const struct request *request);
 
-/* render.c: the head as the upstream gets it, or a trailer section without lines of our names.  => whether it got lines */
-bool request_render(struct writer *writer, const struct request *request);
+/* hook.c: what a hook set in one request. */
+enum { HOOK_HEADERS = 16, HOOK_TEXT = 4096 };
+
+struct hook_edits {
+	struct lun_header headers[HOOK_HEADERS]; /* values are texts, without variables */
+	size_t count, used;
+	char text[HOOK_TEXT];
+};
+
+/* Asks the hook, if there is one.  False: it failed. */
+bool hook_ask(struct hook_edits *edits, const struct request *request);
+
+enum rendered { RENDERED_LINES = 1 /* some were put in */, RENDERED_FAILED = 2 /* the hook did */ };
+
+/* render.c: the head as the upstream gets it, or a trailer section without lines of our names.  => enum rendered, as bits */
+unsigned request_render(struct writer *writer, const struct request *request);
 
 #endif

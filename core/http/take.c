@@ -54,7 +54,7 @@ static bool take_head(const struct on_path *path, struct taken *t, uint32_t leng
 	http->plans[http->plan_count++] = (struct http_plan) { .start = t->start + t->at,
 							       .before = length,
 							       .after = http->payload.length - after,
-							       .digest = hash_bytes(http->key, bytes, length),
+							       .digest = http_digest(http, bytes, length, after),
 							       .trailers = t->ahead.head.flags & HEAD_TRAILERS };
 	t->written = t->at + length;
 	return true;

@@ -397,10 +397,29 @@ struct lun_decision {
 	const char *at;                 /* where the script said so, "kind.lua:30", or NULL */
 };
 
+/* The head of a request, as a hook sees it.  Valid during the call.  Texts are not NUL-terminated. */
+struct lun_request {
+	struct lun_tuple tuple;             /* as the client sends it */
+	const char *service;                /* NUL-terminated */
+	const char *method, *target, *host; /* host: as it was sent, with a port */
+	size_t method_length, target_length, host_length;
+};
+
+/* What the client sent under a name, in any case: `size` bytes of it at most, several lines in one list.  => its whole length, 0 if
+ * there is none. */
+LUN_API size_t lun_request_header(const struct lun_request *request, const char *name, char *text, size_t size);
+
+/* Puts one line of this name instead of what the client sent, and of what the service's own rules would put; NULL: none.  Both are
+ * copied.  Fails: LUN_BAD_ARGUMENT (no header that may be set), LUN_FULL (more than 16, or 4 kB of text). */
+LUN_API int lun_request_set(struct lun_request *request, const char *name, const char *value);
+
 /* The only calls out of the engine.  A hook that returns negative failed: the map decides, `policy_error` is counted. */
 struct lun_hooks {
 	/* A new flow, before the service map.  `decision` comes zeroed (LUN_ACTION_MAP). */
 	int (*flow)(void *user, const struct lun_new_flow *flow, struct lun_decision *decision);
+	/* The head of each request to a service whose requests are edited.  What it set counts only if it returns 0.  It is asked
+	 * again when the client sends the head again, and must then set the same. */
+	int (*request)(void *user, struct lun_request *request);
 	/* The last reference of the policy went; free `user`. */
 	void (*free)(void *user);
 	void *user;

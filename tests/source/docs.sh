@@ -29,6 +29,9 @@ done
 wants field lua/flow.c < <(
 	sed -n '/define FLOW_FIELDS/,/^enum/p' lua/flow.c | grep -oE 'X\([a-z_]+\)' | grep -v 'X(X)' | sed 's/X(\(.*\))/\1/'
 )
+wants field lua/request.c < <(
+	sed -n '/define REQUEST_FIELDS/,/^static/p' lua/request.c | grep -oE 'X\([a-z_]+\)' | grep -v 'X(X)' | sed 's/X(\(.*\))/\1/'
+)
 wants decision lua/decision.c < <(grep -oE '\{ "[a-z]+", decision_' lua/decision.c | grep -oE '"[a-z]+"' | tr -d '"')
 wants variable core/http/value.c < <(
 	sed -n '/ variables\[\] = {/,/};/p' core/http/value.c | grep -oE '"[a-z_]+"' | tr -d '"' | sed 's/^/$/'

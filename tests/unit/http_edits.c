@@ -154,6 +154,46 @@ static const struct edit edits[] = {
 	  "PUT / HTTP/1.1\r\nA: 1\r\nHost: a\r\n\r\nPOST / HTTP/1.1\r\nHost: b\r\nA: 2\r\nTransfer-Encoding: "
 	  "chunked\r\n\r\n0\r\n\r\n"
 	  "put / HTTP/1.1\r\nHost: a\r\n\r\n" },
+
+	/* on_request */
+	{ "on_request sets, overrules and removes",
+	  "headers.forwarded() }\nfunction on_request(request, flow)\n"
+	  "request.headers['X-Tenant'] = tostring(flow.source) .. ' ' .. request.method .. ' ' .. request.target .. ' ' ..\n"
+	  "request.host .. ' ' .. request.service .. ' ' .. tostring(request.headers['x-q']) .. ' ' ..\n"
+	  "tostring(request.headers.Nothing) .. ' $host'\n"
+	  "request.headers['X-Real-IP'] = 7 request.headers['X-Q'] = nil\n"
+	  "for _, n in ipairs { 'For', 'Host', 'Port', 'Proto', 'Scheme' } do request.headers['X-Forwarded-' .. n] = nil "
+	  "end\n"
+	  "request.headers['X-Scheme'] = nil request.headers['X-Request-ID'] = nil end\nlocal _ = {",
+	  NULL, GET "Host: A:81\r\nX-Q: 1\r\nx-q: 2\r\nX_Tenant: 6\r\nConnection: x-tenant\r\n\r\n",
+	  GET "X-Real-IP: 7\r\nX-Tenant: 10.1.1.1 GET /x A:81 default/web 1, 2 nil $host\r\nHost: A:81\r\n\r\n" },
+	{ "on_request alone, and for 1.0",
+	  "{} }\nfunction on_request(request)\n"
+	  "if request.host == nil then request.headers.A = 'none' end end\nlocal _ = {",
+	  NULL, "GET / HTTP/1.0\r\n\r\n", "GET / HTTP/1.0\r\nA: none\r\n\r\n" },
+	{ "on_request that fails sets nothing",
+	  "{ set = { B = '1' } } }\nfunction on_request(request)\n"
+	  "request.headers.A = '1' error('no') end\nlocal _ = {",
+	  NULL, GET "Host: a\r\n\r\n", GET "B: 1\r\nHost: a\r\n\r\n" },
+	{ "on_request cannot reach the framing",
+	  "{} }\nfunction on_request(request)\n"
+	  "for _, n in ipairs { 'Content-Length', 'transfer_encoding', 'Connection', 'a b', '' } do\n"
+	  "assert(not pcall(function() request.headers[n] = '5' end)) end\n"
+	  "assert(not pcall(function() request.headers.A = 'x\\r\\ny: z' end))\n"
+	  "assert(not pcall(function() request.headers.A = 'x\\0y' end))\n"
+	  "assert(not pcall(function() request.headers.Host = nil end))\n"
+	  "assert(not pcall(function() request.method = 'PUT' end))\n"
+	  "assert(not pcall(function() return request.metod end))\n"
+	  "assert(not pcall(function() for i = 1, 17 do request.headers['A' .. i] = 'x' end end))\n"
+	  "end\nlocal _ = {",
+	  NULL, GET "Host: a\r\nA1: b\r\n\r\n",
+	  GET "A1: x\r\nA2: x\r\nA3: x\r\nA4: x\r\nA5: x\r\nA6: x\r\nA7: x\r\nA8: x\r\nA9: x\r\nA10: x\r\nA11: x\r\n"
+	      "A12: x\r\nA13: x\r\nA14: x\r\nA15: x\r\nA16: x\r\nHost: a\r\n\r\n" },
+	{ "on_request may keep nothing",
+	  "{} }\nlocal kept\nfunction on_request(request)\n"
+	  "if kept then request.headers.A = tostring(pcall(function() return kept.method end)) end\n"
+	  "if kept then kept = nil else kept = request end end\nlocal _ = {",
+	  NULL, GET "Host: a\r\n\r\n" GET "Host: a\r\n\r\n", GET "Host: a\r\n\r\n" GET "A: false\r\nHost: a\r\n\r\n" },
 };
 
 static struct outcome outcome;
@@ -178,7 +218,7 @@ static void hide_ids(struct outcome *o)
 
 static struct lun_policy *policy_of(const char *http)
 {
-	char text[1024];
+	char text[4096];
 	struct loaded loaded;
 
 	snprintf(text, sizeof(text),

@@ -199,7 +199,8 @@ static const struct {
 	  "p.lua:5: cluster_ips[1] of service \"a/b1\": expected an IPv4 or IPv6 address, got \"x\"" },
 
 	/* functions */
-	{ NODE "\nfunction on_request() end\n", "p.lua:3: on_request is not supported yet by this version" },
+	{ NODE "\nfunction on_packet() end\n", "p.lua:3: on_packet is not supported yet by this version" },
+	{ NODE "on_request = {}\n", "p.lua:1: on_request is a table, expected a function" },
 	{ NODE "\nfunction on_flwo() end\n", "p.lua:3: unknown hook on_flwo, did you mean on_flow?" },
 	{ NODE "on_flow = 5\n", "p.lua:1: on_flow is a number, expected a function" },
 	{ NODE "address('10.0.0.x')\n", "p.lua:2: expected an IPv4 or IPv6 address, got \"10.0.0.x\"" },
@@ -714,7 +715,7 @@ static void a_flow_that_was_kept_is_over(void **state)
 	notation_run(&l.notation, "tcp 10.244.0.7:1 10.96.0.1:80 S");
 	assert_string_equal(l.log, "");
 	notation_run(&l.notation, "tcp 10.244.0.7:2 10.96.0.1:80 S");
-	assert_string_equal(l.log, "p.lua:4: this flow is over: it can be used only during the call of on_flow that it was "
+	assert_string_equal(l.log, "p.lua:4: this flow is over: it can be used only during the call of the hook that it was "
 				   "given to\n");
 	loaded_fini(&l);
 }

@@ -1225,7 +1225,7 @@ static void script_free(void *user)
 
 static void start_scripted(struct notation *n, struct world *w, struct script *script)
 {
-	w->config.hooks = (struct lun_hooks) { script_flow, script_free, script };
+	w->config.hooks = (struct lun_hooks) { .flow = script_flow, .free = script_free, .user = script };
 	start(n, w);
 }
 

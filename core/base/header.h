@@ -1,0 +1,10 @@
+/* header.h - which headers may be put into requests. */
+#ifndef LUNETTE_BASE_HEADER_H
+#define LUNETTE_BASE_HEADER_H
+
+#include <lunette/lunette.h>
+
+/* What is wrong with a rule, as the end of a sentence that begins with its name; NULL: nothing. */
+const char *header_fault(const struct lun_header *header);
+
+#endif
