@@ -169,6 +169,7 @@ static void add_live(cJSON *object, const struct lun_live *live)
 	add_counter(object, "ended", stats.ended);
 	add_counter(object, "queue_full", stats.queue_full);
 	add_counter(object, "socket_full", stats.socket_full);
+	add_counter(object, "moved", stats.moved);
 	add_counter(object, "rules_restored", stats.rules_restored);
 }
 

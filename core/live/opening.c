@@ -6,7 +6,8 @@
  * the verdicts are given it is known what became of each entry, and no packet goes on toward an entry that is not there.
  *
  * An entry in the way is never deleted blindly: a forged opening on a live connection's addresses and ports must change
- * nothing.  Only one that is closed, or that is not ours on an address that is ours to serve, makes room.
+ * nothing.  Only one that is closed, or that is not ours on an address that is ours to serve, makes room; and that of a SYN
+ * which nobody has answered for a while, when the same SYN comes again: it is decided anew.
  *
  * UDP has no opening.  Its packets come here until the kernel's own set knows their flow: the first, those that came right
  * behind it, and the first answer where a range is intercepted. */
@@ -16,6 +17,12 @@
 #include <string.h>
 
 static const uint64_t FAILURE_INTERVAL = UINT64_C(1000000000);
+
+/* How long an endpoint may leave a SYN unanswered: the first retransmission comes after a second, the next a second (Linux
+ * from 6.5 on) or two later. */
+static const uint64_t SILENCE = UINT64_C(1500000000);
+
+enum { MOVE_TRIES = 4 };
 
 _Static_assert((int)QUEUE_BATCH <= (int)CONNTRACK_BATCH, "a batch is committed in one write");
 
@@ -163,15 +170,49 @@ static void take_as_answer(struct lun_live *live, struct batch *batch, size_t in
 		carried_sight(live, entry, batch->now);
 }
 
-/* The flow is known and its entry is not what it should be: the packet opens it anew. */
-static void reopen(struct lun_live *live, struct batch *batch, size_t index, const struct conntrack_entry *replaced)
+/* The packet opens its flow once more; the one before ends. */
+static void decide_anew(struct lun_live *live, struct batch *batch, size_t index)
 {
-	struct lun_packet *packet = &batch->packets[index];
-	struct lun_event ended = { .kind = LUN_EVENT_ENDED, .flow = packet->flow };
+	struct lun_event ended = { .kind = LUN_EVENT_ENDED, .flow = batch->packets[index].flow };
 
 	lun_engine_event(live->engine, &ended, batch->now);
-	lun_engine_packets(live->engine, packet, 1, batch->now);
+	lun_engine_packets(live->engine, &batch->packets[index], 1, batch->now);
+}
+
+/* The flow is known and its entry is not what it should be. */
+static void reopen(struct lun_live *live, struct batch *batch, size_t index, const struct conntrack_entry *replaced)
+{
+	decide_anew(live, batch, index);
 	plan_commits(live, batch, index, replaced);
+}
+
+/* Is this a SYN that is sent again because the endpoint is silent, so that another one may be tried?  An answer that passes
+ * the kernel between its saying so and our replacing the entry meets none; its sender sends it again, and is reset. */
+static bool is_unanswered(const struct lun_live *live, const struct lun_packet *packet, const struct conntrack_entry *entry)
+{
+	struct lun_flow flow;
+
+	return packet->reason == LUN_REASON_retransmission && conntrack_is_ours(entry) &&
+	       entry->state == LUN_STATE_SYN_SENT && !entry->answered &&
+	       lun_flow_find(live->engine, &packet->was, &flow) == 0 && flow.age >= SILENCE;
+}
+
+/* Chance may choose the same endpoint again, and then has some more tries. */
+static void move(struct lun_live *live, struct batch *batch, size_t index, const struct conntrack_entry *entry)
+{
+	struct lun_event discarded;
+	struct lun_flow flow;
+
+	live->stats.moved++;
+	for (int tries = 1;; tries++) {
+		decide_anew(live, batch, index);
+		if (tries == MOVE_TRIES || lun_flow_find(live->engine, &batch->packets[index].was, &flow) < 0 ||
+		    memcmp(&flow.reply.source, &entry->reply.source, sizeof(flow.reply.source)) != 0)
+			break;
+		while (lun_engine_next_event(live->engine, &discarded))
+			endings_note(live, &discarded);
+	}
+	plan_commits(live, batch, index, entry);
 }
 
 /* What the kernel says of the packet. */
@@ -183,14 +224,18 @@ static void check(struct lun_live *live, struct batch *batch, size_t index, cons
 	bool same = found && memcmp(&entry->orig, &packet->was, sizeof(packet->was)) == 0;
 	bool known = packet->verdict == LUN_QUERY || packet->reason == LUN_REASON_retransmission;
 
-	if (alive && !same && packet->was.protocol == LUN_UDP)
+	if (alive && !same && packet->was.protocol == LUN_UDP) {
 		take_as_answer(live, batch, index, entry);
-	else if (alive && conntrack_is_ours(entry) && (known || is_refused_for_room(packet)))
+	} else if (alive && same && is_unanswered(live, packet, entry)) {
+		move(live, batch, index, entry);
+		return;
+	} else if (alive && conntrack_is_ours(entry) && (known || is_refused_for_room(packet))) {
 		packet->verdict = LUN_ACCEPT;
-	else if (known && (found || answer->problem == -ENOENT))
+	} else if (known && (found || answer->problem == -ENOENT)) {
 		reopen(live, batch, index, same ? entry : NULL);
-	else if (known)
+	} else if (known) {
 		fail_packet(live, batch, index, answer->problem);
+	}
 	live->stats.carried += alive && conntrack_is_ours(entry) && packet->verdict == LUN_ACCEPT;
 }
 

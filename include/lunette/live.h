@@ -70,6 +70,7 @@ struct lun_live_stats {
 	uint64_t ended;      /* flows that were deleted in its table: their endpoint is gone, or lun_live_end_flow */
 	uint64_t queue_full; /* packets that it dropped because too many were waiting */
 	uint64_t socket_full;    /* likewise, because our socket's buffer was full */
+	uint64_t moved;          /* openings that nobody answered, and that were decided anew when they came again */
 	uint64_t rules_restored; /* times that somebody else took firewall rules of ours away, and they were put back */
 };
 
