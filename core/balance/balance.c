@@ -88,7 +88,9 @@ static bool is_adjusted(const struct balance *balance)
 {
 	bool adjusted = balance->avoids;
 
-	for (uint32_t i = 0; balance->slots && !adjusted && i < balance->count; i++)
+	if (!balance->slots)
+		return adjusted;
+	for (uint32_t i = 0; !adjusted && i < balance->count; i++)
 		adjusted = weight_now(balance, i) != balance->endpoints[i].weight;
 	return adjusted;
 }
@@ -237,8 +239,11 @@ static uint32_t choose(const struct balance *balance)
 
 uint32_t balance_choose(const struct balance *balance)
 {
-	struct balance ready = awake(balance);
+	struct balance ready;
 
+	if (!balance->slots)
+		return choose(balance);
+	ready = awake(balance);
 	return choose(&ready);
 }
 

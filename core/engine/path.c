@@ -14,7 +14,7 @@
 enum {
 	EXPIRE_BUDGET = 2,        /* wheel entries looked at per packet: flows end at least as fast as they can be opened */
 	EXPIRE_BUDGET_TICK = 512, /* and per tick, some 50 µs of work at worst */
-	FRONTENDS_NEAR = 256,     /* a policy with so many takes some 50 KiB */
+	PORTS_FAR = 256,          /* fewer service ports are in the nearer caches anyway */
 	NS_PER_MS = 1000000,
 	RESTS_MOST = 5, /* doublings of a rest */
 };
@@ -516,11 +516,11 @@ static APART void decide_ahead(struct lun_engine *engine, struct packet *p, stru
 	__builtin_prefetch(index_first(&engine->flows.index, flow_hash(&engine->flows, &reply)), 1);
 }
 
-/* Fetches what deciding on these packets will read, each step of the way to their services for all of them together. */
-static APART void fetch_services(struct lun_engine *engine, struct packet *const *openers, uint32_t count)
+/* Fetches what decisions on these packets will read, each step of the way to their services together. */
+static void fetch_services(const struct lun_engine *engine, struct packet *const *openers, uint32_t count)
 {
-	struct policy_fetch fetches[BATCH] = { { 0 } };
 	const struct ports *ports = &engine->ports;
+	struct policy_fetch fetches[BATCH] = { { 0 } };
 
 	for (int step = 0; step < POLICY_FETCH_STEPS; step++)
 		for (uint32_t i = 0; i < count; i++)
@@ -533,12 +533,12 @@ static APART void fetch_services(struct lun_engine *engine, struct packet *const
 			__builtin_prefetch(&ports->slots[ports->slot[fetches[i].at - 1]], 1);
 }
 
-/* Decides on the packets that will open flows.  A small policy is in the cache anyhow. */
+/* Decides on the packets that will open flows. */
 static APART void decide_openers(struct lun_engine *engine, struct packet *const *openers, uint32_t count)
 {
 	struct ahead ahead = { { 0 } };
 
-	if (engine->policy && engine->policy->frontend_count > FRONTENDS_NEAR && count > 1)
+	if (count > 1 && engine->policy && engine->policy->port_count >= PORTS_FAR)
 		fetch_services(engine, openers, count);
 	for (uint32_t i = 0; i < count; i++)
 		decide_ahead(engine, openers[i], &ahead);
