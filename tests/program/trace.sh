@@ -100,6 +100,21 @@ expect 0 -p "$policy" tcp 10.244.0.9:40000 10.96.0.10:80 </dev/null
 grep -q '^  => dnat  tcp 10.244.0.9:40000 10.244.0.5:8080$' out || fail "$(cat out)"
 grep -q '^     50.0 %  10.244.0.6:8080$' out || fail "$(cat out)"
 
+# Services from Kubernetes objects; SCTP.
+cat >objects.json <<'END'
+{ "items": [
+	{ "kind": "Service", "metadata": { "namespace": "a", "name": "b" }, "spec": { "clusterIP": "10.96.0.50",
+		"ports": [{ "name": "x", "port": 80, "protocol": "SCTP" }] } },
+	{ "kind": "EndpointSlice", "metadata": { "namespace": "a", "name": "b-1", "labels": { "kubernetes.io/service-name": "b" } },
+		"endpoints": [{ "addresses": ["10.244.0.5"] }, { "addresses": ["10.244.0.6"], "conditions": { "ready": false } }],
+		"ports": [{ "name": "x", "port": 8080, "protocol": "SCTP" }] }
+] }
+END
+printf 'node { name = "n", pods = { "10.244.0.0/16" } }\nrequire("lunette.kubernetes").load("objects.json")\n' >kube.lua
+expect 0 -p kube.lua --json sctp 10.244.0.9:40000 10.96.0.50:80 </dev/null
+[[ $(jq -c '[.result, .service, .via, .endpoints, .masquerade, .steps[0].at]' out) == \
+	'["dnat","a/b:x","cluster_ip",[{"address":"10.244.0.5:8080","probability":1}],false,"objects.json:2"]' ]] || fail "$(cat out)"
+
 # Bad input.
 bad() { # LINE ARGUMENT...
 	expect 2 "${@:2}" </dev/null
