@@ -48,9 +48,10 @@ struct service_port {
 };
 
 struct service {
-	/* read for each new flow: the first 80 bytes */
+	/* read for each new flow: the first 88 bytes */
 	const char *at;
-	uint64_t affinity; /* ns */
+	uint64_t slow_start; /* ms */
+	uint64_t affinity;   /* ns */
 	uint32_t first_port, port_count;
 	enum lun_balance balance;
 	enum lun_masquerade masquerade;
@@ -74,7 +75,7 @@ struct service {
 	struct lun_timeout *timeouts;
 	size_t timeout_count;
 	enum lun_prefer prefer;
-	uint64_t rest, slow_start, drain; /* ms */
+	uint64_t rest, drain; /* ms */
 	uint8_t rest_after;
 };
 
