@@ -102,6 +102,8 @@ static void catch_up(const struct on_path *path)
 	struct http_stream *stream = path->stream;
 	uint32_t more = upstream->max_ack - stream->next;
 
+	if (stream->answer.known)
+		stream_answered(&stream->stream, stream->answer.status);
 	if (stream->next != stream->released || !(upstream->flags & TCP_SIDE_ACKED) || (int32_t)more <= 0 ||
 	    !stream_skip(&stream->stream, more))
 		return;
@@ -188,9 +190,29 @@ static void begin_again(const struct on_path *path)
 		return;
 	stream->next = stream->released = next;
 	stream_begin(&stream->stream);
+	stream->answer = (struct answer) { 0 };
 	hold_end(path->http, stream);
 	frames_end(path->http, stream);
 	path->map->count = 0;
+}
+
+/* The upstream's bytes while its first answer is awaited; those that come too soon must come again. */
+static bool inspect_answer(const struct on_path *path)
+{
+	struct http_stream *stream = path->stream;
+	const struct packet *p = path->p;
+	int32_t old = (int32_t)(stream->answer_next - p->sequence);
+
+	if (p->tcp_flags & TCP_SYN)
+		stream->answer_next = p->sequence + 1;
+	if (p->tcp_flags & TCP_SYN || !stream->stream.upgrade || stream->answer.known || p->payload_length == 0 ||
+	    old >= (int32_t)p->payload_length)
+		return true;
+	if (old < 0 || p->end > p->io->length)
+		return http_drop(path, LUN_REASON_http_lost_place, "an answer to an upgrade, of which bytes are missing");
+	answer_read(&stream->answer, p->io->data + p->payload + old, p->payload_length - (uint32_t)old);
+	stream->answer_next = p->sequence + p->payload_length;
+	return true;
 }
 
 bool http_inspect(struct http *http, const struct flow_table *table, struct packet *p)
@@ -205,7 +227,7 @@ bool http_inspect(struct http *http, const struct flow_table *table, struct pack
 	if (p->tcp_flags & TCP_SYN)
 		begin_again(&path);
 	if (p->direction != LUN_ORIG)
-		return true;
+		return inspect_answer(&path);
 	http->start = p->sequence;
 	if (!inspect_place(&path))
 		return false;

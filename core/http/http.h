@@ -8,6 +8,9 @@
  *	cut off  what cannot be taken now is as if it had been lost: the client sends it again
  *	refused  nothing goes on any more
  *
+ * What follows a request for another protocol is cut off until its answer is known.  That needs the upstream's first bytes, and so
+ * the request must be the first.
+ *
  * What is sent again must be the same, as far as it has a meaning: an upstream may have got only the second copy.  Heads are
  * rendered again, from the packet or from what was held, and give the same bytes, because everything in them comes from the head,
  * the flow and the head's position in the stream; what frames chunks is kept until the upstream has acknowledged it; bodies may
@@ -15,6 +18,7 @@
 #ifndef LUNETTE_HTTP_HTTP_H
 #define LUNETTE_HTTP_HTTP_H
 
+#include "http/answer.h"
 #include "http/request.h"
 #include "http/stream.h"
 #include "track/flow.h"
@@ -27,13 +31,15 @@ struct http_stream {
 	uint64_t digests[SEQMAP_EDITS]; /* of the heads of the map's edits: sent again, they must be the same bytes */
 	struct stream stream;
 	struct http_headers headers;
-	void *owner;        /* what keeps `headers` alive; given back by http_stream_close */
-	uint32_t next;      /* of the next byte that is to come */
-	uint32_t released;  /* of the first that has not gone on: what is between is held */
-	uint32_t hold;      /* index, or HTTP_NONE */
-	uint32_t frames;    /* the same */
-	uint32_t next_free; /* in the pool */
-	uint16_t trailers;  /* a bit for each edit of the ring: it is one of a trailer section */
+	void *owner;          /* what keeps `headers` alive; given back by http_stream_close */
+	uint32_t next;        /* of the next byte that is to come */
+	uint32_t released;    /* of the first that has not gone on: what is between is held */
+	uint32_t answer_next; /* the upstream's number of the next byte of its first answer */
+	struct answer answer; /* to the first request, if that asks for another protocol */
+	uint32_t hold;        /* index, or HTTP_NONE */
+	uint32_t frames;      /* the same */
+	uint32_t next_free;   /* in the pool */
+	uint16_t trailers;    /* a bit for each edit of the ring: it is one of a trailer section */
 };
 
 /* Bytes of a client, as they came: of a head that is not complete, or was not, until the upstream has acknowledged it. */

@@ -87,6 +87,8 @@ static bool step(const struct on_path *path, struct taken *t, enum ending *endin
 	uint32_t length;
 	bool goes_on = true;
 
+	if (path->stream->answer.known)
+		stream_answered(&t->ahead, path->stream->answer.status);
 	t->before = t->ahead;
 	switch (stream_next(&t->ahead, t->bytes + t->at, t->size - t->at, &length)) {
 	case STREAM_STOP:
@@ -97,6 +99,12 @@ static bool step(const struct on_path *path, struct taken *t, enum ending *endin
 		*ending = t->ahead.place == STREAM_WAITING ? ENDING_CUT : ENDING_HOLD;
 		return false;
 	case STREAM_EDIT:
+		if (t->ahead.upgrade && t->ahead.requests > 1) {
+			stream_refuse(&t->ahead, LUN_REASON_http_malformed, t->ahead.offset - length,
+				      "an upgrade behind other requests, whose answers are not read");
+			*ending = ENDING_REFUSED;
+			return false;
+		}
 		goes_on = take_head(path, t, length);
 		break;
 	case STREAM_FRAME:

@@ -512,6 +512,42 @@ static void holds_are_taken_from_the_oldest(void **state)
 	lun_engine_free(n.engine);
 }
 
+#define UPSTREAM "tcp 10.244.0.5:8080 10.1.1.1:4000 . ack 1000 seq "
+#define BACK "accept established ESTABLISHED -> tcp 10.96.0.1:80 10.1.1.1:4000"
+#define WEBSOCKET "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\r\n" /* 47 bytes */
+
+static void after_an_upgrade_the_answer_counts(void **state)
+{
+	struct notation n;
+
+	(void)state;
+	start(&n);
+	EXPECT(&n, { FROM_CLIENT("P.", 1000, WEBSOCKET "frame"), ON_ITS_WAY });
+	assert_memory_equal(n.data + n.packet.length - 13, "websocket\r\n\r\n", 13); /* and no frame */
+	EXPECT(&n, { FROM_CLIENT("P.", 1047, "frame"), "drop established ESTABLISHED (http_lost_place)" },
+	       { UPSTREAM "5006 text \"1.1 101 S\"", "drop established ESTABLISHED (http_lost_place)" },
+	       { UPSTREAM "5000 text \"HTTP/1.1 100 Continue\r\nX: y\r\n\r\nHTTP/\"", BACK },
+	       { FROM_CLIENT("P.", 1047, "frame"), "drop established ESTABLISHED (http_lost_place)" },
+	       { UPSTREAM "5032 text \"TTP/1.1 101 S\"", BACK }, { FROM_CLIENT("P.", 1047, "frame\r\n\r\n"), ON_ITS_WAY },
+	       { FROM_CLIENT("P.", 1056, "GET / HTTP"), ON_ITS_WAY });
+	expect_left(&n, load32(n.data + 24), "GET / HTTP");
+	lun_engine_free(n.engine);
+}
+
+static void an_upgrade_that_is_refused_leaves_requests(void **state)
+{
+	struct notation n;
+
+	(void)state;
+	start(&n);
+	EXPECT(&n, { FROM_CLIENT("P.", 1000, WEBSOCKET), ON_ITS_WAY },
+	       { UPSTREAM "5000 text \"HTTP/1.1 200 OK\r\n\"", BACK },
+	       { FROM_CLIENT("P.", 1047, "GET /2 HTTP/1.1\r\nHost: a\r\n\r\n"), ON_ITS_WAY });
+	assert_memory_equal(n.data + 40, "GET /2 HTTP/1.1\r\nX-Real-IP: 10.1.1.1\r\n", 38);
+	EXPECT(&n, { FROM_CLIENT("P.", 1075, WEBSOCKET), "reject established CLOSE (http_malformed)" });
+	lun_engine_free(n.engine);
+}
+
 static void bodies_may_overtake(void **state)
 {
 	struct notation n;
@@ -565,6 +601,8 @@ int main(void)
 		cmocka_unit_test(slow_heads_are_refused),
 		cmocka_unit_test(holds_are_taken_from_the_oldest),
 		cmocka_unit_test(bodies_may_overtake),
+		cmocka_unit_test(after_an_upgrade_the_answer_counts),
+		cmocka_unit_test(an_upgrade_that_is_refused_leaves_requests),
 		cmocka_unit_test(bodies_pass_and_the_next_head_is_edited),
 		cmocka_unit_test(a_head_is_forgotten_only_when_the_upstream_has_it),
 		cmocka_unit_test(bare_acknowledgements_do_not_flush_the_edits),
