@@ -20,8 +20,8 @@ struct lun_http {
 	bool edited;     /* the service reads its requests at all */
 	unsigned answer; /* to a request for another protocol; 0: none yet */
 	uint32_t held_length;
-	uint8_t held[HELD_SIZE];
-	uint8_t rendered[RENDERED_SIZE];
+	uint8_t *held;     /* HELD_SIZE bytes */
+	uint8_t *rendered; /* RENDERED_SIZE bytes, in the same piece of memory */
 };
 
 /* ---- the service ---- */
@@ -89,6 +89,7 @@ int lun_http_new(struct lun_http **made, const struct lun_http_config *given, st
 	struct lun_http_config config = { 0 };
 	const struct service_port *port;
 	struct lun_http *http;
+	uint8_t *bytes;
 
 	if (!config_read(&config, sizeof(config), given))
 		return fail(error, LUN_BAD_ARGUMENT, "config.size is %zu, expected sizeof(struct lun_http_config), here %zu",
@@ -97,8 +98,14 @@ int lun_http_new(struct lun_http **made, const struct lun_http_config *given, st
 	if (!port)
 		return fail(error, LUN_NOT_FOUND, "the policy has no service \"%s\" with a TCP port", config.service);
 	http = calloc(1, sizeof(*http));
-	if (!http)
+	bytes = malloc(HELD_SIZE + RENDERED_SIZE);
+	if (!http || !bytes) {
+		free(http);
+		free(bytes);
 		return fail(error, LUN_NO_MEMORY, "out of memory");
+	}
+	http->held = bytes;
+	http->rendered = bytes + HELD_SIZE;
 	http->config = config;
 	http->headers = engine_headers(config.policy, port);
 	http->edited = port->service->http;
@@ -115,6 +122,7 @@ void lun_http_free(struct lun_http *http)
 	if (!http)
 		return;
 	lun_policy_unref(http->config.policy);
+	free(http->held);
 	free(http);
 }
 
@@ -130,7 +138,7 @@ static void write_piece(const struct lun_http *http, const struct lun_http_piece
 static bool write_head(struct lun_http *http, const uint8_t *bytes, uint32_t length)
 {
 	struct stream *stream = &http->stream;
-	struct writer writer = { .bytes = http->rendered, .capacity = sizeof(http->rendered) };
+	struct writer writer = { .bytes = http->rendered, .capacity = RENDERED_SIZE };
 	struct request request = { .headers = &http->headers,
 				   .head = &stream->head,
 				   .bytes = bytes,
