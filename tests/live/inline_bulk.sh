@@ -44,10 +44,19 @@ transfers() { # WHAT
 agent_start --inline --set-sysctls
 transfers "wide path"
 
-# A head grows by 800 bytes.  The path carries 1,500, so one of 1,300 leaves in two packets, which nobody asked to segment.
+# A body of unknown length is chunked, and every chunk's line is followed.
+for host in 10.96.0.20 [fd96::20]; do
+	client curl -sg --max-time 20 -H Expect: -T - "http://$host/put/up" <"$work/big" || fail "chunked upload to $host"
+	cmp "$work/big" "$work/pod1/put/up" || fail "what came up in chunks to $host"
+	rm "$work/pod1/put/up"
+	echo "ok: client to $host, in chunks"
+done
+
+# A head grows by 800 bytes.  The path carries 1,500, so one of 1,300 leaves in two packets, which nobody asked to segment; one of
+# 6,000 comes in several, which are held.
 for from in client node; do
 	for host in 10.96.0.20 [fd96::20]; do
-		for length in 10 1000 1200; do
+		for length in 10 1000 1200 6000; do
 			mine=$(head -c "$length" /dev/zero | tr '\0' x)
 			$from curl -sg --max-time 5 -H "X-Mine: $mine" "http://$host/echo" >"$work/answer" || fail "no answer to a long head"
 			[[ $(<"$work/answer") =~ ^(192.168.77.|fd77::)[12]" $mine"$ ]] || fail "the pod saw '$(cat "$work/answer")'"
