@@ -77,7 +77,7 @@ static bool parse_option(struct arguments *arguments, const char *command, int o
 	case OPTION_ANSWER:
 		return option_number(command, "--answer", 999, &arguments->answer);
 	case OPTION_SPLIT:
-		return option_number(command, "--split", READ_SIZE, &arguments->split);
+		return option_number(command, "--split", UINT32_MAX, &arguments->split);
 	}
 	return true;
 }
@@ -129,10 +129,10 @@ static void write_piece(void *user, const struct lun_http_piece *piece)
 		cJSON_AddItemToArray(run->injected_at, cJSON_CreateNumber((double)piece->injected_at));
 }
 
-/* Feeds some bytes, as many at a time as was asked for. */
+/* Feeds some bytes, as many at a time as was asked for, and came. */
 static void feed(struct lun_http *http, const struct arguments *arguments, const uint8_t *bytes, size_t length)
 {
-	size_t part = arguments->split ? arguments->split : length;
+	size_t part = arguments->split && arguments->split < length ? arguments->split : length;
 
 	for (size_t at = 0; at < length; at += part)
 		lun_http_feed(http, bytes + at, length - at < part ? length - at : part);
