@@ -465,7 +465,8 @@ static void engine_run(struct lun_engine *engine, struct packet *p)
 	if (engine->config.commit)
 		return; /* the kernel translates */
 	goes_on = http_inspect(&engine->http, &engine->flows, p);
-	engine_answer(engine, p);
+	if (!goes_on || engine->http.acknowledges)
+		engine_answer(engine, p);
 	if (!goes_on)
 		return;
 	nat_apply(p);

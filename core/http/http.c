@@ -219,10 +219,11 @@ bool http_inspect(struct http *http, const struct flow_table *table, struct pack
 {
 	struct on_path path;
 
-	http->plan_count = http->new_frame_count = http->payload.length = 0;
-	http->payload.full = http->replaced = http->came_again = http->acknowledges = false;
+	http->acknowledges = false;
 	if (!(p->flow->flags & FLOW_HTTP) || p->role != PACKET_DATA)
 		return true;
+	http->plan_count = http->new_frame_count = http->payload.length = 0;
+	http->payload.full = http->replaced = http->came_again = false;
 	path = on_path(http, table, p);
 	if (p->tcp_flags & TCP_SYN)
 		begin_again(&path);
