@@ -90,3 +90,22 @@ bool option_number(const char *command, const char *option, uint64_t most, uint6
 	report_usage(command, "%s %s: expected a number from 0 to %llu", option, optarg, (unsigned long long)most);
 	return false;
 }
+
+bool option_masks(const char *command, const char *option, size_t count, uint32_t *masks)
+{
+	const char *text = optarg;
+
+	for (size_t i = 0; i < count; i++) {
+		char *end;
+		unsigned long long bits = strtoull(text, &end, 16);
+
+		if (!isxdigit((unsigned char)*text) || bits > UINT32_MAX || *end != (i + 1 < count ? ',' : '\0')) {
+			report_usage(command, "%s %s: expected hexadecimal bits of the packet mark%s", option, optarg,
+				     count > 1 ? ", as in 0x1,0x2,0x4" : "");
+			return false;
+		}
+		masks[i] = (uint32_t)bits;
+		text = end + 1;
+	}
+	return true;
+}

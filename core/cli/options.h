@@ -18,4 +18,8 @@ int report_option(int result, char **argv, const struct option *options);
 /* A decimal number of at most `most`; false, with a message naming `option`, if it is none. */
 bool option_number(const char *command, const char *option, uint64_t most, uint64_t *number);
 
+/* `count` hexadecimal numbers with commas between, bits of the packet mark; false, with a message naming `option`, if it is
+ * something else. */
+bool option_masks(const char *command, const char *option, size_t count, uint32_t *masks);
+
 #endif

@@ -13,15 +13,17 @@ static const char help[] = "usage: lunette rules -p POLICY\n\n"
 			   "  -p, --policy FILE    the policy, a Lua script\n"
 			   "      --queue N        number of the packet queue (4242)\n"
 			   "      --inline         those of `lunette run --inline`\n"
+			   "      --marks Q,C,R    bits of the packet mark, as for `lunette run`\n"
 			   "      --json           one object, the text in it\n"
 			   "  -h, --help\n\n"
 			   "  lunette rules -p kind.lua\n";
 
-enum { OPTION_QUEUE = 256, OPTION_INLINE, OPTION_JSON };
+enum { OPTION_QUEUE = 256, OPTION_INLINE, OPTION_MARKS, OPTION_JSON };
 
 struct arguments {
 	const char *policy;
 	uint64_t queue;
+	uint32_t marks[3];
 	bool translate, json, help;
 };
 
@@ -31,6 +33,7 @@ static int parse_arguments(struct arguments *arguments, int argc, char **argv)
 		{ "policy", required_argument, NULL, 'p' },
 		{ "queue", required_argument, NULL, OPTION_QUEUE },
 		{ "inline", no_argument, NULL, OPTION_INLINE },
+		{ "marks", required_argument, NULL, OPTION_MARKS },
 		{ "json", no_argument, NULL, OPTION_JSON },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
@@ -46,6 +49,8 @@ static int parse_arguments(struct arguments *arguments, int argc, char **argv)
 			return EXIT_BAD_INPUT;
 		if (option == OPTION_QUEUE && arguments->queue == 0)
 			return report_usage(argv[0], "--queue 0: expected a number from 1");
+		if (option == OPTION_MARKS && !option_masks(argv[0], "--marks", 3, arguments->marks))
+			return EXIT_BAD_INPUT;
 		if (option == 'p')
 			arguments->policy = optarg;
 		arguments->translate = arguments->translate || option == OPTION_INLINE;
@@ -89,6 +94,7 @@ int command_rules(int argc, char **argv)
 	if (code != EXIT_DONE)
 		return code;
 	config.queue = (uint16_t)arguments.queue;
+	config.marks = (struct lun_live_marks) { arguments.marks[0], arguments.marks[1], arguments.marks[2] };
 	config.mode = arguments.translate ? LUN_LIVE_INLINE : LUN_LIVE_COMMIT;
 	if (lun_live_rules(&text, &config, &error) < 0) {
 		code = report_error(&error);

@@ -9,12 +9,10 @@
 #include "cli/options.h"
 #include "cli/privilege.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <lunette/control.h>
 #include <lunette/lua.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -36,6 +34,7 @@ static const char help[] =
 	"                         at the end everything goes, as with --flush\n"
 	"      --set-sysctls      set the sysctls that --inline needs, and put them back at the end\n"
 	"      --tenant-mask BITS with --inline: these bits of the packet mark (0xff00) tell tenants apart\n"
+	"      --marks Q,C,R      bits of the packet mark: queue, committed, reject (0x100000,0x200000,0x400000)\n"
 	"      --control PATH     the socket for `lunette flows` and `lunette stats` (/run/lunette-NAMESPACE.sock), or "
 	"none\n"
 	"      --user NAME        become this user once it serves; the policy must be readable for it, to be loaded again\n"
@@ -50,6 +49,7 @@ enum {
 	OPTION_INLINE,
 	OPTION_SYSCTLS,
 	OPTION_TENANT,
+	OPTION_MARKS,
 	OPTION_CONTROL,
 	OPTION_USER,
 	OPTION_JSON,
@@ -59,7 +59,7 @@ enum {
 struct arguments {
 	const char *policy, *control;
 	uint64_t queue, flows;
-	uint32_t tenant_mask;
+	uint32_t tenant_mask, marks[3];
 	struct privilege_user user;
 	bool flush, translate, set_sysctls, json, help;
 };
@@ -74,19 +74,6 @@ struct agent {
 	struct lun_live *live;
 	struct lun_control *control;
 };
-
-/* Bits of a mark, as everybody writes them: in hexadecimal. */
-static bool parse_mask(const char *command, uint32_t *mask)
-{
-	char *end;
-	unsigned long long bits = strtoull(optarg, &end, 16);
-
-	*mask = (uint32_t)bits;
-	if (isxdigit((unsigned char)*optarg) && !*end && bits <= UINT32_MAX)
-		return true;
-	report_usage(command, "--tenant-mask %s: expected hexadecimal bits of the packet mark", optarg);
-	return false;
-}
 
 /* What is wrong with them as a whole. */
 static int check_arguments(const struct arguments *arguments, int argc, char **argv)
@@ -110,6 +97,7 @@ static int parse_arguments(struct arguments *arguments, int argc, char **argv)
 		{ "inline", no_argument, NULL, OPTION_INLINE },
 		{ "set-sysctls", no_argument, NULL, OPTION_SYSCTLS },
 		{ "tenant-mask", required_argument, NULL, OPTION_TENANT },
+		{ "marks", required_argument, NULL, OPTION_MARKS },
 		{ "control", required_argument, NULL, OPTION_CONTROL },
 		{ "user", required_argument, NULL, OPTION_USER },
 		{ "json", no_argument, NULL, OPTION_JSON },
@@ -127,7 +115,9 @@ static int parse_arguments(struct arguments *arguments, int argc, char **argv)
 			return EXIT_BAD_INPUT;
 		if (option == OPTION_FLOWS && !option_number(argv[0], "--flow-limit", UINT32_C(1) << 27, &arguments->flows))
 			return EXIT_BAD_INPUT;
-		if (option == OPTION_TENANT && !parse_mask(argv[0], &arguments->tenant_mask))
+		if (option == OPTION_TENANT && !option_masks(argv[0], "--tenant-mask", 1, &arguments->tenant_mask))
+			return EXIT_BAD_INPUT;
+		if (option == OPTION_MARKS && !option_masks(argv[0], "--marks", 3, arguments->marks))
 			return EXIT_BAD_INPUT;
 		if (option == OPTION_QUEUE && arguments->queue == 0)
 			return report_usage(argv[0], "--queue 0: expected a number from 1");
@@ -368,6 +358,7 @@ static int start(struct agent *agent, struct lun_error *error)
 		.mode = agent->arguments.translate ? LUN_LIVE_INLINE : LUN_LIVE_COMMIT,
 		.set_sysctls = agent->arguments.set_sysctls,
 		.tenant_mask = agent->arguments.tenant_mask,
+		.marks = { agent->arguments.marks[0], agent->arguments.marks[1], agent->arguments.marks[2] },
 	};
 	int code = agent->arguments.user.name ? privilege_find_user(&agent->arguments.user, error) : 0;
 
