@@ -21,12 +21,12 @@ cat >>"$work/policy.lua" <<-EOT
 		ports = { { protocol = "udp", port = 53, target_port = 5353 } },
 	}
 EOT
-sysctl_of node net.netfilter.nf_conntrack_acct=1
+sysctl_of node net.netfilter.nf_conntrack_acct=1 net.netfilter.nf_conntrack_udp_timeout=120
 agent_start
 is "$(stat -c %a "$work/control")" 600 "mode of the socket"
 
 for port in 40001 40002; do
-	client curl -s --local-port $port -o "$work/got$port" http://10.96.0.10/slow &
+	client curl -s --local-port $port -o "$work/got$port" "http://10.96.0.10/$([[ $port == 40001 ]] && echo slower || echo slow)" &
 	eval "download$port=$!"
 	wait_for test -s "$work/got$port"
 done
