@@ -335,7 +335,7 @@ int lun_live_set_policy(struct lun_live *live, struct lun_policy *policy, struct
 	code = lun_engine_set_policy(live->engine, policy);
 	if (code < 0)
 		return live_fail(error, code, "%s", lun_strerror(code));
-	code = rules_update(&live->rules, policy, error);
+	code = rules_update(&live->rules, live->policy, policy, error);
 	if (code < 0) {
 		lun_engine_set_policy(live->engine, live->policy);
 		return code;

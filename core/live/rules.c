@@ -252,9 +252,17 @@ int rules_install(const struct rules *rules, const struct lun_policy *policy, st
 	return code;
 }
 
-int rules_update(const struct rules *rules, const struct lun_policy *policy, struct lun_error *error)
+int rules_update(const struct rules *rules, const struct lun_policy *before, const struct lun_policy *policy,
+		 struct lun_error *error)
 {
-	return nft(rules_sets_text(rules, policy), error);
+	char *text = rules_sets_text(rules, policy), *there = rules_sets_text(rules, before);
+	bool same = text && there && strcmp(text, there) == 0;
+
+	free(there);
+	if (!same)
+		return nft(text, error);
+	free(text);
+	return 0;
 }
 
 bool rules_are_in_raw(const struct rules *rules)

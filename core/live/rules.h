@@ -61,8 +61,9 @@ int rules_detect(enum rules_queueing *queueing, struct lun_error *error);
  * with LUN_EXISTS: another agent serves this network namespace. */
 int rules_install(const struct rules *rules, const struct lun_policy *policy, struct lun_error *error);
 
-/* The service addresses of another policy, in one transaction. */
-int rules_update(const struct rules *rules, const struct lun_policy *policy, struct lun_error *error);
+/* The service addresses of another policy, in one transaction; none if they are those of the policy `before`. */
+int rules_update(const struct rules *rules, const struct lun_policy *before, const struct lun_policy *policy,
+		 struct lun_error *error);
 
 /* Are the chain that queues and the jumps to it in the raw tables of iptables, where they are needed? */
 bool rules_are_in_raw(const struct rules *rules);

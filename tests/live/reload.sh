@@ -41,3 +41,16 @@ echo "ok: a service that went"
 wait $download || fail "the download broke: curl status $?"
 cmp "$work/big" "$work/got"
 echo "ok: the download in progress"
+
+# Where the same addresses are served, the rules are left as they are.
+ip netns exec "$lab-node" nft monitor >"$work/changes" &
+started+=($!)
+sleep 0.5
+sed -i 's/"10.244.0.5", "10.244.0.6",/"10.244.0.6",/' "$work/policy.lua"
+reload
+is "$(client curl -s http://10.96.0.10/ | cut -d' ' -f1)" pod2 "the endpoint that is left"
+is "$(wc -l <"$work/changes")" 0 "changes of rules"
+sed -i 's/"10.96.0.10"/"10.96.0.11"/' "$work/policy.lua"
+reload
+wait_for test -s "$work/changes"
+echo "ok: changes of addresses"
