@@ -1,7 +1,8 @@
 /* run.c - `lunette run`: the live agent, on a libuv loop.
  *
- * SIGHUP loads the policy again, SIGTERM and SIGINT stop; what a policy watches changes it in between.  Standard error gets one
- * line per thing that happened, the first of them when the agent serves: "ready". */
+ * SIGHUP, or another file in its place, loads the policy again, SIGTERM and SIGINT stop; what a policy watches changes it in
+ * between.  Standard error gets one line per thing that happened, the first of them when the agent serves: "ready". */
+#include "cli/changes.h"
 #include "cli/command.h"
 #include "cli/health.h"
 #include "cli/json.h"
@@ -70,6 +71,7 @@ struct agent {
 	uv_signal_t signals[3];
 	uv_timer_t follow; /* looks at the streams that the policy watches */
 	struct lun_lua_watch *watch;
+	struct changes changes; /* of the policy's files */
 	struct health health;
 	struct lun_live *live;
 	struct lun_control *control;
@@ -205,6 +207,7 @@ static int load_policy(struct agent *agent, struct lun_policy **policy, struct l
 		.size = sizeof(options), .log = on_policy_log, .user = agent, .watch = &agent->watch
 	};
 
+	changes_note(&agent->changes); /* before: what changes meanwhile is another change */
 	return lun_lua_policy_load(policy, agent->arguments.policy, &options, error);
 }
 
@@ -236,14 +239,13 @@ static void follow(struct agent *agent)
 		uv_timer_stop(&agent->follow);
 }
 
-static void on_reload(uv_signal_t *signal, int number)
+static void reload(void *user)
 {
-	struct agent *agent = signal->data;
+	struct agent *agent = user;
 	struct lun_policy *policy;
 	struct lun_error error;
 	int code;
 
-	(void)number;
 	check_notified(agent, notify_reloading());
 	code = load_policy(agent, &policy, &error);
 	follow(agent);
@@ -262,9 +264,16 @@ static void on_reload(uv_signal_t *signal, int number)
 	}
 }
 
+static void on_reload(uv_signal_t *signal, int number)
+{
+	(void)number;
+	reload(signal->data);
+}
+
 static void close_handles(struct agent *agent)
 {
 	health_set_policy(&agent->health, NULL);
+	changes_close(&agent->changes);
 	uv_close((uv_handle_t *)&agent->follow, NULL);
 	for (int i = 0; i < 3; i++)
 		uv_close((uv_handle_t *)&agent->signals[i], NULL);
@@ -287,7 +296,13 @@ static void open_signals(struct agent *agent)
 		int number;
 		uv_signal_cb callback;
 	} signals[3] = { { SIGHUP, on_reload }, { SIGTERM, on_stop }, { SIGINT, on_stop } };
+	char text[100];
+	int code = changes_init(&agent->changes, &agent->loop, agent->arguments.policy, reload, agent);
 
+	if (code < 0) {
+		snprintf(text, sizeof(text), "changes of the policy's files are not noticed: %s", uv_strerror(code));
+		on_log(agent, LUN_LOG_WARNING, text);
+	}
 	uv_timer_init(&agent->loop, &agent->follow);
 	agent->follow.data = agent;
 	for (int i = 0; i < 3; i++) {
@@ -370,6 +385,7 @@ static int start(struct agent *agent, struct lun_error *error)
 	if (code == 0)
 		code = settle(agent, error);
 	if (code == 0) {
+		changes_note(&agent->changes); /* as they look without privileges */
 		agent->health = (struct health) { .loop = &agent->loop, .say = on_policy_log, .user = agent };
 		health_set_policy(&agent->health, config.policy);
 		say_serving(agent, "ready", config.policy);

@@ -54,3 +54,22 @@ sed -i 's/"10.96.0.10"/"10.96.0.11"/' "$work/policy.lua"
 reload
 wait_for test -s "$work/changes"
 echo "ok: changes of addresses"
+
+# Without a signal: another file in its place, a module beside it; not for a file that is none of the policy's, nor twice for one change.
+reloads() { grep -c '"event":"reloaded"' "$agent_log"; }
+reloaded() { [[ $(reloads) -gt $1 ]]; }
+before=$(reloads)
+sed -i 's/"10.96.0.11"/"10.96.0.12"/' "$work/policy.lua"
+wait_for reloaded "$before"
+answers http://10.96.0.12/ || fail "no answer at the address of the changed file"
+echo 'return { "10.244.0.6" }' >"$work/pods.lua"
+sed -i 's/endpoints = {[^}]*}/endpoints = require "pods"/' "$work/policy.lua"
+wait_for reloaded $((before + 1))
+is "$(client curl -s http://10.96.0.12/ | cut -d' ' -f1)" pod2 "the endpoint of a module"
+echo 'return { "10.244.0.5" }' >"$work/pods.lua"
+wait_for reloaded $((before + 2))
+is "$(client curl -s http://10.96.0.12/ | cut -d' ' -f1)" pod1 "the endpoint of the changed module"
+reload
+echo nothing >"$work/notes.txt"
+sleep 1
+is "$(($(reloads) - before))" 4 "reloads, one by signal"
