@@ -173,6 +173,21 @@ show_live() {
 	step "A hundred connections from the laptop" "Each is dealt to a pod at random, as kube-proxy does it."
 	on laptop "curl -H 'Connection: close' 'http://172.18.0.2:32329/[1-100]' | sort | uniq -c"
 	spread_is "100 connections are spread over the pods" "$answer"
+	show_headers
+}
+
+# Header edits need all packets of a connection: the agent once more, in its other mode.
+show_headers() {
+	step "Headers in flight" \
+		"The service default/nginx-headers at 10.96.176.242 adds what a proxy would, while the connection stays one" \
+		"connection.  For that the agent, now with --inline, sees each of its packets.  The laptop lies about who it is:"
+	kill "$agent"
+	wait "$agent" 2>/dev/null || true
+	agent_up "$LUNETTE" --inline --set-sysctls
+	on laptop "curl -H 'X-Real-IP: 1.2.3.4' http://10.96.176.242/"
+	is "nginx is told who the client is, whatever that claims" "$answer" "pod[12] saw 10.244.0.1, on behalf of 172.18.0.1"
+	on laptop "curl -H 'X_Real_IP: 1.2.3.4' 'http://10.96.176.242/[1-2]' | sort -u"
+	is "in the second request of a connection, too" "$answer" "pod[12] saw 10.244.0.1, on behalf of 172.18.0.1"
 }
 
 # ---- From a capture -------------------------------------------------------------------------------------------------------

@@ -33,7 +33,7 @@ service "default/nginx" {
 }
 
 -- The same pods once more, with the headers that a proxy would add to each request: set replaces whatever the client sent
--- under that name.  In this version replays show it; `lunette run` carries the connections without headers, and warns.
+-- under that name.  `lunette run --inline` does it, and replays show it; without --inline connections go without, with a warning.
 service "default/nginx-headers" {
 	cluster_ips = { "10.96.176.242" },
 	ports       = { { name = "http", port = 80 } },
