@@ -268,48 +268,50 @@ static const char *message_of(struct script *script, int status, char text[SCRIP
 
 /* ---- The hook -------------------------------------------------------------------------------------------------------- */
 
-static int policy_flow(void *user, const struct lun_new_flow *flow, struct lun_decision *decision)
+/* Calls the hook at a place of the stack, about script->flow, and says what is wrong with it if it fails; `results` are left on
+ * top. */
+static int hook_call(struct script *script, int hook, int results)
 {
-	struct script *script = user;
 	char text[SCRIPT_TEXT];
 	int status;
 
 	lua_settop(script->state, REQUEST_HOOK);
 	limits_begin(&script->limits, "one call of a hook", script->options.hook_instructions);
-	script->flow = flow;
-	script->decision = decision;
 	script->call++;
-	lua_pushvalue(script->state, HOOK);
-	status = lua_pcall(script->state, 0, 1, HANDLER);
+	lua_pushvalue(script->state, hook);
+	status = lua_pcall(script->state, 0, results, HANDLER);
 	script->flow = NULL;
-	script->decision = NULL;
 	if (status == LUA_OK)
 		return 0;
 	script_log(script, message_of(script, status, text));
-	*decision = (struct lun_decision) { .action = LUN_ACTION_MAP };
 	return LUN_BAD_POLICY;
+}
+
+static int policy_flow(void *user, const struct lun_new_flow *flow, struct lun_decision *decision)
+{
+	struct script *script = user;
+	int code;
+
+	script->flow = flow;
+	script->decision = decision;
+	code = hook_call(script, HOOK, 1);
+	script->decision = NULL;
+	if (code < 0)
+		*decision = (struct lun_decision) { .action = LUN_ACTION_MAP };
+	return code;
 }
 
 static int policy_request(void *user, struct lun_request *request)
 {
-	struct script *script = user;
 	const struct lun_new_flow flow = { .tuple = request->tuple, .service = request->service };
-	char text[SCRIPT_TEXT];
-	int status;
+	struct script *script = user;
+	int code;
 
-	lua_settop(script->state, REQUEST_HOOK);
-	limits_begin(&script->limits, "one call of a hook", script->options.hook_instructions);
-	script->request = request;
 	script->flow = &flow;
-	script->call++;
-	lua_pushvalue(script->state, REQUEST_HOOK);
-	status = lua_pcall(script->state, 0, 0, HANDLER);
+	script->request = request;
+	code = hook_call(script, REQUEST_HOOK, 0);
 	script->request = NULL;
-	script->flow = NULL;
-	if (status == LUA_OK)
-		return 0;
-	script_log(script, message_of(script, status, text));
-	return LUN_BAD_POLICY;
+	return code;
 }
 
 void script_unref(void *user)

@@ -262,7 +262,6 @@ static COLD bool answer_echo(struct lun_engine *engine, struct packet *p)
 {
 	uint32_t size = p->end < p->io->length ? p->end : p->io->length, length = 0;
 	uint8_t *bytes;
-	struct lun_event *event;
 
 	if (engine->config.commit || p->in_pieces || events_full(&engine->events))
 		return false;
@@ -270,11 +269,7 @@ static COLD bool answer_echo(struct lun_engine *engine, struct packet *p)
 	length = bytes ? packet_build_echo(bytes, size, p) : 0;
 	if (length == 0)
 		return false;
-	event = events_put(&engine->events);
-	event->kind = LUN_EVENT_EMIT;
-	event->side = LUN_SIDE_CLIENT;
-	event->packet = engine->packet;
-	events_keep_bytes(&engine->events, event, length);
+	engine_emit(engine, LUN_SIDE_CLIENT, length);
 	p->io->ct = LUN_CT_NEW;
 	packet_stop(p, LUN_STOLEN, LUN_REASON_none);
 	engine->stats.echoes++;

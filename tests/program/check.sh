@@ -1,26 +1,9 @@
 #!/usr/bin/env bash
 # `lunette check`: what it lists, what it warns of, one line and exit 2 for what is wrong.
-set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 cd "$LUNETTE_SOURCE/examples"
 
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-
-# Runs the program; sets status, said (stdout) and complained (stderr).
-check() { # ARGUMENT...
-	status=0
-	"$LUNETTE" check "$@" >"$folder/out" 2>"$folder/err" || status=$?
-	said=$(<"$folder/out")
-	complained=$(<"$folder/err")
-}
-
-# What the last run did must have been this.
-expect() { # STATUS STDOUT STDERR (globs)
-	# shellcheck disable=SC2053
-	[[ $status -eq $1 && $said == $2 && $complained == $3 ]] && return
-	printf 'expected exit %s, stdout %s, stderr %s\ngot %s\n%s\n%s\n' "$@" "$status" "$said" "$complained"
-	exit 1
-}
+check() { run check "$@"; }
 
 # The example, for a person and for a program.
 check -p kind.lua

@@ -1,35 +1,18 @@
 #!/usr/bin/env bash
 # `lunette test`: scenarios that pass, that fail, and files that are wrong; for a person, as TAP and as JSON.
-set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 cd "$LUNETTE_SOURCE"
 
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
+scenarios() { run test "$@"; }
 
-# Runs the program; sets status, said (stdout) and complained (stderr).
-run() { # ARGUMENT...
-	status=0
-	"$LUNETTE" test "$@" >"$folder/out" 2>"$folder/err" || status=$?
-	said=$(<"$folder/out")
-	complained=$(<"$folder/err")
-}
-
-# What the last run did must have been this.
-expect() { # STATUS STDOUT STDERR (globs)
-	# shellcheck disable=SC2053
-	[[ $status -eq $1 && $said == $2 && $complained == $3 ]] && return
-	printf 'expected exit %s, stdout %s, stderr %s\ngot %s\n%s\n%s\n' "$@" "$status" "$said" "$complained"
-	exit 1
-}
-
-run tests/policies/scenarios_test.lua examples/kind_test.lua
+scenarios tests/policies/scenarios_test.lua examples/kind_test.lua
 expect 0 "ok      TCP from the opening to the end
 *
 16 scenarios, 0 failed" ""
-run examples/policies/*_test.lua
+scenarios examples/policies/*_test.lua
 expect 0 "*
 13 scenarios, 0 failed" ""
-run --filter UDP tests/policies/scenarios_test.lua
+scenarios --filter UDP tests/policies/scenarios_test.lua
 expect 0 "ok      UDP
 ok      another policy in the middle: connections stay, UDP moves on
 
@@ -54,7 +37,7 @@ node { name = "n", addresses = { "172.18.0.2" }, pods = { "10.244.0.0/16" }, mas
 service "a/web" { cluster_ips = { "10.96.0.1" }, ports = { { port = 80 } }, endpoints = { "10.244.0.5" },
 	http = { set = { ["X-Real-IP"] = "$remote_addr" } } }
 END
-run "$folder/wrong_test.lua"
+scenarios "$folder/wrong_test.lua"
 expect 1 "FAILED  wrong # endpoint
         $folder/wrong_test.lua:3: expected endpoint \"10.244.0.6:80\", got \"10.244.0.5:80\"
           sent    tcp 192.0.2.1:40000 10.96.0.1:80
@@ -71,7 +54,7 @@ ok      fine
 
 5 scenarios, 4 failed" ""
 
-run --tap "$folder/wrong_test.lua"
+scenarios --tap "$folder/wrong_test.lua"
 expect 1 "TAP version 14
 not ok 1 - wrong \\\\# endpoint
   ---
@@ -83,7 +66,7 @@ not ok 1 - wrong \\\\# endpoint
 ok 5 - fine
 1..5" ""
 
-run --json "$folder/wrong_test.lua"
+scenarios --json "$folder/wrong_test.lua"
 expect 1 "*" ""
 [[ $(jq -c 'select(.passed == true) | [.scenario, .at, .message]' "$folder/out") == "[\"fine\",\"$folder/wrong_test.lua:11\",null]" ]] ||
 	{ echo "expected one scenario that passed in: $said"; exit 1; }
@@ -97,7 +80,7 @@ scenario("keeps", function(s) kept = { s, s:tcp { from = "192.0.2.1:1", to = "10
 scenario("uses what is over", function() kept[2]:send("x") end)
 scenario("and this", function() kept[1]:advance("1s") end)
 END
-run "$folder/over_test.lua"
+scenarios "$folder/over_test.lua"
 expect 1 "ok      keeps
 FAILED  uses what is over
         $folder/over_test.lua:4: the scenario of this conversation is over
@@ -108,7 +91,7 @@ FAILED  and this
 # What a method wants, one line each: in a scenario, and what is said.
 wants() { # LUA MESSAGE
 	printf 'policy "web.lua"\nscenario("x", function(s) %s end)\n' "$1" >"$folder/wants_test.lua"
-	run "$folder/wants_test.lua"
+	scenarios "$folder/wants_test.lua"
 	expect 1 "FAILED  x
         $folder/wants_test.lua:2: $2*" ""
 }
@@ -129,24 +112,24 @@ wants 's:reload("nothing.lua")' "*nothing.lua: No such file or directory"
 
 # Files and arguments that are wrong.
 echo 'scenario("x", function(s) end)' >"$folder/no_policy_test.lua"
-run "$folder/no_policy_test.lua"
+scenarios "$folder/no_policy_test.lua"
 expect 2 "*0 scenarios, 0 failed" "lunette: $folder/no_policy_test.lua:1: no policy yet, expected policy \"FILE.lua\" before the first scenario*"
 printf 'policy "web.lua"\nscenario("x", { sed = 1 }, function(s) end)\n' >"$folder/option_test.lua"
-run "$folder/option_test.lua"
+scenarios "$folder/option_test.lua"
 expect 2 "*" "lunette: $folder/option_test.lua:2: unknown key sed, expected seed or flows"
 echo 'policy (' >"$folder/syntax_test.lua"
-run "$folder/syntax_test.lua" "$folder/over_test.lua"
+scenarios "$folder/syntax_test.lua" "$folder/over_test.lua"
 expect 2 "*3 scenarios, 2 failed" "lunette: $folder/syntax_test.lua:2: *"
-run "$folder/nothing_test.lua"
+scenarios "$folder/nothing_test.lua"
 expect 2 "*" "lunette: *nothing_test.lua*No such file or directory"
-run --filter nothing "$folder/over_test.lua"
+scenarios --filter nothing "$folder/over_test.lua"
 expect 2 "*" "lunette test: no scenario's name contains \"nothing\"*"
-run
+scenarios
 expect 2 "" "lunette test: no file, expected FILE...*"
-run --tap --json x
+scenarios --tap --json x
 expect 2 "" "lunette test: --tap and --json, expected one of them*"
 echo 'service' >"$folder/broken.lua"
 printf 'policy "broken.lua"\nscenario("x", function(s) end)\n' >"$folder/broken_test.lua"
-run "$folder/broken_test.lua"
+scenarios "$folder/broken_test.lua"
 expect 1 "FAILED  x
         $folder/broken.lua:2: syntax error*" ""
