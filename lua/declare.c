@@ -103,6 +103,60 @@ static void read_intercept(struct reader *reader, struct keys *keys, struct decl
 	}
 }
 
+static const char node_port_items[] = "a prefix such as \"10.0.0.0/8\", \"primary\", \"all\" or \"localhost\"";
+
+/* An item of node_port_addresses: a prefix, or a word that stands for up to two; returns past the last. */
+static struct lun_prefix *read_node_port_item(struct reader *reader, struct lun_node *node, struct lun_prefix *out)
+{
+	const char *text = read_string(reader, node_port_items);
+	bool seen[2] = { false, false };
+
+	if (strcmp(text, "primary") == 0) {
+		for (size_t i = 0; i < node->address_count; i++) {
+			bool v4 = lun_address_is_v4(&node->addresses[i]);
+
+			if (!seen[v4])
+				*out++ = (struct lun_prefix) { node->addresses[i], 128 };
+			seen[v4] = true;
+		}
+	} else if (strcmp(text, "all") == 0) {
+		lun_prefix_parse(out++, "0.0.0.0/0");
+		lun_prefix_parse(out++, "::/0");
+	} else if (strcmp(text, "localhost") == 0) {
+		lun_prefix_parse(out++, "127.0.0.0/8");
+		if (node->localhost_node_ports == LUN_DEFAULT)
+			node->localhost_node_ports = LUN_ON;
+	} else if (lun_prefix_parse(out++, text) < 0) {
+		read_unexpected(reader, node_port_items);
+	}
+	return out;
+}
+
+/* node_port_addresses = "primary" | "all" | "localhost" | list of these and of prefixes.  Read after the node's addresses and
+ * its localhost_node_ports. */
+static void read_node_port_addresses(struct reader *reader, struct keys *keys, struct lun_node *node)
+{
+	bool one = lua_getfield(reader->state, -1, "node_port_addresses") == LUA_TSTRING;
+	struct lun_prefix *prefixes, *end;
+	size_t count;
+
+	lua_pop(reader->state, 1);
+	if (!read_enter(reader, keys, "node_port_addresses"))
+		return;
+	count = one ? 1 : read_list(reader, "a list of prefixes");
+	prefixes = end = read_memory(reader, count * 2, sizeof(*prefixes));
+	if (one)
+		end = read_node_port_item(reader, node, end);
+	for (size_t i = 0; i < count && !one; i++) {
+		read_enter_item(reader, i);
+		end = read_node_port_item(reader, node, end);
+		read_leave(reader);
+	}
+	read_leave(reader);
+	node->node_port_addresses = prefixes;
+	node->node_port_address_count = (size_t)(end - prefixes);
+}
+
 static void read_limits(struct reader *reader, struct keys *node_keys, struct declared *declared)
 {
 	static const char *const answers[] = { "reject", "drop", NULL };
@@ -128,11 +182,11 @@ static void read_node(struct reader *reader, struct declared *declared)
 	node->addresses = read_addresses(reader, &keys, "addresses", &node->address_count);
 	node->pods = read_prefixes(reader, &keys, "pods", &node->pod_count);
 	node->service_ranges = read_prefixes(reader, &keys, "service_ranges", &node->service_range_count);
-	node->node_port_addresses = read_prefixes(reader, &keys, "node_port_addresses", &node->node_port_address_count);
+	node->localhost_node_ports = read_switch(reader, &keys, "localhost_node_ports");
+	read_node_port_addresses(reader, &keys, node);
 	node->masquerade_addresses =
 		read_address_or_list(reader, &keys, "masquerade_address", &node->masquerade_address_count);
 	node->masquerade_all = read_switch(reader, &keys, "masquerade_all") == LUN_ON;
-	node->localhost_node_ports = read_switch(reader, &keys, "localhost_node_ports");
 	node->no_echo = read_switch(reader, &keys, "answer_echo") == LUN_OFF;
 	declared->hash_seed = read_limit(reader, &keys, "hash_seed");
 	read_intercept(reader, &keys, declared);

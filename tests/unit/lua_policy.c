@@ -30,8 +30,8 @@ static const struct {
 	  "p.lua:2: unknown key adresses in node, did you mean addresses?" },
 	{ "node { name = 'n',\n\tb = 1, a = 1 }",
 	  "p.lua:2: unknown key a in node, expected one of name, zone, addresses, pods, service_ranges, "
-	  "node_port_addresses, "
-	  "masquerade_address, masquerade_all, localhost_node_ports, answer_echo, hash_seed, intercept, timeouts, limits" },
+	  "localhost_node_ports, node_port_addresses, "
+	  "masquerade_address, masquerade_all, answer_echo, hash_seed, intercept, timeouts, limits" },
 	{ "node { name = 'n', 'x' }", "p.lua:1: node: a value without a key, expected only \"key = value\"" },
 	{ "node { name = 'n', invalid = 'drop' }", "p.lua:1: invalid is not supported yet by this version (node)" },
 	{ "node {\n\tname = 'n', addresses = { '10.0.0.1',\n\t'10.0.0.300' } }",
@@ -44,6 +44,12 @@ static const struct {
 	  "p.lua:1: addresses of node: expected a list of addresses without gaps" },
 	{ "node { name = 'n', pods = { '10.0.0.0/40' } }",
 	  "p.lua:1: pods[1] of node: expected a prefix such as \"10.0.0.0/8\", got \"10.0.0.0/40\"" },
+	{ "node { name = 'n', node_port_addresses = { 'primary', 'local' } }",
+	  "p.lua:1: node_port_addresses[2] of node: expected a prefix such as \"10.0.0.0/8\", \"primary\", \"all\" or "
+	  "\"localhost\", got \"local\"" },
+	{ "node { name = 'n', node_port_addresses = 'none' }",
+	  "p.lua:1: node_port_addresses of node: expected a prefix such as \"10.0.0.0/8\", \"primary\", \"all\" or "
+	  "\"localhost\", got \"none\"" },
 	{ "node { name = 'n', masquerade_all = 'yes' }",
 	  "p.lua:1: masquerade_all of node: expected true or false, got \"yes\"" },
 	{ "node { name = 'n', masquerade_address = { '10.0.0.1', 7 } }",
@@ -357,6 +363,45 @@ static void every_key_is_taken(void **state)
 	assert_string_equal(l.log, "");
 	expect_frontends(l.policy, expected);
 	loaded_fini(&l);
+}
+
+/* The words of kube-proxy's --nodeport-addresses (services.md R26 to R28). */
+static void node_port_addresses_are_words_too(void **state)
+{
+#define AT(address) "a/b:80 node_port tcp " address ":30080 1 p.lua:4"
+	static const struct {
+		const char *value;
+		const char *expected[6];
+	} cases[] = {
+		{ "'primary'", { AT("10.0.0.1"), AT("[fd00::1]"), NULL } },
+		{ "'all'", { AT("10.0.0.1"), AT("10.0.0.2"), AT("[fd00::1]"), AT("[fd00::2]"), NULL } },
+		{ "{ 'primary', 'localhost' }", { AT("10.0.0.1"), AT("[fd00::1]"), AT("127.0.0.1"), NULL } },
+		{ "{ 'localhost', '10.0.0.2/32', 'fd00::2/128' }",
+		  { AT("10.0.0.2"), AT("[fd00::2]"), AT("127.0.0.1"), NULL } },
+		{ "'primary', localhost_node_ports = true", { AT("10.0.0.1"), AT("[fd00::1]"), NULL } },
+		{ "{ 'all', 'localhost' }, localhost_node_ports = false",
+		  { AT("10.0.0.1"), AT("10.0.0.2"), AT("[fd00::1]"), AT("[fd00::2]"), NULL } },
+	};
+#undef AT
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct loaded l;
+		char text[512];
+
+		loaded_init(&l);
+		snprintf(text, sizeof(text),
+			 "node { name = 'n', service_ranges = { '10.96.0.0/12', 'fd01::/64' },\n"
+			 "addresses = { '10.0.0.1', '10.0.0.2', 'fd00::1', 'fd00::2' },\n"
+			 "node_port_addresses = %s }\n"
+			 "service 'a/b' { ports = { { port = 80, node_port = 30080 } },"
+			 " endpoints = { '10.244.0.5', 'fd01::5' } }\n",
+			 cases[i].value);
+		if (loaded_text(&l, text) < 0)
+			fail_msg("%s: %s", cases[i].value, l.error.text);
+		expect_frontends(l.policy, cases[i].expected);
+		loaded_fini(&l);
+	}
 }
 
 /* A table may be a script's own invention; reading it runs the script, which declares more meanwhile. */
@@ -786,6 +831,7 @@ int main(void)
 		cmocka_unit_test(what_is_odd_is_said),
 		cmocka_unit_test(the_example_declares_what_it_says),
 		cmocka_unit_test(every_key_is_taken),
+		cmocka_unit_test(node_port_addresses_are_words_too),
 		cmocka_unit_test(services_may_be_declared_while_one_is_read),
 		cmocka_unit_test(modules_are_files_beside_the_policy),
 		cmocka_unit_test(timeouts_are_those_of_the_node_and_the_service),
