@@ -4,9 +4,10 @@
  *	      by the sets "committed"; where nft cannot queue, it gets the mark bit "queue",
  *	-300  by which iptables queues it.  It comes back with the bit "committed" or "reject", or both: left alone
  *	-200  (the kernel's conntrack finds the entry that was committed)
- *	-190  fail-safe: what was to be translated and is not, is dropped, whatever the cause; what is to be left alone
- *	      gets our connection mark, which says so for all packets to come.  UDP that passes is put into "committed", what is
- *	      dropped is taken out, so that the next packet is decided anew
+ *	-190  fail-safe: what was to be translated and is not, is dropped, whatever the cause, but for TCP in mid-stream: a reset
+ *	      tells its client that the connection is no more; what is to be left alone gets our connection mark, which says so
+ *	      for all packets to come.  UDP that passes is put into "committed", what is dropped is taken out, so that the next
+ *	      packet is decided anew
  *	-100  (the kernel translates)
  *
  * Kept when the agent stops: all but the rule that queues.  The nat chains and the match on conntrack look idle, but the
@@ -169,8 +170,12 @@ static void put_failsafe(FILE *out, const struct rules *rules)
 		"		meta mark & 0x%08x != 0 goto untranslated\n"
 		"		ct direction reply return\n"
 		"		ct mark & 0x%08x == 0x%08x return\n"
-		"		ip daddr . ip protocol . th dport @services4 drop\n"
-		"		ip6 daddr . meta l4proto . th dport @services6 drop\n"
+		"		ip daddr . ip protocol . th dport @services4 goto no_flow\n"
+		"		ip6 daddr . meta l4proto . th dport @services6 goto no_flow\n"
+		"	}\n"
+		"	chain no_flow {\n"
+		"		tcp flags & (syn | rst) == 0 reject with tcp reset\n"
+		"		drop\n"
 		"	}\n",
 		both, both, marks->reject, marks->committed, CONNTRACK_MASK | CONNTRACK_PLAIN, plain);
 	fprintf(out,

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# A reload that takes an endpoint away ends the UDP flows to it at once, and only those; TCP connections drain.  The same holds
-# for an agent that starts with another policy than the one before it.
+# A reload that takes an endpoint away ends the UDP flows to it at once, and only those; TCP connections drain, until the
+# deadline that the policy may give them.  The same holds for an agent that starts with another policy than the one before it.
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 datagram=$LUNETTE_BUILD/tests/helper-datagram
@@ -8,12 +8,12 @@ for pod in pod1 pod2; do
 	ip netns exec "$lab-$pod" "$datagram" serve $pod 5353 5354 &
 	started+=($!)
 done
-# policy ENDPOINTS: of a service with a TCP and a UDP port; a second one has always the same.
+# policy ENDPOINTS [KEYS]: of a service with a TCP and a UDP port; a second one has always the same.
 policy() {
 	cat >"$work/policy.lua" <<-EOT
 		node { name = "node", addresses = { "192.168.77.1" }, pods = { "10.244.0.0/16" } }
 		service "default/web" {
-			cluster_ips = { "10.96.0.10", "fd96::10" }, balance = "round_robin", endpoints = { $1 },
+			cluster_ips = { "10.96.0.10", "fd96::10" }, balance = "round_robin", endpoints = { $1 }, ${2:-}
 			ports = {
 				{ name = "http", port = 80, target_port = 8080 },
 				{ name = "dns", protocol = "udp", port = 53, target_port = 5353 },
@@ -77,3 +77,27 @@ wait $first || fail "a download broke: curl status $?"
 wait $second_download || fail "a download broke: curl status $?"
 cmp "$work/big" "$work/got1" && cmp "$work/big" "$work/got2"
 echo "ok: TCP drains"
+
+# A client that goes on sending when its connection was ended is told so by a reset.
+node conntrack -D -p tcp >/dev/null 2>&1 || true
+for family in 4 6; do
+	address=$([[ $family -eq 4 ]] && echo 10.96.0.10 || echo '[fd96::10]')
+	policy "$both" 'drain = "1s",'
+	reload
+	for upload in 1 2; do
+		client curl -s --max-time 20 --limit-rate 2000k -T "$work/big" "http://$address/sink" & uploads[upload]=$!
+	done
+	wait_for eval '[[ $(node conntrack -L -f "ipv$family" -p tcp 2>/dev/null | grep -c ESTABLISHED) -eq 2 ]]'
+	policy "$second" 'drain = "1s",'
+	reload
+	over=0
+	for upload in 1 2; do
+		status=0
+		wait "${uploads[upload]}" || status=$?
+		[[ $status -eq 0 || $status -eq 55 || $status -eq 56 ]] || fail "IPv$family: an upload ended with curl's status $status"
+		over=$((over + (status == 0)))
+	done
+	is "$over" 1 "IPv$family: uploads that were not ended"
+	wait_for eval '[[ -z $(pod1 ss -Htn state established "sport = :8080") ]]'
+	node conntrack -D -f "ipv$family" -p tcp >/dev/null 2>&1 || true
+done
