@@ -16,8 +16,11 @@ void check_keys(lua_State *state, int index, const char *const *names)
 		luaL_Buffer list;
 		const char *const *name = names;
 
+		const char *key;
+
 		lua_pushvalue(state, -2);
-		while (*name && (lua_type(state, -1) != LUA_TSTRING || strcmp(*name, lua_tostring(state, -1)) != 0))
+		key = lua_tostring(state, -1);
+		while (*name && (!key || strcmp(*name, key) != 0))
 			name++;
 		lua_pop(state, 1);
 		if (*name)

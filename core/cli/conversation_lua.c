@@ -244,7 +244,34 @@ static const struct {
 };
 enum { PROPERTIES = sizeof(properties) / sizeof(properties[0]) };
 
-/* Adds what the packet was, and who decided on it, to the message on top, and raises it. */
+/* The text of a field of the table at `index`, or `otherwise`; it lives as long as the table. */
+static const char *text_of(lua_State *state, int index, const char *field, const char *otherwise)
+{
+	const char *text = lua_getfield(state, index, field) == LUA_TSTRING ? lua_tostring(state, -1) : otherwise;
+
+	lua_pop(state, 1);
+	return text;
+}
+
+/* Adds the packet that the client's would have had to become, if the table at `index` says something of that. */
+static void add_wanted(lua_State *state, int index, luaL_Buffer *message, const struct lun_packet *packet)
+{
+	const char *verdict = lun_verdict_name(packet->verdict), *wanted = text_of(state, index, "verdict", verdict);
+	const char *endpoint = text_of(state, index, "endpoint", NULL), *source = text_of(state, index, "source", NULL);
+	struct lun_tuple tuple = packet->is;
+	char text[LUN_TUPLE_TEXT];
+
+	if (packet->direction != LUN_ORIG ||
+	    (endpoint && lun_endpoint_parse(&tuple.destination, &tuple.destination_port, endpoint) < 0) ||
+	    (source && lun_address_parse(&tuple.source, source) < 0) ||
+	    (strcmp(wanted, verdict) == 0 && memcmp(&tuple, &packet->is, sizeof(tuple)) == 0))
+		return;
+	lua_pushfstring(state, "\n  wanted  %s, %s", wanted, lun_tuple_format(&tuple, text));
+	luaL_addvalue(message);
+}
+
+/* Adds what the packet was, and who decided on it, to the message on top, and raises it; what was expected is the table at index
+ * 2. */
 static int fail_about(lua_State *state, const struct conversation *conversation)
 {
 	const struct outcome *last = &conversation->last, *opening = &conversation->opening;
@@ -260,6 +287,7 @@ static int fail_about(lua_State *state, const struct conversation *conversation)
 	if (last->packet.length && last->packet.was.protocol) {
 		lua_pushfstring(state, "\n  sent    %s", lun_tuple_format(&last->packet.was, text));
 		luaL_addvalue(&message);
+		add_wanted(state, 2, &message, &last->packet);
 		lua_pushfstring(state, "\n  left    %s, %s", lun_verdict_name(last->packet.verdict),
 				lun_tuple_format(&last->packet.is, text));
 		luaL_addvalue(&message);

@@ -37,7 +37,9 @@ int scenario_init(struct scenario *scenario, const char *path, uint64_t seed, ui
 	struct lun_config config = { .size = sizeof(config), .flows = flows, .seed = { seed } };
 	int code;
 
-	*scenario = (struct scenario) { .now = second };
+	*scenario = (struct scenario) { .now = second, .left.data = malloc(PACKET) };
+	if (!scenario->left.data)
+		abort(); /* as everywhere below: a test whose packets get lost would tell lies */
 	code = load(scenario, &scenario->policy, path, error);
 	if (code == 0)
 		code = lun_engine_new(&scenario->engine, &config, scenario->policy, error);
@@ -50,38 +52,171 @@ void scenario_fini(struct scenario *scenario)
 {
 	lun_engine_free(scenario->engine);
 	lun_policy_unref(scenario->policy);
-	scenario->engine = NULL;
-	scenario->policy = NULL;
+	free(scenario->left.data);
+	golden_fini(&scenario->golden);
+	*scenario = (struct scenario) { 0 };
+}
+
+/* Changes to a policy, whose reference it takes, made of `what`. */
+static int change(struct scenario *scenario, struct lun_policy *policy, const char *what, struct lun_error *error)
+{
+	int code = lun_engine_set_policy(scenario->engine, policy);
+
+	if (code < 0) {
+		error->code = code;
+		snprintf(error->text, sizeof(error->text), "%s: %s", what, lun_strerror(code));
+		lun_policy_unref(policy);
+		return code;
+	}
+	lun_policy_unref(scenario->policy);
+	scenario->policy = policy;
+	golden_line(&scenario->golden, "", "changes to %s", what);
+	return 0;
 }
 
 int scenario_reload(struct scenario *scenario, const char *path, struct lun_error *error)
 {
 	struct lun_policy *policy;
 	int code = load(scenario, &policy, path, error);
+	const char *slash = strrchr(path, '/');
 
-	if (code < 0)
-		return code;
-	code = lun_engine_set_policy(scenario->engine, policy);
-	if (code < 0) {
-		error->code = code;
-		snprintf(error->text, sizeof(error->text), "%s: %s", path, lun_strerror(code));
-		lun_policy_unref(policy);
-		return code;
-	}
-	lun_policy_unref(scenario->policy);
-	scenario->policy = policy;
-	return 0;
+	return code < 0 ? code : change(scenario, policy, slash ? slash + 1 : path, error);
 }
 
-void scenario_advance(struct scenario *scenario, uint64_t ns)
+int scenario_set_endpoints(struct scenario *scenario, const struct lun_service *service, struct lun_error *error)
+{
+	struct lun_policy *policy;
+	char what[LUN_NAME_SIZE + 40];
+	int code = lun_policy_change(&policy, scenario->policy, service, 1, error);
+
+	snprintf(what, sizeof(what), "%zu endpoints of %s", service->endpoint_count, service->name);
+	return code < 0 ? code : change(scenario, policy, what, error);
+}
+
+/* ---- time and packets ---- */
+
+/* The next packet that the engine sends of its own accord. */
+static bool next_emitted(struct scenario *scenario, struct lun_event *event)
+{
+	char text[LUN_LINE_TEXT];
+
+	while (lun_engine_next_event(scenario->engine, event)) {
+		const struct lun_packet packet = { .data = (uint8_t *)(uintptr_t)event->data, .length = event->length };
+
+		if (event->kind != LUN_EVENT_EMIT)
+			continue;
+		golden_line(&scenario->golden, "", "\temits, to the %s: %s",
+			    event->side == LUN_SIDE_CLIENT ? "client" : "upstream", lun_packet_to_line(&packet, text));
+		return true;
+	}
+	return false;
+}
+
+static void pass_time(struct scenario *scenario, uint64_t ns)
 {
 	struct lun_event event;
 
 	scenario->now += ns;
 	do {
-		while (lun_engine_next_event(scenario->engine, &event))
+		while (next_emitted(scenario, &event))
 			continue; /* nobody waits for what is sent to time's end */
 	} while (lun_engine_tick(scenario->engine, scenario->now) <= scenario->now);
+}
+
+void scenario_advance(struct scenario *scenario, uint64_t ns)
+{
+	golden_line(&scenario->golden, "", "+%gs", (double)ns / (double)second);
+	pass_time(scenario, ns);
+}
+
+static void keep_outcome(struct outcome *outcome, const struct lun_packet *packet, const struct lun_trace *trace)
+{
+	outcome->packet = *packet;
+	outcome->packet.data = NULL;
+	outcome->packet.trace = NULL;
+	memcpy(outcome->reason, trace->reason, sizeof(outcome->reason));
+	memcpy(outcome->service, trace->service, sizeof(outcome->service));
+	outcome->at[0] = '\0';
+	for (uint32_t i = trace->step_count; i-- > 0 && !outcome->at[0];)
+		memcpy(outcome->at, trace->steps[i].at, sizeof(outcome->at));
+}
+
+/* Keeps a packet that left, unless it is an ICMP error: there are none about these. */
+static void keep_left(struct scenario *scenario, const struct lun_packet *packet)
+{
+	struct lun_packet_fields fields;
+	struct lun_tuple tuple;
+
+	if (packet->verdict != LUN_ACCEPT || lun_packet_read(packet->data, packet->length, &tuple, &fields) < 0)
+		return;
+	memcpy(scenario->left.data, packet->data, packet->length);
+	scenario->left.length = packet->length;
+}
+
+/* Runs a packet, whose line is `line` if it has one already; `outcome` says what became of it. */
+static void run_packet(struct scenario *scenario, struct lun_packet *packet, const char *line, struct outcome *outcome)
+{
+	static struct lun_trace trace;
+	char text[LUN_LINE_TEXT], became[LUN_OUTCOME_TEXT];
+
+	trace.step_count = 0;
+	trace.reason[0] = trace.service[0] = '\0';
+	packet->trace = &trace;
+	golden_line(&scenario->golden, "", "%s", line ? line : lun_packet_to_line(packet, text));
+	lun_engine_packets(scenario->engine, packet, 1, scenario->now);
+	keep_outcome(outcome, packet, &trace);
+	golden_line(&scenario->golden, outcome->at, "\t%s", lun_packet_outcome(packet, became));
+	keep_left(scenario, packet);
+}
+
+int scenario_packet(struct scenario *scenario, const char *line, struct outcome *outcome, struct lun_error *error)
+{
+	static uint8_t data[PACKET];
+	struct lun_packet packet = { .data = data, .capacity = sizeof(data) };
+	struct lun_event event;
+	uint64_t wait;
+	int code = lun_packet_from_line(&packet, line, &scenario->left, &wait, error);
+
+	if (code < 0)
+		return code;
+	pass_time(scenario, wait);
+	run_packet(scenario, &packet, line, outcome);
+	while (next_emitted(scenario, &event))
+		continue; /* nobody waits for it */
+	return 0;
+}
+
+static void on_frame(void *user, const struct lun_replay_frame *frame)
+{
+	struct scenario *scenario = user;
+	char text[LUN_OUTCOME_TEXT];
+
+	if (!frame->packet)
+		return;
+	golden_line(&scenario->golden, "", "%s", lun_tuple_format(&frame->packet->was, text));
+	golden_line(&scenario->golden, "", "\t%s", lun_packet_outcome(frame->packet, text));
+}
+
+int scenario_replay(struct scenario *scenario, const char *path, struct lun_error *error)
+{
+	const struct lun_replay_options options = { .size = sizeof(options), .on_frame = on_frame, .user = scenario };
+	struct lun_replay_summary summary;
+	struct lun_stats stats;
+	int code;
+
+	lun_engine_stats(scenario->engine, &stats);
+	if (scenario->now != second || stats.packets > 0) {
+		snprintf(error->text, sizeof(error->text), "%s: expected before all packets and before time passes", path);
+		return error->code = LUN_BAD_ARGUMENT;
+	}
+	code = lun_replay_run(scenario->engine, path, &options, &summary, error);
+	if (code == 0 && summary.cut) {
+		snprintf(error->text, sizeof(error->text), "%s: %s", path, summary.cut_text);
+		code = error->code = LUN_BAD_FILE;
+	}
+	if (code == 0 && summary.frames > 0)
+		scenario->now = summary.end_ns;
+	return code;
 }
 
 /* ---- what reaches an end ---- */
@@ -103,7 +238,7 @@ static void keep_bytes(struct end *end, const uint8_t *bytes, size_t length)
 		end->got_room = 2 * (end->got_length + length);
 		end->got = realloc(end->got, end->got_room);
 		if (!end->got)
-			abort(); /* a test whose packets get lost would tell lies */
+			abort();
 	}
 	if (length)
 		memcpy(end->got + end->got_length, bytes, length);
@@ -153,18 +288,6 @@ static void deliver(struct conversation *conversation, enum lun_direction to, co
 
 /* ---- what an end sends ---- */
 
-static void keep_outcome(struct outcome *outcome, const struct lun_packet *packet, const struct lun_trace *trace)
-{
-	outcome->packet = *packet;
-	outcome->packet.data = NULL;
-	outcome->packet.trace = NULL;
-	memcpy(outcome->reason, trace->reason, sizeof(outcome->reason));
-	memcpy(outcome->service, trace->service, sizeof(outcome->service));
-	outcome->at[0] = '\0';
-	for (uint32_t i = trace->step_count; i-- > 0 && !outcome->at[0];)
-		memcpy(outcome->at, trace->steps[i].at, sizeof(outcome->at));
-}
-
 /* Sends one packet, and delivers what comes of it; `outcome` says what that was.  Returns whether it went on its way. */
 static bool transmit(struct conversation *conversation, const struct segment *segment, struct outcome *outcome)
 {
@@ -176,22 +299,17 @@ static bool transmit(struct conversation *conversation, const struct segment *se
 						  .acknowledgement = segment->flags & ACK ? end->expected : 0,
 						  .payload = segment->payload,
 						  .payload_length = segment->length };
-	static struct lun_trace trace;
-	struct lun_packet packet = { .data = data, .capacity = sizeof(data), .tenant = end->tuple.tenant, .trace = &trace };
+	struct scenario *scenario = conversation->scenario;
+	struct lun_packet packet = { .data = data, .capacity = sizeof(data), .tenant = end->tuple.tenant };
 	struct lun_event event;
 
-	trace.step_count = 0;
-	trace.reason[0] = trace.service[0] = '\0';
 	if (lun_packet_build(&packet, &end->tuple, &fields) < 0)
 		abort(); /* sizes and families were looked at before */
-	lun_engine_packets(conversation->scenario->engine, &packet, 1, conversation->scenario->now);
-	keep_outcome(outcome, &packet, &trace);
+	run_packet(scenario, &packet, NULL, outcome);
 	if (packet.verdict == LUN_ACCEPT)
 		deliver(conversation, !segment->from, packet.data, packet.length);
-	while (lun_engine_next_event(conversation->scenario->engine, &event))
-		if (event.kind == LUN_EVENT_EMIT)
-			deliver(conversation, event.side == LUN_SIDE_CLIENT ? LUN_ORIG : LUN_REPLY, event.data,
-				event.length);
+	while (next_emitted(scenario, &event))
+		deliver(conversation, event.side == LUN_SIDE_CLIENT ? LUN_ORIG : LUN_REPLY, event.data, event.length);
 	return packet.verdict == LUN_ACCEPT || packet.verdict == LUN_STOLEN;
 }
 

@@ -6,13 +6,25 @@
 #ifndef LUNETTE_CLI_SCENARIO_H
 #define LUNETTE_CLI_SCENARIO_H
 
+#include "cli/golden.h"
+
 #include <lunette/replay.h>
 
 struct scenario {
 	struct lun_engine *engine; /* NULL: it is over */
 	struct lun_policy *policy;
-	uint64_t now; /* ns */
+	uint64_t now;           /* ns */
+	struct lun_packet left; /* the packet that left last, as it left: what an ICMP error may be about */
+	struct golden golden;
 	bool loading; /* warnings of a policy that loads are not told: `lunette check` tells them, once */
+};
+
+/* What became of one packet. */
+struct outcome {
+	struct lun_packet packet; /* its `data` is gone */
+	char reason[LUN_TRACE_TEXT];
+	char service[LUN_NAME_SIZE];
+	char at[LUN_NAME_SIZE]; /* the place in the policy that had the last word, or "" */
 };
 
 /* One of the two ends; `enum lun_direction` says which: the one that began is LUN_ORIG. */
@@ -25,14 +37,6 @@ struct end {
 	size_t mark; /* what came before this belongs to an earlier send */
 	bool reset;  /* a RST reached it */
 	bool refused_by_icmp;
-};
-
-/* What became of one packet. */
-struct outcome {
-	struct lun_packet packet; /* its `data` is gone */
-	char reason[LUN_TRACE_TEXT];
-	char service[LUN_NAME_SIZE];
-	char at[LUN_NAME_SIZE]; /* the place in the policy that had the last word, or "" */
 };
 
 struct segment {
@@ -57,6 +61,16 @@ void scenario_fini(struct scenario *scenario);
 
 /* Changes to another policy; one that is wrong changes nothing.  Fails as lun_lua_policy_load and lun_engine_set_policy. */
 int scenario_reload(struct scenario *scenario, const char *path, struct lun_error *error);
+
+/* Gives a service, "a/web", other endpoints, as when pods come and go.  Fails as lun_policy_change and lun_engine_set_policy. */
+int scenario_set_endpoints(struct scenario *scenario, const struct lun_service *service, struct lun_error *error);
+
+/* Sends the packet of a line (lun_packet_from_line) after the time that it says; nobody is there to answer it. */
+int scenario_packet(struct scenario *scenario, const char *line, struct outcome *outcome, struct lun_error *error);
+
+/* Runs a capture, which must be the first thing that happens; the clock then stands where the capture ends.  Fails as
+ * lun_replay_run, and LUN_BAD_FILE for a capture that is cut. */
+int scenario_replay(struct scenario *scenario, const char *path, struct lun_error *error);
 
 /* Moves the clock, and lets the engine do what falls due. */
 void scenario_advance(struct scenario *scenario, uint64_t ns);

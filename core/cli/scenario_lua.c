@@ -102,6 +102,108 @@ static int reload_policy(lua_State *state)
 	return return_itself(state);
 }
 
+/* s:endpoints("a/web", { "10.244.0.7", { "10.244.0.8:8080", weight = 2, ready = false, node = "n1" } }) */
+static void take_endpoint(lua_State *state, struct lun_endpoint *endpoint)
+{
+	static const char *const keys[] = { "1", "weight", "ready", "node", NULL };
+	int at = lua_gettop(state);
+	const char *text;
+
+	lua_pushvalue(state, at);
+	if (lua_istable(state, at)) {
+		check_keys(state, at, keys);
+		endpoint->weight = (uint16_t)take_number(state, at, "weight", UINT16_MAX, 1);
+		endpoint->not_ready = lua_getfield(state, at, "ready") == LUA_TBOOLEAN && !lua_toboolean(state, -1);
+		if (lua_getfield(state, at, "node") != LUA_TNIL)
+			endpoint->node = luaL_checkstring(state, -1);
+		lua_rawgeti(state, at, 1);
+	}
+	text = lua_tostring(state, -1);
+	if (!text || lun_endpoint_parse(&endpoint->address, &endpoint->port, text) < 0)
+		luaL_error(state, "expected an endpoint such as \"10.244.0.5\" or \"[fd00::5]:80\", got %s",
+			   luaL_tolstring(state, -1, NULL));
+	lua_settop(state, at);
+}
+
+static int scenario_endpoints(lua_State *state)
+{
+	struct object *object = scenario_at(state, 1);
+	struct lun_service service = { .name = luaL_checkstring(state, 2) };
+	struct lun_endpoint *endpoints;
+	struct lun_error error;
+
+	luaL_checktype(state, 3, LUA_TTABLE);
+	service.endpoint_count = (size_t)luaL_len(state, 3);
+	endpoints = lua_newuserdatauv(state, (service.endpoint_count + 1) * sizeof(*endpoints), 0);
+	memset(endpoints, 0, (service.endpoint_count + 1) * sizeof(*endpoints));
+	for (size_t i = 0; i < service.endpoint_count; i++, lua_settop(state, 4)) {
+		lua_geti(state, 3, (lua_Integer)i + 1);
+		take_endpoint(state, &endpoints[i]);
+	}
+	service.endpoints = endpoints;
+	if (scenario_set_endpoints(&object->scenario, &service, &error) < 0)
+		return luaL_error(state, "%s", error.text);
+	return return_itself(state);
+}
+
+/* ---- packets that no conversation sends ---- */
+
+static int fail_about_packet(lua_State *state, const char *line, const char *expected, const struct outcome *outcome)
+{
+	char text[LUN_OUTCOME_TEXT];
+
+	lua_pushfstring(state, "of the packet %s\n  expected  %s\n  got       %s", line, expected,
+			lun_packet_outcome(&outcome->packet, text));
+	if (outcome->reason[0])
+		lua_pushfstring(state, "\n  reason    %s", outcome->reason);
+	if (outcome->at[0])
+		lua_pushfstring(state, "\n  policy    %s", outcome->at);
+	lua_concat(state, lua_gettop(state) - 3);
+	return luaL_error(state, "%s", lua_tostring(state, -1));
+}
+
+/* s:packet("tcp 192.0.2.1:40000 10.96.0.1:80 S seq 1000", "accept new SYN_SENT -> tcp 192.0.2.1:40000 10.244.0.5:80"): a packet, and
+ * what must become of it, if that is said. */
+static int scenario_send_packet(lua_State *state)
+{
+	struct object *object = scenario_at(state, 1);
+	const char *line = luaL_checkstring(state, 2), *expected;
+	char text[LUN_OUTCOME_TEXT];
+	struct outcome outcome;
+	struct lun_error error;
+
+	lua_settop(state, 3);
+	expected = luaL_optstring(state, 3, NULL);
+	if (scenario_packet(&object->scenario, line, &outcome, &error) < 0)
+		return luaL_error(state, "%s", error.text);
+	if (expected && strcmp(lun_packet_outcome(&outcome.packet, text), expected) != 0)
+		return fail_about_packet(state, line, expected, &outcome);
+	return return_itself(state);
+}
+
+/* s:replay "x.pcap": a capture, on its own clock. */
+static int scenario_run_capture(lua_State *state)
+{
+	struct object *object = scenario_at(state, 1);
+	const char *path = lua_pushfstring(state, "%s%s", object->folder, luaL_checkstring(state, 2));
+	struct lun_error error;
+
+	if (scenario_replay(&object->scenario, path, &error) < 0)
+		return luaL_error(state, "%s", error.text);
+	return return_itself(state);
+}
+
+/* s:golden "x.txt": all that happens from here on must be what that file holds. */
+static int scenario_golden(lua_State *state)
+{
+	struct object *object = scenario_at(state, 1);
+
+	golden_begin(&object->scenario.golden, lua_pushfstring(state, "%s%s", object->folder, luaL_checkstring(state, 2)));
+	return return_itself(state);
+}
+
+/* ---- many flows, and counters ---- */
+
 /* The source of flow number `i` of many: ports first, then the next addresses. */
 static void set_source(struct lun_tuple *tuple, const struct lun_tuple *first, uint32_t i)
 {
@@ -163,7 +265,7 @@ static int scenario_spread(lua_State *state)
 	return 1;
 }
 
-/* The counter of a name: "flows", "opened", "ended", or a reason's. */
+/* The counter of a name: "flows", "opened", "ended", a verdict's or a reason's. */
 static bool counter(const struct lun_stats *stats, const char *name, uint64_t *value)
 {
 	*value = strcmp(name, "flows") == 0     ? stats->flows
@@ -171,6 +273,9 @@ static bool counter(const struct lun_stats *stats, const char *name, uint64_t *v
 		 : strcmp(name, "ended") == 0   ? stats->flows_ended
 		 : strcmp(name, "packets") == 0 ? stats->packets
 						: UINT64_MAX;
+	for (int i = 0; i <= LUN_QUERY && *value == UINT64_MAX; i++)
+		if (strcmp(name, lun_verdict_name((enum lun_verdict)i)) == 0)
+			*value = stats->verdicts[i];
 	for (int i = 0; i < LUN_REASON_COUNT && *value == UINT64_MAX; i++)
 		if (strcmp(name, lun_reason_name((enum lun_reason)i)) == 0)
 			*value = stats->reasons[i];
@@ -188,9 +293,10 @@ static int scenario_expect(lua_State *state)
 	lun_engine_stats(object->scenario.engine, &stats);
 	for (lua_pushnil(state); lua_next(state, 2) != 0; lua_settop(state, 3)) {
 		if (lua_type(state, 3) != LUA_TSTRING || !counter(&stats, lua_tostring(state, 3), &value))
-			return luaL_error(
-				state, "unknown counter %s, expected flows, opened, ended, packets or the name of a reason",
-				luaL_tolstring(state, 3, NULL));
+			return luaL_error(state,
+					  "unknown counter %s, expected flows, opened, ended, packets, or the name of a "
+					  "verdict or a reason",
+					  luaL_tolstring(state, 3, NULL));
 		lua_pushinteger(state, (lua_Integer)value);
 		if (!lua_compare(state, 4, 5, LUA_OPEQ))
 			return luaL_error(state, "expected %s %s, got %s", lua_tostring(state, 3), push_shown(state, 4),
@@ -203,10 +309,18 @@ static int scenario_expect(lua_State *state)
 
 void scenario_open(lua_State *state)
 {
-	static const luaL_Reg scenarios[] = { { "tcp", scenario_tcp },       { "udp", scenario_udp },
-					      { "icmp", scenario_icmp },     { "advance", scenario_pass_time },
-					      { "reload", reload_policy },   { "spread", scenario_spread },
-					      { "expect", scenario_expect }, { NULL, NULL } };
+	static const luaL_Reg scenarios[] = { { "tcp", scenario_tcp },
+					      { "udp", scenario_udp },
+					      { "icmp", scenario_icmp },
+					      { "packet", scenario_send_packet },
+					      { "replay", scenario_run_capture },
+					      { "golden", scenario_golden },
+					      { "advance", scenario_pass_time },
+					      { "reload", reload_policy },
+					      { "endpoints", scenario_endpoints },
+					      { "spread", scenario_spread },
+					      { "expect", scenario_expect },
+					      { NULL, NULL } };
 	open_type(state, SCENARIO, scenarios);
 	lua_pop(state, 1);
 	conversation_open_type(state);

@@ -17,7 +17,7 @@ enum { FLOWS = 4096 };
 struct suite {
 	lua_State *state;
 	char *folder; /* of the file, "" or with a slash at its end */
-	const char *filter;
+	const struct suite_options *options;
 };
 
 /* In the registry: the policy of the scenarios to come, and those that were declared: { name, at, policy, seed, flows, run }. */
@@ -141,17 +141,22 @@ static void run_declared(struct suite *suite)
 		lua_pushstring(state, error.text);
 		return;
 	}
-	if (lua_pcall(state, 1, 0, declared + 1) == LUA_OK)
-		lua_pushnil(state);
+	if (lua_pcall(state, 1, 0, declared + 1) == LUA_OK) {
+		char *message = golden_end(&scenario->golden, suite->options->update);
+
+		lua_pushstring(state, message); /* NULL: nil */
+		free(message);
+	}
 	scenario_fini(scenario);
 }
 
 static bool is_wanted(struct suite *suite)
 {
+	const char *filter = suite->options->filter;
 	bool wanted;
 
 	lua_getfield(suite->state, -1, "name");
-	wanted = !suite->filter || strstr(lua_tostring(suite->state, -1), suite->filter);
+	wanted = !filter || strstr(lua_tostring(suite->state, -1), filter);
 	lua_pop(suite->state, 1);
 	return wanted;
 }
@@ -221,10 +226,11 @@ static int declare_all(struct suite *suite, const char *path, struct lun_error *
 	return error->code = status == LUA_ERRMEM ? LUN_NO_MEMORY : LUN_BAD_POLICY;
 }
 
-int suite_run(const char *path, const char *filter, const struct suite_listener *listener, struct lun_error *error)
+int suite_run(const char *path, const struct suite_options *options, const struct suite_listener *listener,
+	      struct lun_error *error)
 {
 	const char *slash = strrchr(path, '/');
-	struct suite suite = { .state = luaL_newstate(), .filter = filter };
+	struct suite suite = { .state = luaL_newstate(), .options = options };
 	int code = LUN_NO_MEMORY;
 
 	suite.folder = strndup(path, slash ? (size_t)(slash + 1 - path) : 0);

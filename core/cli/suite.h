@@ -17,9 +17,15 @@ struct suite_listener {
 	void *user;
 };
 
-/* Runs the scenarios of a file whose names contain `filter` (NULL: all).  Fails, and the text begins with file and line:
+struct suite_options {
+	const char *filter; /* only scenarios whose names contain it; NULL: all */
+	bool update;        /* golden files that differ are recorded anew */
+};
+
+/* Runs the scenarios of a file.  Fails, and the text begins with file and line:
  * LUN_BAD_FILE, LUN_BAD_POLICY (the file itself is wrong), LUN_NO_MEMORY. */
-int suite_run(const char *path, const char *filter, const struct suite_listener *listener, struct lun_error *error);
+int suite_run(const char *path, const struct suite_options *options, const struct suite_listener *listener,
+	      struct lun_error *error);
 
 /* scenario_lua.c: what a scenario's function gets. */
 struct lua_State;

@@ -6,20 +6,21 @@
 
 #include <string.h>
 
-static const char help[] = "usage: lunette test [--filter TEXT] [--tap | --json] FILE...\n\n"
+static const char help[] = "usage: lunette test [--filter TEXT] [--update] [--tap | --json] FILE...\n\n"
 			   "Runs the scenarios of each file against the policies that they name, each in an engine of its "
 			   "own, without the kernel.\n"
 			   "What a file may say: README.md, \"Testing a policy\".\n\n"
 			   "      --filter TEXT    only scenarios whose name contains it\n"
+			   "      --update         records anew what golden files hold that is no longer so\n"
 			   "      --tap            as the Test Anything Protocol, version 14\n"
 			   "      --json           one object for each scenario, and a summary\n"
 			   "  -h, --help\n\n"
 			   "Exit status: 1 if a scenario failed, 2 if a file or an argument is wrong.\n";
 
-enum { OPTION_FILTER = 256, OPTION_TAP, OPTION_JSON };
+enum { OPTION_FILTER = 256, OPTION_UPDATE, OPTION_TAP, OPTION_JSON };
 
 struct run {
-	const char *filter;
+	struct suite_options options;
 	bool tap, json, help;
 	size_t count, failed; /* of all files */
 };
@@ -28,6 +29,7 @@ static int parse_arguments(struct run *run, int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "filter", required_argument, NULL, OPTION_FILTER },
+		{ "update", no_argument, NULL, OPTION_UPDATE },
 		{ "tap", no_argument, NULL, OPTION_TAP },
 		{ "json", no_argument, NULL, OPTION_JSON },
 		{ "help", no_argument, NULL, 'h' },
@@ -40,7 +42,8 @@ static int parse_arguments(struct run *run, int argc, char **argv)
 		if (option == '?' || option == ':')
 			return report_option(option, argv, options);
 		if (option == OPTION_FILTER)
-			run->filter = optarg;
+			run->options.filter = optarg;
+		run->options.update = run->options.update || option == OPTION_UPDATE;
 		run->tap = run->tap || option == OPTION_TAP;
 		run->json = run->json || option == OPTION_JSON;
 		run->help = run->help || option == 'h';
@@ -132,13 +135,14 @@ int command_test(int argc, char **argv)
 	if (run.tap)
 		printf("TAP version 14\n");
 	for (int i = optind; i < argc; i++)
-		if (suite_run(argv[i], run.filter, &listener, &error) < 0)
+		if (suite_run(argv[i], &run.options, &listener, &error) < 0)
 			result = report_error(&error);
 	print_summary(&run);
 	if (result != EXIT_DONE)
 		return result;
 	if (run.count == 0)
-		return report_usage(argv[0], run.filter ? "no scenario's name contains \"%s\"" : "there is no scenario",
-				    run.filter);
+		return report_usage(argv[0],
+				    run.options.filter ? "no scenario's name contains \"%s\"" : "there is no scenario",
+				    run.options.filter);
 	return run.failed ? EXIT_CHECK_FAILED : EXIT_DONE;
 }

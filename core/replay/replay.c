@@ -223,6 +223,7 @@ static void summarize(const struct replay *replay, struct lun_replay_summary *su
 	*summary = replay->summary;
 	summary->written = replay->writer.frames;
 	summary->capture_ns = replay->reader.now - replay->reader.first;
+	summary->end_ns = replay->reader.now;
 	summary->cut = replay->reader.problem[0] != '\0';
 	memcpy(summary->cut_text, replay->reader.problem, sizeof(summary->cut_text));
 }

@@ -49,6 +49,7 @@ struct lun_replay_summary {
 	uint64_t emitted;    /* packets of the engine's own */
 	uint64_t written;    /* frames in the output */
 	uint64_t capture_ns; /* first to last timestamp */
+	uint64_t end_ns;     /* the engine's time at the last */
 	uint64_t engine_ns;  /* real time inside the engine, with the caches as reading left them: no benchmark */
 	bool cut;            /* the file ends in the middle of a packet, or goes on with nonsense; what came before counts */
 	char cut_text[300];  /* "after frame 12: ..." */
@@ -105,8 +106,31 @@ LUN_API int lun_packet_build(struct lun_packet *packet, const struct lun_tuple *
 			     const struct lun_packet_fields *fields);
 
 /* Reads an IP packet.  The payload points into `data`.  Fails: LUN_BAD_ARGUMENT (bytes that cannot be read; a fragment; an ICMP
- * error, of which only `tuple` is told: that of the packet it quotes). */
+ * error, of which only `tuple` is told: its own addresses). */
 LUN_API int lun_packet_read(const uint8_t *data, uint32_t length, struct lun_tuple *tuple, struct lun_packet_fields *fields);
+
+/* ---- Packets as lines ------------------------------------------------------------------------------------------------- */
+
+/* Builds the packet of a line, for tests:
+ *
+ *	[+DURATION] [tenant N] PROTOCOL SOURCE DESTINATION [FLAGS] [seq N] [ack N] [win N] [scale N] [sackok] [sack FROM-TO]
+ *		[tag N] [chunk NAME[:TAG]] [bad-checksum] [len N | text "..."]
+ *	[+DURATION] [tenant N] error TYPE/CODE FROM: an ICMP error from that address about `left`, the packet that left last
+ *
+ * such as "+1.5s tcp 10.1.1.1:40000 10.96.0.1:80 S seq 1000".  FLAGS as tcpdump has them: S, S., ., F., R, P.; an ICMP query has its
+ * id as port of the source and its type as that of the destination.  The packet goes to packet->data, `capacity` bytes; `length` and
+ * `tenant` are set, and `wait` to the duration in ns.  `left` may be NULL.  Fails: LUN_BAD_ARGUMENT, and the text says what was
+ * expected; LUN_FULL. */
+LUN_API int lun_packet_from_line(struct lun_packet *packet, const char *line, const struct lun_packet *left, uint64_t *wait,
+				 struct lun_error *error);
+
+#define LUN_LINE_TEXT 192 /* bytes that always suffice for the text with its NUL */
+#define LUN_OUTCOME_TEXT 256
+
+/* Each writes NUL-terminated text into `text` and returns it.  The line of a packet, without window, options and payload; and what
+ * became of one: VERDICT CT STATE [-> PROTOCOL SOURCE DESTINATION] [(REASON)], the tuple only where it changed. */
+LUN_API char *lun_packet_to_line(const struct lun_packet *packet, char text[LUN_LINE_TEXT]);
+LUN_API char *lun_packet_outcome(const struct lun_packet *packet, char text[LUN_OUTCOME_TEXT]);
 
 /* Builds the packet of a question: "tcp 203.0.113.2:40000 172.30.0.41:80" (tcp: a SYN; udp: four bytes of payload; sctp: an INIT;
  * IPv6 in brackets).  Bytes go to `data`, `packet` is made to point there.  Fails: LUN_BAD_ARGUMENT, the text says what was expected,

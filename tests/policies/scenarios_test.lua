@@ -81,3 +81,40 @@ scenario("a small table", { flows = 2 }, function(s)
 	for port = 1, 2 do s:tcp { from = "192.0.2.1:" .. port, to = "10.96.0.1:80" }:open():expect { verdict = "accept" } end
 	s:tcp { from = "192.0.2.1:3", to = "10.96.0.1:80" }:open():expect { reason = "table_full" }
 end)
+
+scenario("packets one by one, in and out of order", function(s)
+	s:packet("tenant 3 tcp 192.0.2.1:40000 10.96.0.1:80 S seq 1000 win 64240 scale 7 sackok",
+		"accept new SYN_SENT -> tcp 10.244.0.1:40000 10.244.0.5:8080")
+	s:packet("+10ms tenant 3 error 3/4 10.0.0.254", "accept related SYN_SENT -> icmp 10.96.0.1:0 192.0.2.1:0")
+	s:packet("tenant 3 tcp 10.244.0.5:8080 10.244.0.1:40000 S. seq 5000 ack 1001",
+		"accept established SYN_RECV -> tcp 10.96.0.1:80 192.0.2.1:40000")
+	s:packet("tenant 3 tcp 192.0.2.1:40000 10.96.0.1:80 R seq 9", "accept invalid SYN_RECV (invalid_reset)")
+	s:packet('+5m udp 192.0.2.1:5000 10.96.0.2:53 text "a question"', "accept new UNREPLIED -> udp 10.244.0.1:5000 10.244.0.5:53")
+	s:packet "icmp 10.244.0.9:7 10.244.0.5:8":expect { packets = 6, accept = 6, drop = 0 }
+end)
+
+scenario("pods come and go", function(s)
+	local c = s:tcp { from = "192.0.2.1:40000", to = "10.96.0.1:80" }:open()
+	s:endpoints("a/web", { { "10.244.0.5", ready = false }, { "10.244.0.8:8081", weight = 3, node = "n2" } })
+	s:tcp { from = "192.0.2.1:40001", to = "10.96.0.1:80" }:open():expect { endpoint = "10.244.0.8:8081" }
+	c:send("stays"):expect { endpoint = "10.244.0.5:8080", upstream = "stays" }
+	s:endpoints("a/web", {})
+	s:tcp { from = "192.0.2.1:40002", to = "10.96.0.1:80" }:open():expect { reason = "no_endpoint" }
+	s:endpoints("a/web", { "10.244.0.5" })
+	s:tcp { from = "192.0.2.1:40003", to = "10.96.0.1:80" }:open():expect { endpoint = "10.244.0.5:8080" }
+end)
+
+scenario("all of it, as it was recorded", function(s)
+	s:golden "scenarios.txt"
+	local c = s:tcp { from = "192.0.2.1:40000", to = "10.96.0.3:80" }:open()
+	c:send("GET /a HTTP/1.1\r\nHost: h\r\n\r\n"):reply("HTTP/1.1 204 No Content\r\n\r\n")
+	s:advance("1.5s"):endpoints("a/edited", {}):tcp { from = "192.0.2.1:40001", to = "10.96.0.3:80" }:open()
+	s:packet("udp 192.0.2.1:1 10.9.9.9:9999"):reload("scenarios_later.lua")
+end)
+
+policy "../../examples/kind.lua"
+
+scenario("a capture", function(s)
+	s:replay("../../examples/kind.pcap"):expect { packets = 222, accept = 222, drop = 0, reject = 0, opened = 112, flows = 112 }
+	s:advance("3h"):expect { flows = 0 }
+end)

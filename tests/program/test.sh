@@ -8,7 +8,7 @@ scenarios() { run test "$@"; }
 scenarios tests/policies/scenarios_test.lua examples/kind_test.lua
 expect 0 "ok      TCP from the opening to the end
 *
-16 scenarios, 0 failed" ""
+20 scenarios, 0 failed" ""
 scenarios examples/policies/*_test.lua
 expect 0 "*
 13 scenarios, 0 failed" ""
@@ -41,6 +41,7 @@ scenarios "$folder/wrong_test.lua"
 expect 1 "FAILED  wrong # endpoint
         $folder/wrong_test.lua:3: expected endpoint \"10.244.0.6:80\", got \"10.244.0.5:80\"
           sent    tcp 192.0.2.1:40000 10.96.0.1:80
+          wanted  accept, tcp 10.244.0.1:40000 10.244.0.6:80
           left    accept, tcp 10.244.0.1:40000 10.244.0.5:80
           policy  *web.lua:2
 FAILED  wrong header
@@ -107,8 +108,58 @@ wants "$connection:retransmit()" 'nothing was sent yet'
 wants "$connection:open():expect { stat = \"NONE\" }" 'unknown key stat, expected verdict, reason, *'
 wants "$connection:open():expect_request { Host = \"a\" }" 'expected a request, and the upstream got none with the last send'
 wants 's:advance("2 weeks")' "*expected a duration such as*"
-wants 's:expect { flow = 1 }' 'unknown counter flow, expected flows, opened, ended, packets or the name of a reason'
+wants 's:expect { flow = 1 }' 'unknown counter flow, expected flows, opened, ended, packets, or the name of a verdict or a reason'
 wants 's:reload("nothing.lua")' "*nothing.lua: No such file or directory"
+wants 's:packet("tcp 192.0.2.1:1 10.96.0.1:80 S seq 1", "accept new NONE")' 'of the packet tcp 192.0.2.1:1 10.96.0.1:80 S seq 1
+          expected  accept new NONE
+          got       accept new SYN_SENT -> tcp 10.244.0.1:1 10.244.0.5:80
+          policy    *web.lua:2'
+wants 's:packet "tcp 192.0.2.1:1"' 'bad address at the end, expected 10.0.0.1:80 or \[fd00::1\]:80'
+wants 's:packet "ip 192.0.2.1:1 10.96.0.1:80"' 'unknown protocol ip, expected tcp, udp, sctp, icmp, icmpv6, or error'
+wants 's:packet "tcp 192.0.2.1:1 [fd00::1]:80"' 'source and destination are of two families, expected one'
+wants 's:packet "tcp 192.0.2.1:1 10.96.0.1:80 S sequence 1"' 'unknown word sequence, expected flags such as *'
+wants 's:packet "tcp 192.0.2.1:1 10.96.0.1:80 S seq -1"' 'bad number -1, expected one from 0 on that fits'
+wants 's:packet "+2weeks tcp 192.0.2.1:1 10.96.0.1:80"' 'bad duration +2weeks, expected one such as *'
+wants 's:packet "error 3/4 10.0.0.254"' 'an ICMP error about nothing, expected a packet that left before'
+wants 's:packet ""' 'no packet at the end, expected PROTOCOL SOURCE DESTINATION, or error TYPE/CODE FROM'
+wants 's:advance("1s"):replay("x.pcap")' '*x.pcap: expected before all packets and before time passes'
+wants 's:replay("web.lua")' '*web.lua: *'
+wants 's:endpoints("a/none", {})' '*a/none*'
+wants 's:endpoints("a/web", { "10.244.0.300" })' 'expected an endpoint such as "10.244.0.5" or "\[fd00::5\]:80", got 10.244.0.300'
+wants 's:endpoints("a/web", { { "10.244.0.5", wait = 2 } })' 'unknown key wait, expected 1, weight, ready or node'
+
+# A golden file: recorded, compared, and recorded anew when what it holds is no longer so.
+golden() { # ADDRESS
+	printf 'policy "web.lua"\nscenario("recorded", function(s) s:golden("web.txt"):packet "tcp 192.0.2.1:1 %s:80 S seq 1" end)\n' "$1" \
+		>"$folder/golden_test.lua"
+}
+golden 10.96.0.1
+scenarios "$folder/golden_test.lua"
+expect 1 "FAILED  recorded
+        $folder/web.txt: No such file or directory; --update records it*" ""
+scenarios --update "$folder/golden_test.lua"
+expect 0 "ok      recorded*" "lunette: recorded $folder/web.txt"
+scenarios --update "$folder/golden_test.lua"
+expect 0 "ok      recorded*" ""
+printf 'tcp 192.0.2.1:1 10.96.0.1:80 S seq 1\n\taccept new SYN_SENT -> tcp 10.244.0.1:1 10.244.0.6:80\n' >"$folder/web.txt"
+scenarios "$folder/golden_test.lua"
+expect 1 "FAILED  recorded
+        $folder/web.txt:2: not what was recorded; if it is right now, --update records it
+          packet    tcp 192.0.2.1:1 10.96.0.1:80 S seq 1
+          expected  accept new SYN_SENT -> tcp 10.244.0.1:1 10.244.0.6:80
+          got       accept new SYN_SENT -> tcp 10.244.0.1:1 10.244.0.5:80
+          policy    *web.lua:2*" ""
+golden 10.96.0.2
+scenarios "$folder/golden_test.lua"
+expect 1 "*web.txt:1: not what was recorded*expected  tcp 192.0.2.1:1 10.96.0.1:80*got       tcp 192.0.2.1:1 10.96.0.2:80*" ""
+golden 10.96.0.1
+printf 'tcp 192.0.2.1:1 10.96.0.1:80 S seq 1\n' >"$folder/web.txt"
+scenarios "$folder/golden_test.lua"
+expect 1 "*web.txt:2: *expected  (the end)*got       accept new SYN_SENT*" ""
+rm "$folder/web.txt"
+mkdir "$folder/web.txt"
+scenarios --update "$folder/golden_test.lua"
+expect 1 "*web.txt: Is a directory*" ""
 
 # Files and arguments that are wrong.
 echo 'scenario("x", function(s) end)' >"$folder/no_policy_test.lua"
