@@ -233,3 +233,23 @@ int locate_line(const struct source *source, const char *word, int line, const s
 	}
 	return line;
 }
+
+int locate_global(const struct source *source, const char *name, unsigned *count)
+{
+	struct scanner scanner = { .at = source->text, .end = source->text + source->length, .line = 1 };
+	struct token before = { .kind = TOKEN_OTHER }, token = scan(&scanner), next;
+	int line = 0, tables = 0;
+
+	for (; token.kind != TOKEN_END; before = token, token = next) {
+		next = scan(&scanner);
+		tables += token_is(&token, TOKEN_OTHER, "{") - token_is(&token, TOKEN_OTHER, "}");
+		if (!token_is(&token, TOKEN_NAME, name))
+			continue;
+		++*count;
+		if (line == 0 && (token_is(&before, TOKEN_NAME, "function") ||
+				  (tables == 0 && !token_is(&before, TOKEN_OTHER, ".") &&
+				   (token_is(&next, TOKEN_OTHER, "=") || token_is(&next, TOKEN_OTHER, ",")))))
+			line = token.line;
+	}
+	return line;
+}

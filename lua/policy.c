@@ -390,11 +390,13 @@ static int load_script(lua_State *state)
 	decision_open(state);
 	declare_open(state);
 	http_open(state);
+	warn_keep_globals(state);
 	if (chunk_push(state, source->name, source->text, source->length) != LUA_OK)
 		return lua_error(state);
 	lua_call(state, 0, 0);
 	declare_finish(state);
 	hooks_check_names(state);
+	warn_globals(state);
 	hook_push(state, script->name, "on_flow", flow_push_hook);
 	hook_push(state, script->name, "on_request", request_push_hook);
 	return 2;

@@ -132,7 +132,10 @@ void kubernetes_free(struct script *script);
 bool kubernetes_follows(const struct script *script);
 struct lun_lua_watch *kubernetes_watch(struct script *script, struct lun_policy *policy);
 
-/* warn.c: says what is odd about what was declared. */
+/* warn.c: keeps what the globals are before the policy runs, and says what is odd about what it made of them; and what is odd
+ * about what was declared. */
+void warn_keep_globals(lua_State *state);
+void warn_globals(lua_State *state);
 void warn_declared(struct script *script);
 
 /* locate.c */
@@ -146,6 +149,9 @@ struct step {
 /* The line of what `path` leads to inside the table that is given to `word` ("service") on `line`; as far as the source
  * shows it, at least `line` itself. */
 int locate_line(const struct source *source, const char *word, int line, const struct step *path, size_t path_count);
+
+/* The first line that assigns to a global as far as the source shows it, or 0; adds how often its name stands there to `count`. */
+int locate_global(const struct source *source, const char *name, unsigned *count);
 
 /* suggest.c: the name nearest to a mistyped `word`, or NULL if none is near. */
 const char *suggest(const char *word, const char *const *names, size_t name_count);

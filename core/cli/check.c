@@ -73,6 +73,19 @@ static void warnings_add(void *user, const char *line)
 	warnings->count += lines[warnings->count] != NULL;
 }
 
+/* What `lunette run` does only with --inline, and is easily believed to work without. */
+static void warn_of_timeouts(struct warnings *warnings, const struct arguments *arguments,
+			     const struct lun_frontend *frontend)
+{
+	const char *slash = strrchr(arguments->policy, '/');
+	char line[500];
+
+	snprintf(line, sizeof(line), "%.*s%s: timeouts of service \"%.*s\" hold with --inline, without it the kernel's do",
+		 slash ? (int)(slash + 1 - arguments->policy) : 0, arguments->policy, frontend->at,
+		 (int)strcspn(frontend->service, ":"), frontend->service);
+	warnings_add(warnings, line);
+}
+
 static void warnings_free(struct warnings *warnings)
 {
 	for (size_t i = 0; i < warnings->count; i++)
@@ -114,7 +127,8 @@ static void print_frontend_json(const struct lun_frontend *frontend)
 }
 
 /* Lists all frontends.  => how many; `services` counts ports of services */
-static size_t list_frontends(const struct lun_policy *policy, bool json, size_t *services)
+static size_t list_frontends(const struct lun_policy *policy, const struct arguments *arguments, struct warnings *warnings,
+			     size_t *services)
 {
 	struct lun_frontend frontend, before;
 	size_t count;
@@ -124,8 +138,10 @@ static size_t list_frontends(const struct lun_policy *policy, bool json, size_t 
 		bool first = count == 0 || !same_service(&frontend, &before);
 
 		*services += first;
+		if (frontend.timeouts && (count == 0 || before.at != frontend.at))
+			warn_of_timeouts(warnings, arguments, &frontend);
 		before = frontend;
-		if (json)
+		if (arguments->json)
 			print_frontend_json(&frontend);
 		else
 			print_frontend(&frontend, first);
@@ -173,7 +189,7 @@ static int check(const struct arguments *arguments)
 		warnings_free(&warnings);
 		return report_error(&error);
 	}
-	frontends = list_frontends(policy, arguments->json, &services);
+	frontends = list_frontends(policy, arguments, &warnings, &services);
 	if (arguments->json)
 		print_summary_json(&warnings, frontends, services);
 	else

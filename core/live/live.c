@@ -269,16 +269,21 @@ static int parts_open(struct lun_live *live, const struct lun_live_config *confi
 	return code;
 }
 
-/* Tells what this version does not do yet. */
-static void warn_unedited(struct lun_live *live)
+/* Tells what is not done where the kernel carries connections. */
+static void warn_carried(struct lun_live *live)
 {
 	struct lun_frontend frontend;
 	char address[LUN_ADDRESS_TEXT];
 
-	for (size_t i = 0; live->mode->carries && lun_policy_frontend(live->policy, i, &frontend); i++)
+	for (size_t i = 0; live->mode->carries && lun_policy_frontend(live->policy, i, &frontend); i++) {
+		lun_endpoint_format(&frontend.address, frontend.port, address);
 		if (frontend.http)
 			live_log(live, LUN_LOG_WARNING, "%s: heads of requests to %s are not edited live in this version",
-				 frontend.service, lun_endpoint_format(&frontend.address, frontend.port, address));
+				 frontend.service, address);
+		if (frontend.timeouts)
+			live_log(live, LUN_LOG_WARNING, "%s: connections to %s have the kernel's timeouts, not the policy's",
+				 frontend.service, address);
+	}
 }
 
 /* ---- The public functions ---- */
@@ -318,7 +323,7 @@ int lun_live_start(struct lun_live **result, const struct lun_live_config *confi
 		return code;
 	}
 	watch_own_change(live);
-	warn_unedited(live);
+	warn_carried(live);
 	drain_events(live); /* flows of an earlier agent whose endpoints are gone */
 	handles_start(live);
 	*result = live;
@@ -348,7 +353,7 @@ int lun_live_set_policy(struct lun_live *live, struct lun_policy *policy, struct
 	route_clear(&live->routes);
 	drain_events(live); /* flows that the change ended */
 	arm_engine(live, uv_hrtime());
-	warn_unedited(live);
+	warn_carried(live);
 	return 0;
 }
 

@@ -719,7 +719,8 @@ bool lun_policy_frontend(const struct lun_policy *policy, size_t index, struct l
 		.at = port->service->at,
 		.endpoint_count =
 			policy_endpoints(policy, port, !lun_address_is_v4(&from->address), &endpoints)->cluster.count,
-		.http = port->service->http
+		.http = port->service->http,
+		.timeouts = port->service->timeout_count > 0,
 	};
 	return true;
 }

@@ -467,7 +467,8 @@ struct lun_frontend {
 	const char *service; /* "default/nginx:http" */
 	const char *at;      /* or NULL */
 	uint32_t endpoint_count;
-	bool http; /* heads of its requests are edited */
+	bool http;     /* heads of its requests are edited */
+	bool timeouts; /* it has timeouts of its own */
 };
 
 /* The frontend number `index`, in order of the names of services; false past the last one. */

@@ -31,6 +31,35 @@ warning: $folder/odd.lua:2: service \"a/b\" has no ready endpoint: its connectio
 check -p "$folder/odd.lua" --json
 [[ $(jq -r '.warning // empty' "$folder/out" | wc -l) -eq 2 ]] || { echo "$said"; exit 1; }
 
+# Each oddity alone, and what is said of it.
+warns() { # TEXT EXPECTED
+	printf '%s\n' 'node { name = "n", pods = { "10.0.0.0/8" } }' "$1" >"$folder/odd.lua"
+	check -p "$folder/odd.lua"
+	expect 0 "*warning: $folder/odd.lua:$2
+
+*, 1 warning" ""
+}
+web='cluster_ips = { "10.96.0.1" }, ports = { { port = 80 } }, endpoints = { "10.0.0.1" }'
+warns 'percent = 10' '2: nothing reads the global percent'
+warns $'limits = {\n\ta = 1,\n}\n-- limits\nlocal t = "limits"' '2: nothing reads the global limits'
+warns $'local t = { wait = 1 }\nlist, waits = 1, t.wait + (list or 0)' '3: nothing reads the global waits'
+warns $'\nfunction onflow(flow) return drop() end' '3: nothing calls the global function onflow, did you mean on_flow?'
+warns 'headers = { A = "1" }' "2: the global headers takes the place of Lunette's own, expected local headers or another name"
+warns "service \"a/b\" { $web }"$'\nfunction service(name) return name end' "3: the global service takes the place of *"
+warns 'service "a/b" { cluster_ips = { "10.96.0.1" }, ports = { { port = 80 } }, endpoints = { "10.0.0.1", "fd00::1" } }' \
+	'2: service "a/b" has IPv6 endpoints, but no address of that family: they get nothing'
+warns "service \"a/b\" { $web }"$'\nservice "a/c" { cluster_ips = { "10.96.0.1" }, ports = { { port = 81 } }, endpoints = { "10.0.0.1" } }' \
+	'3: cluster IP 10.96.0.1 of service "a/c" is that of service "a/b" too, at odd.lua:2'
+warns "service \"a/b\" { $web, timeouts = { udp = \"30s\" } }" \
+	"2: timeouts of service \"a/b\" hold with --inline, without it the kernel's do"
+echo 'shared = {}' >"$folder/module.lua" # what a module reads or assigns is the policy's, too
+warns $'require "module"\nlocal t = { shared }\nunread = t' '4: nothing reads the global unread'
+
+# A policy of many globals is not searched for each.
+{ echo 'node { name = "n", pods = { "10.0.0.0/8" } }'; seq -f 'global_%.0f = 1' 100000; } >"$folder/odd.lua"
+check -p "$folder/odd.lua"
+expect 0 "*0 warnings" ""
+
 # What is wrong is one line.
 wrong() { # TEXT EXPECTED
 	printf '%s\n' "$1" >"$folder/wrong.lua"
