@@ -63,23 +63,42 @@ lua_Integer take_number(lua_State *state, int index, const char *field, lua_Inte
 	return value;
 }
 
-uint64_t take_duration(lua_State *state, int index)
+/* Reads "1.5s" at `text`, or a number alone, which is one of seconds.  => what stands behind it, or NULL */
+static const char *read_duration(const char *text, double *seconds)
 {
 	static const struct {
 		const char *unit;
 		double seconds;
 	} units[] = { { "ms", 0.001 }, { "s", 1 }, { "m", 60 }, { "h", 3600 }, { "d", 86400 } };
-	const char *text = luaL_checkstring(state, index);
 	char *end;
 	double value = strtod(text, &end);
 
-	if (*end == '\0' && end != text)
-		end = "s";
-	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
-		if (strcmp(end, units[i].unit) == 0 && value >= 0 && value * units[i].seconds <= 1e9)
-			return (uint64_t)(value * units[i].seconds * (double)second);
-	luaL_argerror(state, index, "expected a duration such as \"300ms\", \"1.5s\", \"2h\" or a number of seconds");
-	return 0;
+	if (end == text || !(value >= 0))
+		return NULL;
+	*seconds = value;
+	for (size_t i = 0; *end && i < sizeof(units) / sizeof(units[0]); i++) {
+		size_t length = strlen(units[i].unit);
+
+		*seconds = value * units[i].seconds;
+		if (strncmp(end, units[i].unit, length) == 0)
+			return end + length;
+	}
+	return *end ? NULL : end;
+}
+
+uint64_t take_duration(lua_State *state, int index)
+{
+	const char *text = luaL_checkstring(state, index);
+	double sum = 0, seconds;
+
+	do {
+		text = read_duration(text, &seconds);
+		sum += text ? seconds : 0;
+	} while (text && *text);
+	if (!text || sum > 1e9)
+		luaL_argerror(state, index,
+			      "expected a duration such as \"300ms\", \"1.5s\", \"2h4m\" or a number of seconds");
+	return (uint64_t)(sum * (double)second);
 }
 
 static void add_escaped(luaL_Buffer *text, unsigned char byte)

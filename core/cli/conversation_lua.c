@@ -256,8 +256,9 @@ static const char *text_of(lua_State *state, int index, const char *field, const
 /* Adds the packet that the client's would have had to become, if the table at `index` says something of that. */
 static void add_wanted(lua_State *state, int index, luaL_Buffer *message, const struct lun_packet *packet)
 {
-	const char *verdict = lun_verdict_name(packet->verdict), *wanted = text_of(state, index, "verdict", verdict);
 	const char *endpoint = text_of(state, index, "endpoint", NULL), *source = text_of(state, index, "source", NULL);
+	const char *verdict = lun_verdict_name(packet->verdict);
+	const char *wanted = text_of(state, index, "verdict", endpoint ? lun_verdict_name(LUN_ACCEPT) : verdict);
 	struct lun_tuple tuple = packet->is;
 	char text[LUN_TUPLE_TEXT];
 

@@ -30,7 +30,7 @@ void take_address(lua_State *state, int index, const char *field, struct lun_add
 /* A field's number, from 0 to `most`; `otherwise` if there is none. */
 lua_Integer take_number(lua_State *state, int index, const char *field, lua_Integer most, lua_Integer otherwise);
 
-/* "2h", "1.5s", "300ms", or a number of seconds, in ns. */
+/* "2h4m", "1.5s", "300ms", or a number of seconds, in ns. */
 uint64_t take_duration(lua_State *state, int index);
 
 /* Pushes a value as a message shows it: strings quoted, of long ones the beginning. */

@@ -1,13 +1,20 @@
 #!/usr/bin/env bash
 # README.md holds every command, every key that a policy may have, everything that a hook sees and answers, and the table of
-# reasons word for word.  The lists are read out of the source, so nothing can be added in silence.
+# reasons word for word; lua/README.md, the manual, has an example of each key, field, decision, and of each word of scenarios.  The
+# lists are read out of the source, so nothing can be added in silence.
 set -euo pipefail
 cd "$LUNETTE_SOURCE"
 
 missing=0
-report() { # WHAT WHERE
-	echo "README.md: no $1, which is in $2"
+examples=$(sed -n '/^```lua/,/^```$/p' lua/README.md)
+report() { # FILE WHAT WHERE
+	echo "$1: no $2, which is in $3"
 	missing=1
+}
+
+# A word must stand in an example of the manual.
+wants_example() { # WHAT WORD WHERE
+	grep -qwF -- "$2" <<<"$examples" || report lua/README.md "example of $1 $2" "$3"
 }
 
 # Each word that comes on stdin must stand in the README as code.
@@ -15,7 +22,8 @@ wants() { # WHAT WHERE
 	local word count=0
 	while read -r word; do
 		count=$((count + 1))
-		grep -qF "\`$word\`" README.md || report "$1 \`$word\`" "$2"
+		grep -qF "\`$word\`" README.md || report README.md "$1 \`$word\`" "$2"
+		[[ $1 == command || $1 == variable ]] || wants_example "$1" "$word" "$2"
 	done
 	[[ $count -gt 0 ]] || { echo "tests/source/docs.sh: no $1 found in $2, has it another form now?"; missing=1; }
 }
@@ -36,6 +44,12 @@ wants decision lua/decision.c < <(grep -oE '\{ "[a-z]+", decision_' lua/decision
 wants variable core/http/value.c < <(
 	sed -n '/ variables\[\] = {/,/};/p' core/http/value.c | grep -oE '"[a-z_]+"' | tr -d '"' | sed 's/^/$/'
 )
+for file in core/cli/scenario_lua.c core/cli/conversation_lua.c; do
+	words=$(sed -n '/ \(scenarios\|methods\|properties\)\[\] = {/,/};/p' "$file" |
+		grep -oE '\{ "[a-z_]+"' | tr -d '{ "')
+	[[ -n $words ]] || { echo "tests/source/docs.sh: no words found in $file, has it another form now?"; missing=1; }
+	for word in $words; do wants_example word "$word" "$file"; done
+done
 
 expected=$(sed -n '/define LUN_REASONS/,/^$/s/.*X(\([a-z_]*\), "\(.*\)").*/| `\1` | \2 |/p' include/lunette/lunette.h |
 	grep -v '^| `none`')
