@@ -1,5 +1,5 @@
-/* http.c - `http = { set = ..., append = ..., default = ..., remove = ..., when = ..., trust = ... }` of a service, or a list of
- * such groups, and headers.forwarded(), which returns a group.
+/* http.c - `http = { set = ..., append = ..., default = ..., remove = ..., path = ..., when = ..., trust = ... }` of a service, or a
+ * list of such groups, and headers.forwarded(), which returns a group.
  *
  * A group whose `when` names several hosts, paths or methods is one rule for each combination: of rules for one name that speak of
  * the same request the last counts, and these are all the same. */
@@ -17,6 +17,8 @@ struct names {
 struct rules {
 	struct lun_header headers[LUN_HEADERS];
 	size_t count;
+	struct lun_path_rule paths[LUN_HEADERS];
+	size_t path_count;
 	struct lun_service *service;
 };
 
@@ -178,8 +180,6 @@ static void read_removed(struct reader *reader, struct rules *rules)
 	read_leave(reader);
 }
 
-/* ---- a group --------------------------------------------------------------------------------------------------------- */
-
 /* The headers from `first` on get these conditions, each a copy of all of them. */
 static void repeat_headers(struct reader *reader, struct rules *rules, size_t first, const struct lun_condition *conditions,
 			   size_t condition_count)
@@ -196,6 +196,43 @@ static void repeat_headers(struct reader *reader, struct rules *rules, size_t fi
 	for (size_t i = 0; i < count * condition_count; i++)
 		rules->headers[first + i].when = &conditions[i / count];
 }
+
+/* ---- path ------------------------------------------------------------------------------------------------------------ */
+
+static const char *read_prefix_of_path(struct reader *reader, struct keys *keys, const char *key)
+{
+	const char *text = read_text(reader, keys, key, "a path, \"/api\"");
+
+	if (text && text[0] != '/')
+		read_fail(reader, "%s: expected a path that begins with a slash, got \"%.60s\"", key, text);
+	return text;
+}
+
+/* path = { strip = "/api", add = "/v2" }, once for each condition */
+static void read_path(struct reader *reader, struct keys *group_keys, struct rules *rules,
+		      const struct lun_condition *conditions, size_t condition_count)
+{
+	struct keys keys = { .count = 0 };
+	struct lun_path_rule rule;
+
+	if (!read_enter(reader, group_keys, "path"))
+		return;
+	read_table(reader, "{ strip = \"/api\", add = \"/v2\" }");
+	rule.strip = read_prefix_of_path(reader, &keys, "strip");
+	rule.add = read_prefix_of_path(reader, &keys, "add");
+	read_end(reader, &keys);
+	if (!rule.strip && !rule.add)
+		read_fail(reader, "expected { strip = \"/api\", add = \"/v2\" }, or one of the two");
+	for (size_t i = 0; i < condition_count; i++) {
+		if (rules->path_count == LUN_HEADERS)
+			read_fail(reader, "expected at most %d paths, those of each condition counted", LUN_HEADERS);
+		rule.when = conditions ? &conditions[i] : NULL;
+		rules->paths[rules->path_count++] = rule;
+	}
+	read_leave(reader);
+}
+
+/* ---- a group --------------------------------------------------------------------------------------------------------- */
 
 static void read_trust(struct reader *reader, struct keys *keys, struct lun_service *service)
 {
@@ -226,6 +263,7 @@ static void read_group(struct reader *reader, struct rules *rules)
 		read_headers(reader, rules, LUN_HEADER_DEFAULT);
 	if (read_enter(reader, &keys, "remove"))
 		read_removed(reader, rules);
+	read_path(reader, &keys, rules, conditions, count);
 	read_trust(reader, &keys, rules->service);
 	read_unsupported(reader, &keys, "response");
 	read_end(reader, &keys);
@@ -235,6 +273,7 @@ static void read_group(struct reader *reader, struct rules *rules)
 void http_read(struct reader *reader, struct keys *service_keys, struct lun_service *service)
 {
 	struct rules rules = { .service = service };
+	struct lun_path_rule *paths;
 	struct lun_header *headers;
 
 	if (!read_enter(reader, service_keys, "http"))
@@ -257,6 +296,11 @@ void http_read(struct reader *reader, struct keys *service_keys, struct lun_serv
 		memcpy(headers, rules.headers, rules.count * sizeof(*headers));
 	service->headers = headers;
 	service->header_count = rules.count;
+	paths = read_memory(reader, rules.path_count, sizeof(*paths));
+	if (rules.path_count)
+		memcpy(paths, rules.paths, rules.path_count * sizeof(*paths));
+	service->paths = paths;
+	service->path_count = rules.path_count;
 }
 
 /* ---- headers.forwarded() --------------------------------------------------------------------------------------------- */

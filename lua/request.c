@@ -1,4 +1,4 @@
-/* request.c - on_request: the request object that it gets, with its headers, which can be read and set.
+/* request.c - on_request: the request object that it gets, with its headers, which can be read and set, as can its target.
  *
  * Both objects are tickets, as a flow is (flow.c): the number of the call that they were made for. */
 #include "script.h"
@@ -119,10 +119,31 @@ static int request_index(lua_State *state)
 	return 1;
 }
 
+static int request_set_target(lua_State *state, struct lun_request *request)
+{
+	const char *target = luaL_tolstring(state, 3, NULL);
+	int code = strlen(target) == lua_rawlen(state, -1) ? lun_request_set_target(request, target) : LUN_BAD_ARGUMENT;
+
+	if (code == LUN_FULL)
+		return luaL_error(state, "the target is too long (4 kB, with the headers that are set)");
+	if (code < 0)
+		return luaL_error(
+			state,
+			"the target cannot be set to \"%s\": expected a path, and perhaps a query, that begins with a "
+			"slash and has no blank, '#', control character or byte above 126",
+			target);
+	return 0;
+}
+
 static int request_change(lua_State *state)
 {
-	return luaL_error(state,
-			  "of a request only the headers can be changed, as in request.headers[\"X-Tenant\"] = \"blue\"");
+	struct lun_request *request = request_check(state, "request");
+
+	if (lua_type(state, 2) == LUA_TSTRING && strcmp(lua_tostring(state, 2), "target") == 0)
+		return request_set_target(state, request);
+	return luaL_error(
+		state, "of a request only the headers and the target can be changed, as in request.headers[\"X-Tenant\"] = "
+		       "\"blue\" or request.target = \"/v2/x\"");
 }
 
 /* One call of on_request. */

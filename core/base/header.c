@@ -52,3 +52,13 @@ const char *header_fault(const struct lun_header *header)
 		return "has a value with a line end or another control character, or none";
 	return NULL;
 }
+
+bool target_is_valid(const char *text)
+{
+	if (*text != '/')
+		return false;
+	for (; *text; text++)
+		if ((uint8_t)*text <= ' ' || (uint8_t)*text >= 0x7f || *text == '#')
+			return false;
+	return true;
+}

@@ -54,6 +54,8 @@ static inline struct http_headers engine_headers(const struct lun_policy *policy
 
 	return (struct http_headers) { .headers = service->headers,
 				       .count = service->header_count,
+				       .paths = service->paths,
+				       .path_count = service->path_count,
 				       .trusted = service->trusted,
 				       .trusted_count = service->trusted_count,
 				       .hooks = &policy->hooks,

@@ -146,7 +146,7 @@ static bool write_head(struct lun_http *http, const uint8_t *bytes, uint32_t len
 				   .key = &http->key,
 				   .place = stream->offset - length };
 	struct lun_http_piece piece = { .data = bytes, .length = length, .offset = request.place, .taken = length };
-	bool edits = http->headers.count || http->headers.hooks->request;
+	bool edits = http->headers.count || http->headers.path_count || http->headers.hooks->request;
 
 	if (edits && request_render(&writer, &request) & RENDERED_LINES)
 		piece.injected_at = request.place + stream->head.fields_offset;

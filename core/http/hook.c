@@ -51,6 +51,20 @@ int lun_request_set(struct lun_request *shown, const char *name, const char *val
 	return 0;
 }
 
+int lun_request_set_target(struct lun_request *shown, const char *target)
+{
+	struct hook_edits *edits = ((struct asked *)(void *)shown)->edits;
+	const char *copy;
+
+	if (!target_is_valid(target))
+		return LUN_BAD_ARGUMENT;
+	copy = keep(edits, target);
+	if (!copy)
+		return LUN_FULL;
+	edits->target = copy;
+	return 0;
+}
+
 static void show(struct asked *asked)
 {
 	const struct request *request = asked->request;
@@ -75,11 +89,13 @@ bool hook_ask(struct hook_edits *edits, const struct request *request)
 	struct asked asked = { .request = request, .edits = edits };
 
 	edits->count = edits->used = 0;
+	edits->target = NULL;
 	if (!hooks || !hooks->request || request->head->flags & HEAD_TRAILERS)
 		return true;
 	show(&asked);
 	if (hooks->request(hooks->user, &asked.shown) >= 0)
 		return true;
 	edits->count = 0;
+	edits->target = NULL;
 	return false;
 }

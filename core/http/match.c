@@ -1,4 +1,4 @@
-/* match.c - the conditions of a rule: host, path and method of a request.
+/* match.c - the conditions of a rule: host, path and method of a request; and what lies behind a path.
  *
  * A path is compared as the upstream will understand it: percent-encoded bytes decoded, empty and "." elements left out, ".."
  * followed (RFC 3986, 6.2.2), or a rule for /admin would not hold for /%61dmin. */
@@ -49,8 +49,7 @@ static int hex_value(uint8_t byte)
 	return byte >= 'a' && byte <= 'f' ? byte - 'a' + 10 : -1;
 }
 
-/* The path of the target, raw: without what is in front of it in an absolute target, and without a query. */
-static struct part path_of(const struct request *request)
+struct part request_path(const struct request *request)
 {
 	struct part path = request->head->target;
 	const uint8_t *query;
@@ -87,11 +86,14 @@ static uint32_t end_element(const uint8_t *path, uint32_t length)
 	return start;
 }
 
-/* The path as it is meant, with a slash at its end; `path` has room for its raw length and that. */
-static uint32_t normalize(const uint8_t *raw, uint32_t raw_length, uint8_t *path)
+/* The path as it is meant, with a slash at its end; `path` has room for its raw length and that.  Sets `rest` to the raw bytes
+ * behind the last slash, or end, in front of which the path has `wanted_length` bytes. */
+static uint32_t normalize(const uint8_t *raw, uint32_t raw_length, uint8_t *path, size_t wanted_length,
+			  struct path_rest *rest)
 {
-	uint32_t length = 0;
+	uint32_t length = 0, before = 0;
 
+	*rest = (struct path_rest) { 0 };
 	for (uint32_t i = 0; i < raw_length; i++) {
 		uint8_t byte = raw[i];
 
@@ -100,29 +102,39 @@ static uint32_t normalize(const uint8_t *raw, uint32_t raw_length, uint8_t *path
 			i += 2;
 		}
 		path[length++] = byte;
-		if (byte == '/')
-			length = end_element(path, length);
+		if (byte != '/')
+			continue;
+		before = length = end_element(path, length);
+		if (length == wanted_length + 1)
+			*rest = (struct path_rest) { true, { i + 1, raw_length - i - 1 } };
 	}
 	path[length++] = '/';
-	return end_element(path, length);
+	length = end_element(path, length);
+	if (length == wanted_length + 1)
+		*rest = (struct path_rest) { before >= length, { raw_length, 0 } };
+	return length;
 }
 
-/* By elements: /a holds for /a and /a/b, not for /ab. */
-static bool path_holds(const char *wanted, const struct request *request)
+/* By elements: /a holds for /a and /a/b, not for /ab.  If it holds, the last place at which the path had the wanted length is the
+ * end of `wanted` itself: had a ".." led out of it later, it would have been come to again later. */
+bool path_holds(const char *wanted, const struct request *request, struct path_rest *rest)
 {
 	uint8_t path[HEAD_LINE + 1];
-	struct part raw = path_of(request);
+	struct part raw = request_path(request);
 	size_t wanted_length = strlen(wanted);
-	uint32_t length = normalize(request->bytes + raw.offset, raw.length, path);
+	uint32_t length;
 
 	while (wanted_length && wanted[wanted_length - 1] == '/')
 		wanted_length--;
+	length = normalize(request->bytes + raw.offset, raw.length, path, wanted_length, rest);
+	rest->part.offset += raw.offset;
 	return length > wanted_length && memcmp(path, wanted, wanted_length) == 0 && path[wanted_length] == '/';
 }
 
 bool condition_holds(const struct lun_condition *condition, const struct request *request)
 {
 	const struct part method = request->head->method;
+	struct path_rest rest;
 
 	if (!condition)
 		return true;
@@ -131,5 +143,5 @@ bool condition_holds(const struct lun_condition *condition, const struct request
 		return false;
 	if (condition->host && !host_holds(condition->host, request))
 		return false;
-	return !condition->path || path_holds(condition->path, request);
+	return !condition->path || path_holds(condition->path, request, &rest);
 }

@@ -154,6 +154,58 @@ static void put_fields(struct writer *writer, const struct request *request, con
 	writer_put(writer, request->bytes + kept, head->length - kept);
 }
 
+/* Puts `add` and what was sent behind the path that the rule strips, without an empty element between them. */
+static void put_path(struct writer *writer, const struct request *request, const struct lun_path_rule *rule,
+		     const struct path_rest *rest)
+{
+	size_t length = rule->add ? strlen(rule->add) : 0;
+
+	while (length && rule->add[length - 1] == '/')
+		length--;
+	if (length)
+		writer_put(writer, rule->add, length);
+	if (rest->slash || length == 0)
+		writer_put(writer, "/", 1);
+	writer_put(writer, request->bytes + rest->part.offset, rest->part.length);
+}
+
+/* The rule that counts for this request, or NULL. */
+static const struct lun_path_rule *find_path_rule(const struct request *request, struct path_rest *rest)
+{
+	const struct http_headers *headers = request->headers;
+
+	for (size_t i = headers->path_count; i-- > 0;) {
+		const struct lun_path_rule *rule = &headers->paths[i];
+
+		if (condition_holds(rule->when, request) && path_holds(rule->strip ? rule->strip : "", request, rest))
+			return rule;
+	}
+	return NULL;
+}
+
+/* The request line, and what may stand in front of it. */
+static void put_request_line(struct writer *writer, const struct request *request, const struct hook_edits *edits)
+{
+	const struct head *head = request->head;
+	struct part path = request_path(request);
+	const struct lun_path_rule *rule = NULL;
+	uint32_t behind = path.offset + path.length;
+	struct path_rest kept;
+
+	if (edits->target)
+		behind = head->target.offset + head->target.length;
+	else
+		rule = find_path_rule(request, &kept);
+	writer_put(writer, request->bytes, path.offset);
+	if (edits->target)
+		writer_put_text(writer, edits->target);
+	else if (rule)
+		put_path(writer, request, rule, &kept);
+	else
+		behind = path.offset;
+	writer_put(writer, request->bytes + behind, head->fields_offset - behind);
+}
+
 unsigned request_render(struct writer *writer, const struct request *request)
 {
 	struct request indexed = *request;
@@ -169,7 +221,8 @@ unsigned request_render(struct writer *writer, const struct request *request)
 		indexed.field_count++;
 	asked = hook_ask(&edits, &indexed);
 	collect(&active, &indexed, &edits);
-	writer_put(writer, request->bytes, request->head->fields_offset);
+	if (!(request->head->flags & HEAD_TRAILERS))
+		put_request_line(writer, &indexed, &edits);
 	for (size_t i = 0; i < active.count && !(request->head->flags & HEAD_TRAILERS); i++)
 		injected |= put_rule(writer, &indexed, &active, i);
 	put_fields(writer, &indexed, &active);

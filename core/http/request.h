@@ -1,7 +1,8 @@
 /* request.h - a request whose head is complete, what a service does to it, and the bytes that come out.
  *
  * Every edit is one and the same: a name, whose lines are taken out of what the client sent, and a text, which may be empty, that
- * is put as one line right behind the request line.  "set", "append", "default" and "remove" differ in the text alone. */
+ * is put as one line right behind the request line.  "set", "append", "default" and "remove" differ in the text alone.  In front of
+ * that, the beginning of the path may be another one. */
 #ifndef LUNETTE_HTTP_REQUEST_H
 #define LUNETTE_HTTP_REQUEST_H
 
@@ -14,7 +15,9 @@
 /* What a service does to its requests; the policy's memory. */
 struct http_headers {
 	const struct lun_header *headers;
-	size_t count;                     /* at most LUN_HEADERS */
+	size_t count; /* at most LUN_HEADERS */
+	const struct lun_path_rule *paths;
+	size_t path_count;
 	const struct lun_prefix *trusted; /* proxies whose X-Forwarded-... are believed */
 	size_t trusted_count;
 	const struct lun_hooks *hooks;
@@ -80,6 +83,18 @@ void value_put_field(struct writer *writer, const struct request *request, const
 
 /* match.c: whether a request is one that the rule speaks of. */
 bool condition_holds(const struct lun_condition *condition, const struct request *request);
+/* match.c: the path of the target, as it was sent: without http://HOST in front of it, and without a query. */
+struct part request_path(const struct request *request);
+
+/* What was sent behind a path, and whether there was a slash between.  It begins with no empty element, and no ".." in it leads out of
+ * where it is put. */
+struct path_rest {
+	bool slash;
+	struct part part;
+};
+
+/* match.c: whether the path is `wanted` or lies in it, and then the rest. */
+bool path_holds(const char *wanted, const struct request *request, struct path_rest *rest);
 
 /* hook.c: what a hook set in one request. */
 enum { HOOK_HEADERS = 16, HOOK_TEXT = 4096 };
@@ -87,6 +102,7 @@ enum { HOOK_HEADERS = 16, HOOK_TEXT = 4096 };
 struct hook_edits {
 	struct lun_header headers[HOOK_HEADERS]; /* values are texts, without variables */
 	size_t count, used;
+	const char *target; /* path and query, or NULL */
 	char text[HOOK_TEXT];
 };
 

@@ -49,11 +49,10 @@ static size_t text_size(const char *text)
 	return text ? strlen(text) + 1 : 0;
 }
 
-static size_t header_text_size(const struct lun_header *header)
+/* Of two texts, and a condition or NULL. */
+static size_t rule_text_size(const char *one, const char *other, const struct lun_condition *when)
 {
-	const struct lun_condition *when = header->when;
-
-	return text_size(header->name) + text_size(header->value) +
+	return text_size(one) + text_size(other) +
 	       (when ? text_size(when->host) + text_size(when->path) + text_size(when->method) : 0);
 }
 
@@ -65,7 +64,9 @@ static size_t service_text_size(const struct lun_service *service)
 	for (size_t i = 0; i < service->port_count; i++)
 		size += text_size(service->ports[i].name) * 2 + text_size(service->name) + sizeof(":65535");
 	for (size_t i = 0; i < service->header_count; i++)
-		size += header_text_size(&service->headers[i]);
+		size += rule_text_size(service->headers[i].name, service->headers[i].value, service->headers[i].when);
+	for (size_t i = 0; i < service->path_count; i++)
+		size += rule_text_size(service->paths[i].strip, service->paths[i].add, service->paths[i].when);
 	return size;
 }
 
@@ -83,6 +84,34 @@ static int check_headers(const struct lun_service *service, struct lun_error *er
 		if (fault)
 			return fail(error, LUN_BAD_POLICY, "%s%sheader \"%.80s\" of service \"%s\" %s", AT(service),
 				    name ? name : "", service->name, fault);
+	}
+	return 0;
+}
+
+static const char *path_rule_fault(const struct lun_path_rule *rule)
+{
+	const char *strip = rule->strip ? rule->strip : "", *add = rule->add ? rule->add : "";
+
+	if (!*strip && !*add)
+		return "strips and adds nothing";
+	if (*strip && (!target_is_valid(strip) || strchr(strip, '?')))
+		return "strips what is no path that begins with a slash";
+	if (*add && (!target_is_valid(add) || strchr(add, '?')))
+		return "adds what is no path that begins with a slash";
+	return NULL;
+}
+
+static int check_paths(const struct lun_service *service, struct lun_error *error)
+{
+	if (service->path_count > LUN_HEADERS)
+		return fail(error, LUN_BAD_POLICY, "%s%sservice \"%s\" has %zu rules for paths, expected at most %d",
+			    AT(service), service->name, service->path_count, LUN_HEADERS);
+	for (size_t i = 0; i < service->path_count; i++) {
+		const char *fault = path_rule_fault(&service->paths[i]);
+
+		if (fault)
+			return fail(error, LUN_BAD_POLICY, "%s%sa rule for paths of service \"%s\" %s", AT(service),
+				    service->name, fault);
 	}
 	return 0;
 }
@@ -168,7 +197,7 @@ static int check_service(const struct lun_service *service, struct lun_error *er
 	    check_prefixes(service->load_balancer_source_ranges, service->load_balancer_source_range_count, at, error) < 0 ||
 	    check_prefixes(service->trusted_proxies, service->trusted_proxy_count, at, error) < 0)
 		return LUN_BAD_POLICY;
-	return check_headers(service, error);
+	return check_headers(service, error) < 0 ? LUN_BAD_POLICY : check_paths(service, error);
 }
 
 /* ---- frontends ---- */
@@ -381,35 +410,44 @@ static const char *port_text(struct lun_policy *policy, const char *service, con
 	return text;
 }
 
-static struct lun_condition copy_condition(struct lun_policy *policy, const struct lun_condition *from)
+/* => a copy at `into`, or NULL */
+static const struct lun_condition *copy_condition(struct lun_policy *policy, struct lun_condition *into,
+						  const struct lun_condition *from)
 {
-	return (struct lun_condition) { .host = copy_text(policy, from->host),
-					.path = copy_text(policy, from->path),
-					.method = copy_text(policy, from->method) };
+	if (!from)
+		return NULL;
+	*into = (struct lun_condition) { .host = copy_text(policy, from->host),
+					 .path = copy_text(policy, from->path),
+					 .method = copy_text(policy, from->method) };
+	return into;
 }
 
-static int fill_headers(struct lun_policy *policy, const struct lun_service *from, struct service *into)
+static int fill_http(struct lun_policy *policy, const struct lun_service *from, struct service *into)
 {
+	size_t count = from->header_count + from->path_count;
+	struct lun_condition *condition;
 	bool failed = false;
 
 	into->headers = COPY_ARRAY(from->headers, from->header_count, &failed);
-	into->conditions = from->header_count ? calloc(from->header_count, sizeof(*into->conditions)) : NULL;
+	into->paths = COPY_ARRAY(from->paths, from->path_count, &failed);
+	into->conditions = condition = count ? calloc(count, sizeof(*condition)) : NULL;
 	into->trusted = COPY_ARRAY(from->trusted_proxies, from->trusted_proxy_count, &failed);
-	if (failed || (from->header_count && !into->conditions))
+	if (failed || (count && !condition))
 		return LUN_NO_MEMORY;
-	into->http = from->http || from->header_count > 0;
+	into->http = from->http || count > 0;
 	into->trusted_count = from->trusted_proxy_count;
 	into->header_count = from->header_count;
-	for (size_t i = 0; i < from->header_count; i++) {
-		const struct lun_header *header = &from->headers[i];
-
-		into->headers[i].name = copy_text(policy, header->name);
-		into->headers[i].value = copy_text(policy, header->value);
-		if (!header->when)
-			continue;
-		into->conditions[i] = copy_condition(policy, header->when);
-		into->headers[i].when = &into->conditions[i];
-	}
+	into->path_count = from->path_count;
+	for (size_t i = 0; i < from->header_count; i++)
+		into->headers[i] =
+			(struct lun_header) { .name = copy_text(policy, from->headers[i].name),
+					      .value = copy_text(policy, from->headers[i].value),
+					      .kind = from->headers[i].kind,
+					      .when = copy_condition(policy, condition++, from->headers[i].when) };
+	for (size_t i = 0; i < from->path_count; i++)
+		into->paths[i] = (struct lun_path_rule) { .strip = copy_text(policy, from->paths[i].strip),
+							  .add = copy_text(policy, from->paths[i].add),
+							  .when = copy_condition(policy, condition++, from->paths[i].when) };
 	return 0;
 }
 
@@ -448,7 +486,7 @@ static int fill_service(struct lun_policy *policy, const struct lun_service *fro
 	policy->remembers |= from->affinity > 0;
 	policy->sets[number] = endpoint_set_new(from, &policy->node, policy->hash_seed);
 	failed |= !policy->sets[number];
-	if (failed || fill_headers(policy, from, into) < 0)
+	if (failed || fill_http(policy, from, into) < 0)
 		return fail(error, LUN_NO_MEMORY, "out of memory");
 	for (size_t i = 0; i < policy->node.address_count; i++)
 		into->ranges_hold_node |=
@@ -604,6 +642,7 @@ static void policy_free(struct lun_policy *policy)
 		free(policy->services[i].load_balancer_ips);
 		free(policy->services[i].source_ranges);
 		free(policy->services[i].headers);
+		free(policy->services[i].paths);
 		free(policy->services[i].conditions);
 		free(policy->services[i].trusted);
 		free(policy->services[i].timeouts);

@@ -58,7 +58,7 @@ struct service {
 	bool external_local, internal_local, yields, no_retry;
 	bool counts;           /* what is known of its endpoints has a say in who gets a flow */
 	bool ranges_hold_node; /* R24 */
-	bool http;             /* requests are read, and edited if there are headers */
+	bool http;             /* requests are read, and edited if there are rules */
 	uint16_t health_check_node_port;
 	uint32_t flow_limit;
 	size_t header_count;
@@ -66,7 +66,9 @@ struct service {
 	struct lun_header *headers;
 	/* seldom */
 	const char *name;
-	struct lun_condition *conditions; /* of the headers that have one */
+	struct lun_condition *conditions; /* of the headers, and then of the paths, that have one */
+	struct lun_path_rule *paths;
+	size_t path_count;
 	struct lun_prefix *trusted;
 	size_t trusted_count;
 	struct lun_address *load_balancer_ips;

@@ -323,6 +323,14 @@ struct lun_header {
 	const struct lun_condition *when; /* NULL: all */
 };
 
+/* The beginning of a request's path is replaced: `strip`, where a condition's path would hold for it, by `add`; what is behind it, the
+ * query too, stays as it was sent.  A path that would be empty becomes a slash; OPTIONS * stays.  Both begin with a slash or are
+ * empty or NULL, but not both of them.  Of rules that speak of the same request the last one counts. */
+struct lun_path_rule {
+	const char *strip, *add;
+	const struct lun_condition *when; /* of the request as it was sent; NULL: all */
+};
+
 /* How long a flow may be silent in a state. */
 struct lun_timeout {
 	enum lun_state state;
@@ -346,9 +354,11 @@ struct lun_service {
 	size_t endpoint_count;
 	const struct lun_header *headers;
 	size_t header_count;
+	const struct lun_path_rule *paths;
+	size_t path_count;                        /* at most LUN_HEADERS */
 	const struct lun_prefix *trusted_proxies; /* whose X-Forwarded-For, -Host, -Port and -Proto are believed */
 	size_t trusted_proxy_count;
-	bool http;                          /* its requests are read strictly, also if there are no headers */
+	bool http;                          /* its requests are read strictly, also if nothing is to be edited */
 	const struct lun_timeout *timeouts; /* of its flows; states not named have the defaults */
 	size_t timeout_count;
 	uint32_t flow_limit; /* most flows to each of its ports at once; 0: none */
@@ -412,6 +422,11 @@ LUN_API size_t lun_request_header(const struct lun_request *request, const char 
 /* Puts one line of this name instead of what the client sent, and of what the service's own rules would put; NULL: none.  Both are
  * copied.  Fails: LUN_BAD_ARGUMENT (no header that may be set), LUN_FULL (more than 16, or 4 kB of text). */
 LUN_API int lun_request_set(struct lun_request *request, const char *name, const char *value);
+
+/* Puts this path, with a query if it has one, in the place of the client's and of what the service's own rules would make of it;
+ * http://HOST in front of it stays.  It is copied.  Fails: LUN_BAD_ARGUMENT (no slash at its beginning, or a byte that no target has),
+ * LUN_FULL (4 kB of text, headers included). */
+LUN_API int lun_request_set_target(struct lun_request *request, const char *target);
 
 /* The only calls out of the engine.  A hook that returns negative failed: the map decides, `policy_error` is counted. */
 struct lun_hooks {

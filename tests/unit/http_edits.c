@@ -155,7 +155,66 @@ static const struct edit edits[] = {
 	  "chunked\r\n\r\n0\r\n\r\n"
 	  "put / HTTP/1.1\r\nHost: a\r\n\r\n" },
 
+	/* paths */
+	{ "path: strip and add", "{ path = { strip = '/api', add = '/v2' } }", NULL,
+	  "1 /api HTTP/1.1\r\nHost: a\r\n\r\n2 /api/ HTTP/1.1\r\nHost: a\r\n\r\n3 /api/x/?q=/api/y HTTP/1.1\r\nHost: "
+	  "a\r\n\r\n4 /apis HTTP/1.1\r\nHost: a\r\n\r\n5 /x/api HTTP/1.1\r\nHost: a\r\n\r\n6 /api?x HTTP/1.1\r\nHost: "
+	  "a\r\n\r\n\r\n7 http://a/api/x HTTP/1.1\r\nHost: a\r\n\r\n8 http://a?/api HTTP/1.1\r\nHost: a\r\n\r\nOPTIONS * "
+	  "HTTP/1.1\r\nHost: a\r\n\r\n",
+	  "1 /v2 HTTP/1.1\r\nHost: a\r\n\r\n2 /v2/ HTTP/1.1\r\nHost: a\r\n\r\n3 /v2/x/?q=/api/y HTTP/1.1\r\nHost: "
+	  "a\r\n\r\n4 /apis HTTP/1.1\r\nHost: a\r\n\r\n5 /x/api HTTP/1.1\r\nHost: a\r\n\r\n6 /v2?x HTTP/1.1\r\nHost: "
+	  "a\r\n\r\n\r\n7 http://a/v2/x HTTP/1.1\r\nHost: a\r\n\r\n8 http://a?/api HTTP/1.1\r\nHost: a\r\n\r\nOPTIONS * "
+	  "HTTP/1.1\r\nHost: a\r\n\r\n" },
+	{ "path: strip alone leaves a slash", "{ path = { strip = '/a/b/' } }", NULL,
+	  "1 /a/b HTTP/1.1\r\nHost: a\r\n\r\n2 /a/b?x HTTP/1.1\r\nHost: a\r\n\r\n3 /a/b/c%2Fd HTTP/1.1\r\nHost: a\r\n\r\n"
+	  "4 /a/b//evil.com/ HTTP/1.1\r\nHost: a\r\n\r\n5 /a HTTP/1.1\r\nHost: a\r\n\r\n6 http://a/a/b HTTP/1.1\r\nHost: "
+	  "a\r\n\r\n7 /a/b%2fc HTTP/1.1\r\nHost: a\r\n\r\n",
+	  "1 / HTTP/1.1\r\nHost: a\r\n\r\n2 /?x HTTP/1.1\r\nHost: a\r\n\r\n3 /c%2Fd HTTP/1.1\r\nHost: a\r\n\r\n"
+	  "4 /evil.com/ HTTP/1.1\r\nHost: a\r\n\r\n5 /a HTTP/1.1\r\nHost: a\r\n\r\n6 http://a/ HTTP/1.1\r\nHost: "
+	  "a\r\n\r\n7 /c HTTP/1.1\r\nHost: a\r\n\r\n" },
+	{ "path: add alone, and OPTIONS *", "{ path = { add = '/v2/' }, set = { A = '$request_uri' } }", NULL,
+	  "1 / HTTP/1.1\r\nHost: a\r\n\r\n2 /x HTTP/1.1\r\nHost: a\r\n\r\n3 http://a?q HTTP/1.1\r\nHost: a\r\n\r\nOPTIONS "
+	  "* HTTP/1.1\r\nHost: a\r\n\r\n4 //x HTTP/1.1\r\nHost: a\r\n\r\n",
+	  "1 /v2/ HTTP/1.1\r\nA: /\r\nHost: a\r\n\r\n2 /v2/x HTTP/1.1\r\nA: /x\r\nHost: a\r\n\r\n3 http://a/v2?q "
+	  "HTTP/1.1\r\nA: http://a?q\r\nHost: a\r\n\r\nOPTIONS * HTTP/1.1\r\nA: *\r\nHost: a\r\n\r\n4 /v2/x "
+	  "HTTP/1.1\r\nA: //x\r\nHost: a\r\n\r\n" },
+	{ "path: nothing leads out of what was added", "{ path = { strip = '/api', add = '/v2' } }", NULL,
+	  "1 /api/../admin HTTP/1.1\r\nHost: a\r\n\r\n2 /api/x/../../api HTTP/1.1\r\nHost: a\r\n\r\n3 /api/x/../../api/y "
+	  "HTTP/1.1\r\nHost: a\r\n\r\n4 /%61pi/%2e%2e/./api//z/../w HTTP/1.1\r\nHost: a\r\n\r\n5 /abc/../api/./x/.. "
+	  "HTTP/1.1\r\nHost: a\r\n\r\n6 /../api/x HTTP/1.1\r\nHost: a\r\n\r\n7 /api/%2e%2e%2fapi/x HTTP/1.1\r\nHost: "
+	  "a\r\n\r\n",
+	  "1 /api/../admin HTTP/1.1\r\nHost: a\r\n\r\n2 /v2 HTTP/1.1\r\nHost: a\r\n\r\n3 /v2/y "
+	  "HTTP/1.1\r\nHost: a\r\n\r\n4 /v2/w HTTP/1.1\r\nHost: a\r\n\r\n5 /v2/ "
+	  "HTTP/1.1\r\nHost: a\r\n\r\n6 /v2/x HTTP/1.1\r\nHost: a\r\n\r\n7 /v2/x HTTP/1.1\r\nHost: "
+	  "a\r\n\r\n" },
+	{ "path: ... not even where nothing is stripped", "{ path = { add = '/v2' } }", NULL,
+	  "1 /x/../../y HTTP/1.1\r\nHost: a\r\n\r\n2 /.. HTTP/1.1\r\nHost: a\r\n\r\n3 /../ HTTP/1.1\r\nHost: a\r\n\r\n"
+	  "4 /x/.. HTTP/1.1\r\nHost: a\r\n\r\n",
+	  "1 /v2/y HTTP/1.1\r\nHost: a\r\n\r\n2 /v2/ HTTP/1.1\r\nHost: a\r\n\r\n3 /v2/ HTTP/1.1\r\nHost: a\r\n\r\n"
+	  "4 /v2/ HTTP/1.1\r\nHost: a\r\n\r\n" },
+	{ "path: of two rules that hold the later counts",
+	  "{ { path = { strip = '/a', add = '/1' } }, { path = { strip = '/a/b', add = '/2' }, when = { host = { 'x', 'y' } "
+	  "} } }",
+	  NULL,
+	  GET "Host: a\r\n\r\n1 /a/b HTTP/1.1\r\nHost: a\r\n\r\n2 /a/b HTTP/1.1\r\nHost: y\r\n\r\n3 /a/c HTTP/1.1\r\n"
+	      "Host: y\r\n\r\n",
+	  GET "Host: a\r\n\r\n1 /1/b HTTP/1.1\r\nHost: a\r\n\r\n2 /2 HTTP/1.1\r\nHost: y\r\n\r\n3 /1/c HTTP/1.1\r\n"
+	      "Host: y\r\n\r\n" },
+
 	/* on_request */
+	{ "on_request changes the target, over the rules",
+	  "{ path = { add = '/v2' } } }\nfunction on_request(request)\n"
+	  "if request.target:find('old') then request.target = '/new?' .. request.method end\n"
+	  "for _, t in ipairs { '', 'x', '/a b', '/#', '/\\128', '/\\0', '/' .. ('x'):rep(4096) } do\n"
+	  "assert(not pcall(function() request.target = t end)) end end\nlocal _ = {",
+	  NULL,
+	  "1 /old?a HTTP/1.1\r\nHost: a\r\n\r\n2 http://a/old?b HTTP/1.1\r\nHost: a\r\n\r\n3 /x HTTP/1.1\r\nHost: "
+	  "a\r\n\r\n",
+	  "1 /new?1 HTTP/1.1\r\nHost: a\r\n\r\n2 http://a/new?2 HTTP/1.1\r\nHost: a\r\n\r\n3 /v2/x HTTP/1.1\r\nHost: "
+	  "a\r\n\r\n" },
+	{ "on_request that fails changes no target",
+	  "{} }\nfunction on_request(request) request.target = '/y' error('no') end\nlocal _ = {", NULL,
+	  GET "Host: a\r\n\r\n", GET "Host: a\r\n\r\n" },
 	{ "on_request sets, overrules and removes",
 	  "headers.forwarded() }\nfunction on_request(request, flow)\n"
 	  "request.headers['X-Tenant'] = tostring(flow.source) .. ' ' .. request.method .. ' ' .. request.target .. ' ' ..\n"

@@ -867,6 +867,36 @@ static void host_that_is_removed(struct world *w)
 	w->headers[0].kind = LUN_HEADER_REMOVE;
 }
 
+static void bad_path(struct world *w, const char *strip, const char *add)
+{
+	static struct lun_path_rule rules[LUN_HEADERS + 1];
+
+	rules[0] = (struct lun_path_rule) { .strip = strip, .add = add };
+	w->services[0].paths = rules;
+	w->services[0].path_count = 1;
+}
+
+static void path_rule_of_nothing(struct world *w)
+{
+	bad_path(w, NULL, "");
+}
+
+static void path_with_blank(struct world *w)
+{
+	bad_path(w, "/a b", NULL);
+}
+
+static void path_without_slash(struct world *w)
+{
+	bad_path(w, NULL, "v2");
+}
+
+static void too_many_paths(struct world *w)
+{
+	bad_path(w, "/a", NULL);
+	w->services[0].path_count = LUN_HEADERS + 1;
+}
+
 static void too_many_headers(struct world *w)
 {
 	bad_header(w, "X-A", "x");
@@ -958,6 +988,12 @@ static const struct {
 	{ header_that_frames, "shop.lua:7: ", "header \"content_length\" of service \"default/shop\" says where" },
 	{ host_that_is_removed, "shop.lua:7: ", "header \"Host\" of service \"default/shop\" can only be set" },
 	{ too_many_headers, "shop.lua:7: ", "service \"default/shop\" has 65 rules for headers, expected at most 64" },
+	{ path_rule_of_nothing, "shop.lua:7: ", "a rule for paths of service \"default/shop\" strips and adds nothing" },
+	{ path_with_blank,
+	  "shop.lua:7: ", "a rule for paths of service \"default/shop\" strips what is no path that begins with a slash" },
+	{ path_without_slash,
+	  "shop.lua:7: ", "a rule for paths of service \"default/shop\" adds what is no path that begins with a slash" },
+	{ too_many_paths, "shop.lua:7: ", "service \"default/shop\" has 65 rules for paths, expected at most 64" },
 	{ header_without_value, "shop.lua:7: ", "header \"X-A\" of service \"default/shop\" has a value with" },
 	{ long_source_range, "shop.lua:7: ", "prefix of length 129, expected at most 128" },
 	{ short_pods_of_v4, "pods: ", "prefix of length 8, expected 96 to 128 for IPv4" },

@@ -784,10 +784,12 @@ static void put_request(struct connection *c, uint32_t number)
 	const char *lie = lies[random_below(&world.random, 3)];
 	bool chunked = chance(400);
 
-	snprintf(line, sizeof(line), "POST /%u HTTP/1.1\r\n", number);
+	snprintf(line, sizeof(line), "/%u HTTP/1.1\r\n", number);
 	snprintf(ours, sizeof(ours), "X-Real-IP: %s\r\nX-Via: default/web\r\n",
 		 lun_address_format(&c->client.source, address));
 	snprintf(rest, sizeof(rest), "Host: a\r\nContent-Length: %u\r\n\r\n", body);
+	put_text(c, "POST ");
+	put_sent_text(c, "/api");
 	put_text(c, line);
 	put_sent_text(c, lie);
 	put_wanted_text(c, ours);
@@ -923,6 +925,7 @@ static struct lun_policy *make_policy(struct lun_address address)
 	struct lun_endpoint endpoint = { .address = world.endpoint };
 	struct lun_header headers[] = { { .name = "X-Real-IP", .value = "$remote_addr" },
 					{ .name = "X-Via", .value = "$service" } };
+	struct lun_path_rule path = { .strip = "/api" };
 	struct lun_service service = { .name = "default/web",
 				       .cluster_ips = &address,
 				       .cluster_ip_count = 1,
@@ -932,6 +935,8 @@ static struct lun_policy *make_policy(struct lun_address address)
 				       .endpoint_count = 1,
 				       .headers = headers,
 				       .header_count = world.mode == MODE_HTTP ? 2 : 0,
+				       .paths = &path,
+				       .path_count = world.mode == MODE_HTTP,
 				       .masquerade =
 					       world.mode == MODE_DNAT ? LUN_MASQUERADE_NEVER : LUN_MASQUERADE_ALWAYS };
 	struct lun_policy_config config = { .size = sizeof(config), .services = &service, .service_count = 1 };
