@@ -39,8 +39,7 @@ void address_push(lua_State *state, const struct lun_address *address, int metat
 	lua_rawseti(state, metatable, slot);
 }
 
-/* The address at `index`, or NULL; `metatable` is that of addresses. */
-static const struct lun_address *address_at(lua_State *state, int index, int metatable)
+const struct lun_address *address_at(lua_State *state, int index, int metatable)
 {
 	const struct lun_address *address = NULL;
 
@@ -86,7 +85,7 @@ static const struct lun_prefix *prefix_new(lua_State *state)
 	return lua_touserdata(state, -1);
 }
 
-/* address:within("10.0.0.0/8"); upvalues: the metatable, prefixes by their text. */
+/* address:within("10.0.0.0/8"), address:within(set); upvalues: the metatable, prefixes by their text. */
 static int address_within(lua_State *state)
 {
 	const struct lun_address *address = address_at(state, 1, lua_upvalueindex(1));
@@ -95,6 +94,10 @@ static int address_within(lua_State *state)
 	if (address == NULL)
 		return luaL_typeerror(state, 1, "address");
 	lua_settop(state, 2);
+	if (lua_type(state, 2) == LUA_TUSERDATA) {
+		lua_pushboolean(state, set_has(state, 2, address));
+		return 1;
+	}
 	lua_pushvalue(state, 2);
 	lua_rawget(state, lua_upvalueindex(2));
 	prefix = lua_touserdata(state, -1);

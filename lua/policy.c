@@ -212,7 +212,7 @@ static int chunk_push(lua_State *state, const char *name, const char *text, size
 	return luaL_loadbufferx(state, text, length, lua_pushfstring(state, "@%s", name), "t");
 }
 
-void script_push_file(lua_State *state, const char *name)
+const struct source *script_source(lua_State *state, const char *name)
 {
 	struct script *script = script_of(state);
 	const char *path = lua_pushfstring(state, "%s%s", script->folder, name);
@@ -225,10 +225,17 @@ void script_push_file(lua_State *state, const char *name)
 		free(text);
 		luaL_error(state, "out of memory for %s", path);
 	}
-	if (chunk_push(state, name, text, length) != LUA_OK)
-		lua_error(state);
-	lua_replace(state, -3);
 	lua_pop(state, 1);
+	return script->sources;
+}
+
+void script_push_file(lua_State *state, const char *name)
+{
+	const struct source *source = script_source(state, name);
+
+	if (chunk_push(state, name, source->text, source->length) != LUA_OK)
+		lua_error(state);
+	lua_remove(state, -2);
 }
 
 /* ---- Messages -------------------------------------------------------------------------------------------------------- */
@@ -390,6 +397,7 @@ static int load_script(lua_State *state)
 	decision_open(state);
 	declare_open(state);
 	http_open(state);
+	set_open(state);
 	warn_keep_globals(state);
 	if (chunk_push(state, source->name, source->text, source->length) != LUA_OK)
 		return lua_error(state);

@@ -94,6 +94,9 @@ char *script_read(const char *path, size_t most, size_t *length);
 /* What goes before a place in a message: the policy's folder, or nothing before an absolute path. */
 const char *script_folder(const struct script *script, const char *message);
 
+/* Reads a file beside the policy, or raises an error.  => what it holds, until loading ends */
+const struct source *script_source(lua_State *state, const char *name);
+
 /* Reads a file beside the policy ("kind.lua") and pushes its compiled chunk, or raises an error. */
 void script_push_file(lua_State *state, const char *name);
 
@@ -162,6 +165,15 @@ void address_open(lua_State *state);
 /* Pushes an address object; `metatable` is the index of the table that address_push_metatable pushes. */
 void address_push(lua_State *state, const struct lun_address *address, int metatable);
 void address_push_metatable(lua_State *state);
+
+/* The address at `index`, or NULL if there is something else. */
+const struct lun_address *address_at(lua_State *state, int index, int metatable);
+
+/* set.c: the globals `prefixes` and `ports`. */
+void set_open(lua_State *state);
+
+/* Whether the set of prefixes at `index` holds the address; raises an error if it is no such set. */
+bool set_has(lua_State *state, int index, const struct lun_address *address);
 
 /* decision.c: accept, drop, reject, forward, dnat. */
 void decision_open(lua_State *state);

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# bench/path and bench/http work, and their JSON has the keys that other tools rely on; how fast they are, is not looked at here.
+# bench/path, http, policy and lua work, and their JSON has the keys that other tools rely on; how fast, is not looked at here.
 set -euo pipefail
 
 path=$LUNETTE_BUILD/bench/path
@@ -59,3 +59,7 @@ refuses_policy() { # EXPECTED ARGUMENT...
 }
 refuses_policy "expected a number from 10" --services 1
 refuses_policy "usage:" what
+
+"$LUNETTE_BUILD/bench/lua" --json --runs 1 >"$out"
+[[ $(jq -r 'select(.ns | type == "number") | .case' "$out" | xargs) == "on_flow on_request prefixes" ]] ||
+	{ echo "expected a figure for each case in:"; cat "$out"; exit 1; }
