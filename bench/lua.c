@@ -207,6 +207,7 @@ static double send_requests(struct side *side)
 
 /* ---- The cases ------------------------------------------------------------------------------------------------------- */
 
+#define LIMIT "local opens = rate_limit 'opens' { rate = '10/s', burst = 100 }\n"
 enum { LOOKUPS = 64 };
 
 /* Other addresses each time. */
@@ -225,6 +226,8 @@ static const struct bench_case {
 	{ "on_flow", NODE WEB,
 	  NODE WEB ON_FLOW("if flow.source_port == 80 and flow.service == 'default/web' then return drop() end\n"),
 	  open_flows, 1 },
+	{ "rate_limit", NODE WEB LIMIT ON_FLOW("local a = opens.allow, flow.source\n"),
+	  NODE WEB LIMIT ON_FLOW("local a = opens:allow(flow.source)\n"), open_flows, 1 },
 	{ "on_request", NODE WEB, NODE WEB "function on_request(request) request.headers['X-Tenant'] = 'blue' end\n",
 	  send_requests, 1 },
 	{ "prefixes", NODE WEB SET ASKED ON_FLOW(FOR_EACH("local a = blocked.contains")),

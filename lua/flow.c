@@ -131,6 +131,10 @@ static int flow_run(lua_State *state)
 {
 	struct script *script = script_of(state);
 
+	if (!script->seeded) {
+		script->seeded = true;
+		sandbox_seed(state, script->flow->seed);
+	}
 	lua_pushvalue(state, lua_upvalueindex(1));
 	flow_push(state, lua_upvalueindex(2));
 	lua_call(state, 1, 1);

@@ -3,6 +3,8 @@
  * All Lua code runs below lua_pcall, and so does everything of ours that may allocate in the state.  Loading ends with four
  * values on the stack, which stay there for the policy's life: the message handler, the functions that run on_flow and
  * on_request (or nil), and the last decision, whose strings the engine may read until the next call. */
+#include "hash.h"
+#include "kept.h"
 #include "script.h"
 
 #include <errno.h>
@@ -288,6 +290,7 @@ static int hook_call(struct script *script, int hook, int results)
 	lua_pushvalue(script->state, hook);
 	status = lua_pcall(script->state, 0, results, HANDLER);
 	script->flow = NULL;
+	script->has_clock = false;
 	if (status == LUA_OK)
 		return 0;
 	script_log(script, message_of(script, status, text));
@@ -300,6 +303,8 @@ static int policy_flow(void *user, const struct lun_new_flow *flow, struct lun_d
 	int code;
 
 	script->flow = flow;
+	script->now = flow->now;
+	script->has_clock = true;
 	script->decision = decision;
 	code = hook_call(script, HOOK, 1);
 	script->decision = NULL;
@@ -331,6 +336,7 @@ void script_unref(void *user)
 		lua_close(script->state);
 	sources_free(script);
 	kubernetes_free(script);
+	rate_release(script);
 	free(script->declared.services);
 	free(script->folder);
 	free(script->name);
@@ -398,6 +404,9 @@ static int load_script(lua_State *state)
 	declare_open(state);
 	http_open(state);
 	set_open(state);
+	rate_open(state);
+	time_open(state);
+	hash_open(state);
 	warn_keep_globals(state);
 	if (chunk_push(state, source->name, source->text, source->length) != LUA_OK)
 		return lua_error(state);
@@ -514,6 +523,22 @@ static struct lun_lua_options options_with_defaults(const struct lun_lua_options
 	return options;
 }
 
+/* What the policy before kept, or nothing yet.  => holds a reference for the caller; NULL: no memory */
+static struct lun_lua_kept *kept_of(const struct lun_lua_options *options)
+{
+	struct lun_lua_kept *kept = options->kept != NULL ? *options->kept : NULL;
+
+	if (kept == NULL)
+		kept = kept_new();
+	else
+		kept->references++;
+	if (kept != NULL && options->kept != NULL && *options->kept == NULL) {
+		*options->kept = kept;
+		kept->references++;
+	}
+	return kept;
+}
+
 /* => a script with the text of its file and nothing more, or NULL with `code` */
 static struct script *script_new(const char *path, const struct lun_lua_options *options, struct lun_error *error, int *code)
 {
@@ -534,7 +559,8 @@ static struct script *script_new(const char *path, const struct lun_lua_options 
 		*code = fail(error, LUN_BAD_FILE, "%s: %s", path, strerror(errno));
 		goto failed;
 	}
-	if (script->folder != NULL && script->name != NULL && source_add(script, name, text, length))
+	script->kept = kept_of(&script->options);
+	if (script->kept != NULL && script->folder != NULL && script->name != NULL && source_add(script, name, text, length))
 		return script;
 	free(text);
 out_of_memory:

@@ -364,13 +364,23 @@ static void sandbox_open_table(lua_State *state)
 	lua_pop(state, 1);
 }
 
-/* math.random starts from the same seed each time, so that a replay gives the same result each time. */
+static const char seed_key;
+
+void sandbox_seed(lua_State *state, uint64_t seed)
+{
+	lua_rawgetp(state, LUA_REGISTRYINDEX, &seed_key);
+	lua_pushinteger(state, (lua_Integer)seed);
+	lua_call(state, 1, 0);
+}
+
+/* math.random begins with 0 while loading and with what the engine draws in the first hook, so that a replay gives the same result
+ * each time. */
 static void sandbox_open_math(lua_State *state)
 {
 	luaL_requiref(state, LUA_MATHLIBNAME, luaopen_math, 1);
 	lua_getfield(state, -1, "randomseed");
-	lua_pushinteger(state, 0);
-	lua_call(state, 1, 0);
+	lua_rawsetp(state, LUA_REGISTRYINDEX, &seed_key);
+	sandbox_seed(state, 0);
 	lua_pop(state, 1);
 }
 

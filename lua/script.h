@@ -10,7 +10,8 @@
 #include <lunette/lua.h>
 
 enum {
-	SCRIPT_PLACE = LUA_IDSIZE + 16,                         /* "kind.lua:30" */
+	SCRIPT_PLACE = LUA_IDSIZE + 16, /* "kind.lua:30" */
+	SCRIPT_TABLES = 64,
 	SCRIPT_TEXT = sizeof(((struct lun_error *)NULL)->text), /* a whole message */
 };
 
@@ -52,6 +53,9 @@ struct script {
 	struct lun_lua_options options;
 	char *folder; /* of the policy, "" or with a slash at its end: goes before each place in a message */
 	char *name;   /* its last component */
+	struct lun_lua_kept *kept;
+	struct kept_table *tables[SCRIPT_TABLES]; /* of `kept`, that it uses */
+	size_t table_count;
 	/* while loading only */
 	bool loading;
 	struct source *sources;
@@ -59,10 +63,13 @@ struct script {
 	struct kubernetes *kubernetes; /* NULL: the script asked for none */
 	/* while a hook runs only */
 	const struct lun_new_flow *flow;
+	bool has_clock; /* on_request has none: it is asked again for the same head, and must then say the same */
+	uint64_t now;   /* ns, the engine's clock */
 	struct lun_decision *decision;
 	struct lun_request *request;
 	/* changes */
 	struct limits limits;
+	bool seeded;
 	uint64_t call;         /* number of the hook's call: a flow object of another one is over */
 	uint32_t prefix_count; /* in the cache of address.c */
 	struct log_place log_places[16];
@@ -100,8 +107,9 @@ const struct source *script_source(lua_State *state, const char *name);
 /* Reads a file beside the policy ("kind.lua") and pushes its compiled chunk, or raises an error. */
 void script_push_file(lua_State *state, const char *name);
 
-/* sandbox.c: fills the globals. */
+/* sandbox.c: fills the globals; seeds math.random. */
 void sandbox_open(lua_State *state);
+void sandbox_seed(lua_State *state, uint64_t seed);
 
 /* pattern.c: string.find, match, gmatch and gsub, into the table on top. */
 void pattern_open(lua_State *state);
@@ -174,6 +182,13 @@ void set_open(lua_State *state);
 
 /* Whether the set of prefixes at `index` holds the address; raises an error if it is no such set. */
 bool set_has(lua_State *state, int index, const struct lun_address *address);
+
+/* rate.c: the globals `rate_limit` and `counter`; lets go of what they keep. */
+void rate_open(lua_State *state);
+void rate_release(struct script *script);
+
+/* window.c: the global `time_window`. */
+void time_open(lua_State *state);
 
 /* decision.c: accept, drop, reject, forward, dnat. */
 void decision_open(lua_State *state);

@@ -348,6 +348,7 @@ static uint32_t set_find(lua_State *state)
 	const struct set *set = lua_touserdata(state, 1);
 	lua_Integer port;
 
+	lua_settop(state, 2);
 	if (lua_type(state, 1) != LUA_TUSERDATA || !lua_getmetatable(state, 1) ||
 	    !lua_rawequal(state, -1, lua_upvalueindex(SET_METATABLE)))
 		luaL_typeerror(state, 1, "set");

@@ -15,6 +15,7 @@
 #include <lunette/lua.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 static const char help[] =
@@ -71,6 +72,7 @@ struct agent {
 	uv_signal_t signals[3];
 	uv_timer_t follow; /* looks at the streams that the policy watches */
 	struct lun_lua_watch *watch;
+	struct lun_lua_kept *kept;
 	struct changes changes; /* of the policy's files */
 	struct health health;
 	struct lun_live *live;
@@ -201,11 +203,24 @@ static void say_serving(struct agent *agent, const char *event, struct lun_polic
 
 /* ---- Signals ---- */
 
+static uint64_t utc(void *user, uint64_t now)
+{
+	struct timespec time;
+
+	(void)user;
+	(void)now; /* which is of this moment, of a clock that is not set */
+	clock_gettime(CLOCK_REALTIME, &time);
+	return (uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec;
+}
+
 static int load_policy(struct agent *agent, struct lun_policy **policy, struct lun_error *error)
 {
-	const struct lun_lua_options options = {
-		.size = sizeof(options), .log = on_policy_log, .user = agent, .watch = &agent->watch
-	};
+	const struct lun_lua_options options = { .size = sizeof(options),
+						 .log = on_policy_log,
+						 .user = agent,
+						 .watch = &agent->watch,
+						 .kept = &agent->kept,
+						 .utc = utc };
 
 	changes_note(&agent->changes); /* before: what changes meanwhile is another change */
 	return lun_lua_policy_load(policy, agent->arguments.policy, &options, error);
@@ -420,6 +435,7 @@ int command_run(int argc, char **argv)
 	}
 	uv_run(&agent.loop, UV_RUN_DEFAULT);
 	lun_lua_watch_free(agent.watch);
+	lun_lua_kept_free(agent.kept);
 	uv_loop_close(&agent.loop);
 	return result;
 }

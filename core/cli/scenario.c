@@ -23,7 +23,9 @@ static void log_line(void *user, const char *line)
 
 static int load(struct scenario *scenario, struct lun_policy **policy, const char *path, struct lun_error *error)
 {
-	const struct lun_lua_options options = { .size = sizeof(options), .log = log_line, .user = scenario };
+	const struct lun_lua_options options = {
+		.size = sizeof(options), .log = log_line, .user = scenario, .kept = &scenario->kept
+	};
 	int code;
 
 	scenario->loading = true;
@@ -52,6 +54,7 @@ void scenario_fini(struct scenario *scenario)
 {
 	lun_engine_free(scenario->engine);
 	lun_policy_unref(scenario->policy);
+	lun_lua_kept_free(scenario->kept);
 	free(scenario->left.data);
 	golden_fini(&scenario->golden);
 	*scenario = (struct scenario) { 0 };

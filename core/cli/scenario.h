@@ -13,6 +13,7 @@
 struct scenario {
 	struct lun_engine *engine; /* NULL: it is over */
 	struct lun_policy *policy;
+	struct lun_lua_kept *kept;
 	uint64_t now;           /* ns */
 	struct lun_packet left; /* the packet that left last, as it left: what an ICMP error may be about */
 	struct golden golden;

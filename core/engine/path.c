@@ -242,9 +242,11 @@ void engine_ask_source(const struct lun_engine *engine, struct decision *decisio
 
 struct policy_memory engine_memory(const struct lun_engine *engine)
 {
-	return (struct policy_memory) {
-		.recall = recall, .owner = engine, .affinity = &engine->affinity, .now_ms = engine->flows.now_ms
-	};
+	return (struct policy_memory) { .recall = recall,
+					.owner = engine,
+					.affinity = &engine->affinity,
+					.now_ms = engine->flows.now_ms,
+					.now = flow_now(&engine->flows) };
 }
 
 static void decide(struct lun_engine *engine, struct packet *p, struct decision *decision)

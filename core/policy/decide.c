@@ -489,12 +489,14 @@ static bool decide_by_script(struct question *q, const struct frontend *frontend
 {
 	const struct lun_policy *policy = q->policy;
 	const struct service_port *port = frontend ? &policy->ports[frontend->service_port] : NULL;
-	struct lun_new_flow flow = { .tuple = q->packet->tuple };
+	struct random random = *q->random; /* what the script draws takes nothing from the engine's choices */
+	struct lun_new_flow flow;
 	struct lun_decision answer = { .action = LUN_ACTION_MAP };
 
 	if (!policy->hooks.flow ||
 	    (!frontend && !any_holds(policy->intercept, policy->intercept_count, &q->packet->tuple.destination)))
 		return false;
+	flow = (struct lun_new_flow) { .tuple = q->packet->tuple, .now = q->memory->now, .seed = random_next(&random) };
 	if (port) {
 		flow.service = port->service->name;
 		flow.port = port->name;

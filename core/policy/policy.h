@@ -190,7 +190,7 @@ struct policy_memory {
 	void (*recall)(const void *owner, uint32_t service_port, bool v6, uint32_t first, struct balance *balance);
 	const void *owner;
 	const struct affinity *affinity; /* without entries unless the policy `remembers` */
-	uint64_t now_ms;
+	uint64_t now_ms, now;            /* now: ns */
 };
 
 struct policy_again {

@@ -12,6 +12,7 @@ extern "C" {
 #endif
 
 struct lun_lua_watch;
+struct lun_lua_kept;
 
 struct lun_lua_options {
 	size_t size;
@@ -26,6 +27,11 @@ struct lun_lua_options {
 	 * succeeds: that of this policy, which knows what came on the streams that it has in common with the one before, which is
 	 * freed; or NULL, if it watches none.  Without this, what such a stream holds is read once. */
 	struct lun_lua_watch **watch;
+	/* What rate limits and counters hold, by their names, for policies that come one after the other.  NULL at first, then made
+	 * by the first policy; lun_lua_kept_free at the end.  Without this, each policy begins anew. */
+	struct lun_lua_kept **kept;
+	/* ns since 1970, UTC, at `now` of the engine's clock; NULL: that is its clock, as in captures. */
+	uint64_t (*utc)(void *user, uint64_t now);
 };
 
 /* Loads and compiles a policy file.  `options` may be NULL.  => one reference for the caller; the Lua state lives as long as
@@ -39,6 +45,9 @@ LUN_API int lun_lua_policy_load(struct lun_policy **policy, const char *path, co
  * goes on.  Fails, and the last policy stays good: LUN_NO_MEMORY, LUN_BAD_POLICY. */
 LUN_API int lun_lua_watch_read(struct lun_lua_watch *watch, struct lun_policy **next, struct lun_error *error);
 LUN_API void lun_lua_watch_free(struct lun_lua_watch *watch); /* NULL is fine */
+
+/* What policies have kept; those that live still use it. */
+LUN_API void lun_lua_kept_free(struct lun_lua_kept *kept); /* NULL is fine */
 
 #ifdef __cplusplus
 }

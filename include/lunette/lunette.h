@@ -384,6 +384,8 @@ struct lun_new_flow {
 	const char *service; /* what the map found, or NULL */
 	const char *port;    /* name of that service's port, or NULL */
 	enum lun_via via;
+	uint64_t now;  /* the engine's clock, which goes by the millisecond */
+	uint64_t seed; /* of random choices: the engine's random numbers at this moment */
 };
 
 enum lun_action {

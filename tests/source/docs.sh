@@ -29,7 +29,7 @@ wants() { # WHAT WHERE
 }
 
 wants command core/cli/main.c < <(grep -oE '\{ "[a-z]+", command_' core/cli/main.c | grep -oE '[a-z]+' | grep -v command)
-for file in lua/declare.c lua/http.c; do
+for file in lua/declare.c lua/http.c lua/rate.c; do
 	wants key "$file" < <(
 		grep -v read_unsupported "$file" | grep -oE 'keys, "[a-z_]+"' | grep -oE '[a-z_]+"' | tr -d '"'
 	)
