@@ -181,11 +181,8 @@ bool flow_rekey(struct flow_table *table, struct flow *flow, const struct lun_tu
 
 void flow_end(struct flow_table *table, struct flow *flow);
 
-/* Sets the time at which the flow ends if nothing comes, from now on. */
-static inline void flow_expire_in(const struct flow_table *table, struct flow *flow, uint32_t timeout_ms)
-{
-	flow->deadline = (uint32_t)table->now_ms + timeout_ms;
-}
+/* Moves a flow in the wheel, whose deadline comes sooner than when it was put there. */
+void flow_schedule_anew(struct flow_table *table, const struct flow *flow);
 
 /* Milliseconds left; 0 if the time is over. */
 static inline uint32_t flow_left_ms(const struct flow_table *table, const struct flow *flow)
@@ -193,6 +190,17 @@ static inline uint32_t flow_left_ms(const struct flow_table *table, const struct
 	int32_t left = (int32_t)(flow->deadline - (uint32_t)table->now_ms);
 
 	return left > 0 ? (uint32_t)left : 0;
+}
+
+/* Sets the time at which the flow ends if nothing comes, from now on.  A later one the wheel finds out by itself; one that is sooner
+ * by more than a second, as at the end of a connection that was open for long, would hold the record for hours if it were not told. */
+static inline void flow_expire_in(struct flow_table *table, struct flow *flow, uint32_t timeout_ms)
+{
+	bool sooner = timeout_ms + 1000 < flow_left_ms(table, flow);
+
+	flow->deadline = (uint32_t)table->now_ms + timeout_ms;
+	if (sooner)
+		flow_schedule_anew(table, flow);
 }
 
 /* Moves the table's clock; a clock that went back is held. */

@@ -206,6 +206,12 @@ void flow_schedule(struct flow_table *table, const struct flow *flow)
 	wheel_put(&table->wheel, flow_index(table, flow), table->now_ms + flow_left_ms(table, flow));
 }
 
+void flow_schedule_anew(struct flow_table *table, const struct flow *flow)
+{
+	wheel_remove(&table->wheel, flow_index(table, flow));
+	flow_schedule(table, flow);
+}
+
 bool flow_rekey(struct flow_table *table, struct flow *flow, const struct lun_tuple *reply)
 {
 	uint32_t slot = flow_index(table, flow) * 2 + 1;

@@ -703,6 +703,26 @@ static void a_leap_of_the_clock_ends_flows(void **state)
 	}
 }
 
+/* Its place in the wheel is that of an open connection, hours ahead, when the end comes. */
+static void what_was_open_for_long_leaves_minutes_after_its_end(void **state)
+{
+	struct notation n;
+	struct lun_stats stats;
+
+	(void)state;
+	start(&n, NULL, NULL);
+	EXPECT(&n, { "tcp 10.0.0.1:1 10.0.0.2:2 S seq 1", "accept new SYN_SENT" },
+	       { "tcp 10.0.0.2:2 10.0.0.1:1 S. seq 1 ack 2", "accept established SYN_RECV" },
+	       { "tcp 10.0.0.1:1 10.0.0.2:2 . seq 2 ack 2", "accept established ESTABLISHED" },
+	       { "+10m tcp 10.0.0.1:1 10.0.0.2:2 . seq 2 ack 2", "accept established ESTABLISHED" },
+	       { "tcp 10.0.0.1:1 10.0.0.2:2 R. seq 2 ack 2", "accept established CLOSE" },
+	       { "+5m udp 10.0.0.3:1 10.0.0.2:2 len 5", "accept new UNREPLIED" });
+	lun_engine_stats(n.engine, &stats);
+	assert_int_equal(stats.flows, 1);
+	assert_int_equal(stats.flows_ended, 1);
+	stop(&n);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -727,6 +747,7 @@ int main(void)
 		cmocka_unit_test(import_takes_only_tuples_of_one_kind),
 		cmocka_unit_test(without_memory_there_is_no_engine),
 		cmocka_unit_test(a_leap_of_the_clock_ends_flows),
+		cmocka_unit_test(what_was_open_for_long_leaves_minutes_after_its_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
