@@ -1,7 +1,9 @@
 /* again.c - bytes that the client sends again.
  *
  * Those that went on go on again, heads edited as they were.  A head that does not lie whole in the packet is taken from what was held
- * of it, and goes on as a whole.  One that the log of edits forgot is passed as it is: it lands in front of what the upstream has
+ * of it, and goes on as a whole; if nothing was held, it is cut off with what follows it: when the bytes in front of it are
+ * acknowledged, the client begins with it; and if the head itself is, without the client knowing, what is left of the packet asks the
+ * upstream to say so again.  One that the log of edits forgot is passed as it is: it lands in front of what the upstream has
  * acknowledged (see log_has_room in take.c). */
 #include "http/kept.h"
 
@@ -39,7 +41,7 @@ static const uint8_t *find_head(const struct on_path *path, const struct gone *g
 	return bytes;
 }
 
-/* Puts an edited head into the new payload, and what is in front of it. */
+/* Puts an edited head into the new payload, and what is in front of it; or cuts it off. */
 static bool put_head(const struct on_path *path, struct gone *gone, uint32_t number)
 {
 	const struct seqmap_edit *edit = &path->map->edits[number];
@@ -49,6 +51,11 @@ static bool put_head(const struct on_path *path, struct gone *gone, uint32_t num
 	uint32_t before;
 	struct head head;
 
+	if (!bytes && (offset > 0 || http_is_acknowledged(path, edit->start + edit->before))) {
+		gone->length = offset > 0 ? (uint32_t)offset : gone->written;
+		packet_clear_fin(path->p);
+		return true;
+	}
 	head_begin(&head, path->stream->trailers >> number & 1);
 	if (!bytes || head_scan(&head, bytes, edit->before) != (int)edit->before)
 		return http_drop(path, LUN_REASON_http_lost_place, "another head than before, or a part of one");
