@@ -172,6 +172,15 @@ static void read_limits(struct reader *reader, struct keys *node_keys, struct de
 	read_leave(reader);
 }
 
+static void read_on_error(struct reader *reader, struct keys *keys, struct declared *declared)
+{
+	static const char *const words[] = { "services", "drop", "accept", NULL };
+	static const enum lun_action actions[] = { LUN_ACTION_MAP, LUN_ACTION_DROP, LUN_ACTION_ACCEPT };
+	int choice = read_choice(reader, keys, "on_error", words, NULL);
+
+	declared->on_error = choice < 0 ? LUN_ACTION_MAP : actions[choice];
+}
+
 static void read_node(struct reader *reader, struct declared *declared)
 {
 	struct keys keys = { .count = 0 };
@@ -192,6 +201,7 @@ static void read_node(struct reader *reader, struct declared *declared)
 	read_intercept(reader, &keys, declared);
 	declared->timeouts = read_timeouts(reader, &keys, &declared->timeout_count);
 	read_limits(reader, &keys, declared);
+	read_on_error(reader, &keys, declared);
 	read_unsupported(reader, &keys, "invalid");
 	read_unsupported(reader, &keys, "inline");
 	read_end(reader, &keys);

@@ -90,26 +90,40 @@ static uint64_t clock_now(void)
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-/* Whether the place of this line has been quiet for a second.  The places that spoke last are remembered. */
-static bool log_may_speak(struct script *script, const char *line)
+/* The account of the place that this line begins with; the places that spoke last are remembered. */
+static struct log_place *log_place_of(struct script *script, const char *line)
 {
 	size_t length = script_place_length(line);
 	struct log_place *oldest = &script->log_places[0];
-	uint64_t now = clock_now();
 
+	if (length >= sizeof(oldest->place))
+		length = sizeof(oldest->place) - 1;
 	for (size_t i = 0; i < sizeof(script->log_places) / sizeof(script->log_places[0]); i++) {
 		struct log_place *place = &script->log_places[i];
 
-		if (strncmp(place->place, line, length) == 0 && place->place[length] == '\0' && now < place->quiet_until)
-			return false;
+		if (place->quiet_until > 0 && strncmp(place->place, line, length) == 0 && place->place[length] == '\0')
+			return place;
 		if (place->quiet_until < oldest->quiet_until)
 			oldest = place;
 	}
-	if (length < sizeof(oldest->place)) {
-		memcpy(oldest->place, line, length);
-		oldest->place[length] = '\0';
-		oldest->quiet_until = now + 1000000000;
+	*oldest = (struct log_place) { .unsaid = 0 };
+	memcpy(oldest->place, line, length);
+	return oldest;
+}
+
+/* Whether a line may be said, a second after the last one of its place; => how many were not, since then. */
+static bool log_may_speak(struct script *script, const char *line, uint64_t *unsaid)
+{
+	struct log_place *place = log_place_of(script, line);
+	uint64_t now = clock_now();
+
+	if (now < place->quiet_until) {
+		place->unsaid++;
+		return false;
 	}
+	*unsaid = place->unsaid;
+	place->unsaid = 0;
+	place->quiet_until = now + 1000000000;
 	return true;
 }
 
@@ -120,11 +134,14 @@ const char *script_folder(const struct script *script, const char *message)
 
 void script_log(struct script *script, const char *line)
 {
-	char text[SCRIPT_TEXT];
+	char text[SCRIPT_TEXT], more[64] = "";
+	uint64_t unsaid = 0;
 
-	if (script->options.log == NULL || (!script->loading && !log_may_speak(script, line)))
+	if (script->options.log == NULL || (!script->loading && !log_may_speak(script, line, &unsaid)))
 		return;
-	snprintf(text, sizeof(text), "%s%s", script_folder(script, line), line);
+	if (unsaid > 0)
+		snprintf(more, sizeof(more), " (and %llu times since it was said last)", (unsigned long long)unsaid);
+	snprintf(text, sizeof(text), "%s%.*s%s", script_folder(script, line), SCRIPT_TEXT / 2, line, more);
 	script->options.log(script->options.user, text);
 }
 
@@ -473,6 +490,7 @@ int script_compile(struct script *script, struct lun_policy **policy, struct lun
 		.source_limit = declared->source_limit,
 		.half_open_limit = declared->half_open_limit,
 		.limits_drop = declared->limits_drop,
+		.on_error = declared->on_error,
 		.intercept = declared->intercept,
 		.intercept_count = declared->intercept_count,
 		.hash_seed = declared->hash_seed,

@@ -27,6 +27,7 @@ struct source {
 struct log_place {
 	char place[SCRIPT_PLACE];
 	uint64_t quiet_until;
+	uint64_t unsaid; /* lines since it spoke */
 };
 
 /* What the running file declared.  All memory but `services` belongs to the Lua state. */
@@ -39,6 +40,7 @@ struct declared {
 	size_t timeout_count;
 	uint32_t source_limit, half_open_limit;
 	bool limits_drop;
+	enum lun_action on_error;
 	uint64_t hash_seed;
 	struct lun_service *services;
 	size_t service_count, service_capacity;
@@ -92,7 +94,8 @@ void script_place(lua_State *state, char place[SCRIPT_PLACE]);
 /* Whether a message begins with a place; => its length up to the text, or 0. */
 size_t script_place_length(const char *message);
 
-/* Hands a line to options.log with the folder before it; while a hook runs, each place once a second. */
+/* Hands a line to options.log with the folder before it; while a hook runs, each place once a second, with how often it had to be
+ * silent. */
 void script_log(struct script *script, const char *line);
 
 /* All that a file holds, at most `most` bytes, as a malloc'ed string; NULL with errno (EFBIG: more). */

@@ -664,6 +664,14 @@ static void policy_free(struct lun_policy *policy)
 	free(policy);
 }
 
+static int check_on_error(const struct lun_policy_config *config, struct lun_error *error)
+{
+	if (config->on_error == LUN_ACTION_MAP || config->on_error == LUN_ACTION_ACCEPT ||
+	    config->on_error == LUN_ACTION_DROP)
+		return 0;
+	return fail(error, LUN_BAD_POLICY, "on_error: expected the map, accept or drop");
+}
+
 int lun_policy_new(struct lun_policy **made, const struct lun_policy_config *given, struct lun_error *error)
 {
 	static const uint64_t seed[2] = { 0x6c756e65747465,
@@ -685,7 +693,9 @@ int lun_policy_new(struct lun_policy **made, const struct lun_policy_config *giv
 	policy->references = 1;
 	policy->hash_seed = config->hash_seed;
 	hash_key_init(&policy->key, seed);
-	result = measure(config, &sizes, error);
+	result = check_on_error(config, error);
+	if (result == 0)
+		result = measure(config, &sizes, error);
 	if (result == 0 && allocate(policy, config, &sizes) < 0)
 		result = fail(error, LUN_NO_MEMORY, "out of memory");
 	if (result == 0)
@@ -697,6 +707,7 @@ int lun_policy_new(struct lun_policy **made, const struct lun_policy_config *giv
 	policy->source_limit = config->source_limit;
 	policy->half_open_limit = config->half_open_limit;
 	policy->limits_drop = config->limits_drop;
+	policy->on_error = config->on_error;
 	if (result == 0 && failed)
 		result = fail(error, LUN_NO_MEMORY, "out of memory");
 	if (result < 0) {

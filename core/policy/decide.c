@@ -433,18 +433,35 @@ static void script_said(struct question *q, const struct lun_decision *answer, e
 		snprintf(trace->reason, sizeof(trace->reason), "%s", answer->why);
 }
 
-/* False: the answer cannot be followed, the map has to decide. */
+/* The script has no answer that can be followed, and `why` says what is wrong.  True: what the policy wants then is no matter for the
+ * map. */
+static bool script_failed(struct question *q, const char *at, const char *why)
+{
+	const struct lun_decision fallback = { .why = why, .at = at };
+	enum lun_action action = q->policy->on_error;
+
+	q->decision->script_failed = action != LUN_ACTION_DROP; /* that is counted by its verdict */
+	if (action == LUN_ACTION_DROP)
+		script_said(q, &fallback, LUN_DROP, LUN_REASON_policy_error);
+	else if (action == LUN_ACTION_ACCEPT)
+		script_said(q, &fallback, LUN_ACCEPT, LUN_REASON_none);
+	else
+		TRACE(q->packet, "script", at, "%s: the map decides", why);
+	return action != LUN_ACTION_MAP;
+}
+
+/* False: the map has to decide. */
 static bool script_forward(struct question *q, const struct lun_decision *answer, const struct frontend *frontend)
 {
 	const struct service *service = answer->service ? policy_service(q->policy, answer->service) : NULL;
 	const struct service_port *from = frontend ? &q->policy->ports[frontend->service_port] : NULL;
 	const struct service_port *port = service ? forward_port(q->policy, service, from, &q->packet->tuple) : NULL;
+	char why[LUN_NAME_SIZE];
 
 	if (!port) {
-		q->decision->script_failed = true;
-		TRACE(q->packet, "script", answer->at, "forward to \"%s\", which has no such port: the map decides",
-		      answer->service ? answer->service : "");
-		return false;
+		snprintf(why, sizeof(why), "forward to \"%.200s\", which has no such port",
+			 answer->service ? answer->service : "");
+		return script_failed(q, answer->at, why);
 	}
 	TRACE(q->packet, "script", answer->at, "forward to %s", port->text);
 	set_port(q, port, LUN_VIA_script);
@@ -464,11 +481,8 @@ static bool script_dnat(struct question *q, const struct lun_decision *answer)
 	uint16_t port = has_port && answer->port ? answer->port : q->packet->tuple.destination_port;
 	char text[LUN_ADDRESS_TEXT];
 
-	if (lun_address_is_v4(&answer->address) != lun_address_is_v4(&q->packet->tuple.destination)) {
-		q->decision->script_failed = true;
-		TRACE(q->packet, "script", answer->at, "dnat to the other address family: the map decides");
-		return false;
-	}
+	if (lun_address_is_v4(&answer->address) != lun_address_is_v4(&q->packet->tuple.destination))
+		return script_failed(q, answer->at, "dnat to the other address family");
 	TRACE(q->packet, "script", answer->at, "dnat to %s", lun_endpoint_format(&answer->address, port, text));
 	q->via = LUN_VIA_script;
 	q->masquerade = answer->masquerade;
@@ -502,11 +516,8 @@ static bool decide_by_script(struct question *q, const struct frontend *frontend
 		flow.port = port->name;
 		flow.via = (enum lun_via)frontend->via;
 	}
-	if (policy->hooks.flow(policy->hooks.user, &flow, &answer) < 0) {
-		q->decision->script_failed = true;
-		TRACE(q->packet, "script", NULL, "the hook failed: the map decides");
-		return false;
-	}
+	if (policy->hooks.flow(policy->hooks.user, &flow, &answer) < 0)
+		return script_failed(q, NULL, "the hook failed");
 	switch (answer.action) {
 	case LUN_ACTION_MAP:
 		return false;

@@ -103,6 +103,7 @@ struct lun_policy {
 	size_t timeout_count;
 	uint32_t source_limit, half_open_limit;
 	bool limits_drop;
+	enum lun_action on_error;
 	struct lun_prefix *intercept;
 	size_t intercept_count;
 	uint64_t hash_seed;

@@ -430,7 +430,7 @@ LUN_API int lun_request_set(struct lun_request *request, const char *name, const
  * LUN_FULL (4 kB of text, headers included). */
 LUN_API int lun_request_set_target(struct lun_request *request, const char *target);
 
-/* The only calls out of the engine.  A hook that returns negative failed: the map decides, `policy_error` is counted. */
+/* The only calls out of the engine.  A hook that returns negative failed: `on_error` decides, `policy_error` is counted. */
 struct lun_hooks {
 	/* A new flow, before the service map.  `decision` comes zeroed (LUN_ACTION_MAP). */
 	int (*flow)(void *user, const struct lun_new_flow *flow, struct lun_decision *decision);
@@ -456,6 +456,8 @@ struct lun_policy_config {
 	const struct lun_prefix *intercept; /* which destinations `hooks.flow` sees besides services; ::/0 is all */
 	size_t intercept_count;
 	uint64_t hash_seed; /* of Maglev and source hash */
+	/* What becomes of a flow whose hook failed, or gave an answer that cannot be followed: MAP, ACCEPT or DROP. */
+	enum lun_action on_error;
 };
 
 struct lun_policy;
@@ -463,7 +465,7 @@ struct lun_policy;
 /* Compiles services into an immutable map.  Everything is copied; the config may go afterwards.  `hooks.free` is called only
  * for a policy that was made.  Endpoints get flows of their own family only.  => holds one reference for the caller.  Fails:
  * LUN_NO_MEMORY; LUN_BAD_ARGUMENT: the size; LUN_BAD_POLICY: a service without a name or port, a name or an (address, port,
- * protocol) twice, weights that add up to too much, a header that cannot be, a timeout or a prefix out of range; the text begins with
+ * protocol) twice, weights that add up to too much, a header that cannot be, a timeout, a prefix or `on_error` out of range; the text begins with
  * the `at` of the service. */
 LUN_API int lun_policy_new(struct lun_policy **policy, const struct lun_policy_config *config, struct lun_error *error);
 /* Makes a policy that is as `from`, but for the endpoints of the `changed` services: of these only name and endpoints are read.

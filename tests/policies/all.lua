@@ -24,6 +24,7 @@ node {
 		other            = 600.5,
 	},
 	limits               = { per_source = 1000, half_open = 50000, answer = "drop" },
+	on_error             = "services",
 }
 
 service "a/all" {

@@ -31,7 +31,7 @@ static const struct {
 	{ "node { name = 'n',\n\tb = 1, a = 1 }",
 	  "p.lua:2: unknown key a in node, expected one of name, zone, addresses, pods, service_ranges, "
 	  "localhost_node_ports, node_port_addresses, "
-	  "masquerade_address, masquerade_all, answer_echo, hash_seed, intercept, timeouts, limits" },
+	  "masquerade_address, masquerade_all, answer_echo, hash_seed, intercept, timeouts, limits, on_error" },
 	{ "node { name = 'n', 'x' }", "p.lua:1: node: a value without a key, expected only \"key = value\"" },
 	{ "node { name = 'n', invalid = 'drop' }", "p.lua:1: invalid is not supported yet by this version (node)" },
 	{ "node {\n\tname = 'n', addresses = { '10.0.0.1',\n\t'10.0.0.300' } }",
@@ -83,6 +83,8 @@ static const struct {
 	{ "node { name = 'n', timeouts = { udp = '1.5h' } }", "p.lua:1: timeouts.udp of node: " DURATION "\"1.5h\"" },
 	{ "node { name = 'n', timeouts = { udp = '18446744073709551676s' } }",
 	  "p.lua:1: timeouts.udp of node: " DURATION "\"18446744073709551676s\"" },
+	{ "node { name = 'n', on_error = 'accpt' }", "p.lua:1: on_error of node: expected \"services\", \"drop\" or "
+						     "\"accept\", got \"accpt\", did you mean \"accept\"?" },
 	{ "node { name = 'n', limits = 5 }", "p.lua:1: limits of node: expected limits, { per_source = 1000 }, got 5" },
 	{ "node { name = 'n',\n\tlimits = { per_sorce = 5 } }",
 	  "p.lua:2: unknown key per_sorce in limits of node, did you mean per_source?" },
@@ -677,6 +679,58 @@ static void a_failing_hook_is_said_and_survived(void **state)
 	loaded_fini(&l);
 }
 
+/* Whatever is wrong with the hook: what the node says becomes of the flow. */
+static void on_error_says_what_becomes_of_a_flow(void **state)
+{
+	static const struct {
+		const char *on_error, *hook, *out;
+	} errors[] = {
+		{ "services", "error('oh')", "accept new SYN_SENT -> tcp 10.244.0.7:1 10.244.0.5:80" },
+		{ "accept", "error('oh')", "accept new SYN_SENT" },
+		{ "drop", "error('oh')", "drop new NONE (policy_error)" },
+		{ "drop", "return 5", "drop new NONE (policy_error)" },
+		{ "drop", "while true do end", "drop new NONE (policy_error)" },
+		{ "drop", "return ('x'):rep(1 << 40)", "drop new NONE (policy_error)" },
+		{ "drop", "return forward 'no/such'", "drop new NONE (policy_error)" },
+		{ "drop", "return drop()", "drop new NONE (policy_drop)" },
+		{ "drop", "", "accept new SYN_SENT -> tcp 10.244.0.7:1 10.244.0.5:80" },
+	};
+	char text[1000];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+		struct loaded l;
+
+		loaded_init(&l);
+		snprintf(text, sizeof(text),
+			 "node { name = 'n1', pods = { '10.244.0.0/16' }, on_error = '%s' }\n" WEB
+			 "function on_flow(flow) %s end\n",
+			 errors[i].on_error, errors[i].hook);
+		loaded_start(&l, text);
+		EXPECT(&l.notation, { "tcp 10.244.0.7:1 10.96.0.1:80 S", errors[i].out });
+		loaded_fini(&l);
+	}
+}
+
+/* The place speaks once a second, and then says how often it could not. */
+static void silence_is_counted(void **state)
+{
+	struct timespec second = { .tv_sec = 1, .tv_nsec = 10 * 1000 * 1000 };
+	struct loaded l;
+
+	(void)state;
+	loaded_init(&l);
+	loaded_start(&l, decisions);
+	for (int i = 0; i < 5; i++) {
+		notation_run(&l.notation, "tcp 10.244.0.7:10 10.96.0.1:80 S");
+		notation_run(&l.notation, "tcp 10.244.0.7:10 10.96.0.1:80 R");
+	}
+	nanosleep(&second, NULL);
+	notation_run(&l.notation, "tcp 10.244.0.7:10 10.96.0.1:80 S");
+	assert_string_equal(l.log, "p.lua:15: oh\np.lua:15: oh (and 4 times since it was said last)\n");
+	loaded_fini(&l);
+}
+
 static bool trace_says(const struct lun_trace *trace, const char *text, const char *at)
 {
 	for (uint32_t i = 0; i < trace->step_count; i++) {
@@ -849,6 +903,8 @@ int main(void)
 		cmocka_unit_test(limits_are_kept),
 		cmocka_unit_test(decisions_are_obeyed),
 		cmocka_unit_test(a_failing_hook_is_said_and_survived),
+		cmocka_unit_test(on_error_says_what_becomes_of_a_flow),
+		cmocka_unit_test(silence_is_counted),
 		cmocka_unit_test(traces_quote_the_line_of_the_decision),
 		cmocka_unit_test(flows_show_what_the_engine_knows),
 		cmocka_unit_test(intercept_says_which_flows_are_seen),

@@ -1364,6 +1364,52 @@ static void hooks_decide(void **state)
 	}
 }
 
+/* What the map would have forwarded. */
+static void on_error_decides_for_a_failed_hook(void **state)
+{
+	static const struct {
+		const char *says;
+		enum lun_action on_error;
+		const char *out;
+	} failures[] = {
+		{ "fail", LUN_ACTION_DROP, "drop new NONE (policy_error)" },
+		{ "fail", LUN_ACTION_ACCEPT, "accept new SYN_SENT" },
+		{ "forward default/none", LUN_ACTION_DROP, "drop new NONE (policy_error)" },
+		{ "dnat fd00::9", LUN_ACTION_DROP, "drop new NONE (policy_error)" },
+		{ "dnat fd00::9", LUN_ACTION_ACCEPT, "accept new SYN_SENT" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(failures); i++) {
+		char copy[64];
+		struct script script = script_of(failures[i].says, copy);
+		struct lun_stats stats;
+		struct world w;
+		struct notation n;
+
+		world_init(&w, 0);
+		w.config.on_error = failures[i].on_error;
+		start_scripted(&n, &w, &script);
+		assert_string_equal(notation_run(&n, SHOP), failures[i].out);
+		lun_engine_stats(n.engine, &stats);
+		assert_int_equal(stats.reasons[LUN_REASON_policy_error], 1);
+		stop(&n);
+	}
+}
+
+static void on_error_must_be_one_of_three(void **state)
+{
+	struct lun_policy *policy;
+	struct lun_error error;
+	struct world w;
+
+	(void)state;
+	world_init(&w, 0);
+	w.config.on_error = LUN_ACTION_FORWARD;
+	assert_int_equal(lun_policy_new(&policy, &w.config, &error), LUN_BAD_POLICY);
+	assert_string_equal(error.text, "on_error: expected the map, accept or drop");
+}
+
 /* The failure is counted whatever the map says then. */
 static void a_failed_hook_is_counted_also_when_the_map_refuses(void **state)
 {
@@ -1773,6 +1819,8 @@ int main(void)
 		cmocka_unit_test(without_an_address_of_the_family_nothing_is_masqueraded),
 		cmocka_unit_test(hooks_decide),
 		cmocka_unit_test(a_failed_hook_is_counted_also_when_the_map_refuses),
+		cmocka_unit_test(on_error_decides_for_a_failed_hook),
+		cmocka_unit_test(on_error_must_be_one_of_three),
 		cmocka_unit_test(forward_takes_a_port_by_name_number_or_order),
 		cmocka_unit_test(hooks_see_services_and_what_is_intercepted),
 		cmocka_unit_test(hooks_see_everything_if_everything_is_intercepted),
