@@ -18,7 +18,7 @@ enum { BATCH = 32, BUFFER = 64, ROUND = 8192, MOST_RUNS = 99, PREFIXES = 100000 
 #define WEB                                                                                                                 \
 	"service 'default/web' { cluster_ips = { '10.96.0.1' }, ports = { { port = 80 } }, endpoints = { '10.244.0.5' }, "  \
 	"http = { set = { ['X-A'] = 'b' } } }\n"
-#define SET "local blocked = prefixes 'blocked.txt'\n"
+#define SET "local blocked = prefixes 'blocked.list'\n"
 
 static void die(const char *what)
 {
@@ -88,7 +88,7 @@ static struct lun_policy *load(const char *text)
 
 	if (!mkdtemp(folder))
 		die("no folder below /tmp");
-	write_list(file_begin(list, folder, "blocked.txt"));
+	write_list(file_begin(list, folder, "blocked.list"));
 	file = file_begin(path, folder, "policy.lua");
 	fputs(text, file);
 	fclose(file);

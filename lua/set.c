@@ -1,5 +1,5 @@
 /* set.c - sets of prefixes and of ports: `prefixes { "10.0.0.0/8", ["10.1.0.0/16"] = "blue" }`, `ports { 80, "8000-8999" }`,
- * or either of a file beside the policy, `prefixes "blocked.txt"`.
+ * or either of a file beside the policy, `prefixes "blocked.list"`.
  *
  * A set is made while the policy is loaded and never changes.  The two families are apart, so that each is spread evenly over
  * its own search; a prefix that holds all of IPv4 (::/0) is in both, as address:within has it.  Memory is the Lua state's. */
@@ -216,14 +216,14 @@ static void read_file(struct reader *reader, const struct set_kind *kind, struct
 	}
 }
 
-/* "blocked.txt": letters, digits, '_', '-' and '.', of a file beside the policy. */
+/* "blocked.list": letters, digits, '_', '-' and '.', of a file beside the policy. */
 static void check_file_name(struct reader *reader)
 {
-	static const char expected[] = "a list, or the name of a file beside the policy that ends with .txt";
+	static const char expected[] = "a list, or the name of a file beside the policy that ends with .list";
 	const char *name = read_string(reader, expected);
 	size_t length = strlen(name);
 
-	if (length < 5 || length > 100 || *name == '.' || strcmp(name + length - 4, ".txt") != 0)
+	if (length < 6 || length > 100 || *name == '.' || strcmp(name + length - 5, ".list") != 0)
 		read_unexpected(reader, expected);
 	for (; *name != '\0'; name++) {
 		if (!isalnum((unsigned char)*name) && strchr("_-.", *name) == NULL)

@@ -2,7 +2,7 @@
  *
  * The folder is watched, not the file: editors and those who mount configuration put a new file in its place, and modules that it
  * requires are beside it.  An event says only that something happened there; whether it matters is seen by what the files are:
- * names, sizes, places on the disk and times of all Lua files, and of lists (.txt).  So what SIGHUP has loaded already is not loaded
+ * names, sizes, places on the disk and times of all Lua files, and of lists.  So what SIGHUP has loaded already is not loaded
  * again, and a log file in the same folder costs a look now and then. */
 #include "cli/changes.h"
 
@@ -41,10 +41,9 @@ static int folder_of(const char *policy, char folder[FOLDER_SIZE])
 
 static bool is_ours(const char *name, const char *policy)
 {
-	size_t length = strlen(name);
+	const char *dot = strrchr(name, '.');
 
-	return strcmp(name, policy) == 0 ||
-	       (length > 4 && (strcmp(name + length - 4, ".lua") == 0 || strcmp(name + length - 4, ".txt") == 0));
+	return strcmp(name, policy) == 0 || (dot && dot != name && (strcmp(dot, ".lua") == 0 || strcmp(dot, ".list") == 0));
 }
 
 static uint64_t number_of(const char *name, const struct stat *status)

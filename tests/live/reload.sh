@@ -69,7 +69,12 @@ is "$(client curl -s http://10.96.0.12/ | cut -d' ' -f1)" pod2 "the endpoint of 
 echo 'return { "10.244.0.5" }' >"$work/pods.lua"
 wait_for reloaded $((before + 2))
 is "$(client curl -s http://10.96.0.12/ | cut -d' ' -f1)" pod1 "the endpoint of the changed module"
+echo 192.0.2.0/24 >"$work/blocked.list"
+sed -i '$a blocked = prefixes "blocked.list"' "$work/policy.lua"
+wait_for reloaded $((before + 3))
+echo 198.51.100.0/24 >"$work/blocked.list"
+wait_for reloaded $((before + 4))
 reload
 echo nothing >"$work/notes.txt"
 sleep 1
-is "$(($(reloads) - before))" 4 "reloads, one by signal"
+is "$(($(reloads) - before))" 6 "reloads, one by signal"

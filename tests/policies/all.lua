@@ -23,8 +23,7 @@ node {
 		sctp_established = "1d2h3m4s",
 		other            = 600.5,
 	},
-	limits               = { per_source = 1000, half_open = 50000, answer = "drop" },
-	on_error             = "services",
+	limits               = { per_source = 1000, half_open = 50000, answer = "drop" }, on_error = "services",
 }
 
 service "a/all" {

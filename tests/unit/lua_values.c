@@ -25,10 +25,10 @@ static const struct {
 	{ PORTS "print(s:get(80), s:get(8001), s:get(8080), s:get(6063), s:get(443))", "true\ttrue\talt\tx\ttls" },
 	{ PORTS "print(s:get(6064), s:get(0), s:get(65535), s:contains(65536), s:contains(-1))",
 	  "nil\ttrue\ttrue\tfalse\tfalse" },
-	{ "local s = prefixes 'list.txt' print(s:contains '10.1.2.3', s:get '10.1.3.0', s:contains '5.6.7.8', s:get "
+	{ "local s = prefixes 'list.list' print(s:contains '10.1.2.3', s:get '10.1.3.0', s:contains '5.6.7.8', s:get "
 	  "'fd00::1')",
 	  "true\tnil\ttrue\ttrue" },
-	{ "local s = ports 'ports.txt' print(s:contains(22), s:contains(23), s:contains(8500))", "true\tfalse\ttrue" },
+	{ "local s = ports 'ports.list' print(s:contains(22), s:contains(23), s:contains(8500))", "true\tfalse\ttrue" },
 };
 
 static const struct {
@@ -41,13 +41,13 @@ static const struct {
 	{ "prefixes { [7] = 1 }", "p.lua:2: [7] of prefixes: expected a prefix such as \"10.0.0.0/8\", got 7" },
 	{ "prefixes { '10.0.0.0/8', ['10.0.0.0/8'] = 1 }", "p.lua:2: prefixes: 10.0.0.0 is there twice, with two values" },
 	{ "prefixes(5)",
-	  "p.lua:2: prefixes: expected a list, or the name of a file beside the policy that ends with .txt, got 5" },
-	{ "prefixes '../list.txt'", "p.lua:2: prefixes: expected a list, or the name of a file" },
-	{ "prefixes '.list.txt'", "p.lua:2: prefixes: expected a list, or the name of a file" },
+	  "p.lua:2: prefixes: expected a list, or the name of a file beside the policy that ends with .list, got 5" },
+	{ "prefixes '../list.list'", "p.lua:2: prefixes: expected a list, or the name of a file" },
+	{ "prefixes '.list.list'", "p.lua:2: prefixes: expected a list, or the name of a file" },
 	{ "prefixes '/etc/passwd'", "p.lua:2: prefixes: expected a list, or the name of a file" },
-	{ "prefixes 'list.txt\\0.txt'", "p.lua:2: prefixes: expected a list, or the name of a file" },
-	{ "prefixes 'ports.txt'", "ports.txt:1: expected a prefix such as \"10.0.0.0/8\", got \"22\"" },
-	{ "ports 'list.txt'", "list.txt:2: expected a port such as 80 or \"8000-8999\", got \"10.1.2.0/24\"" },
+	{ "prefixes 'list.list\\0.list'", "p.lua:2: prefixes: expected a list, or the name of a file" },
+	{ "prefixes 'ports.list'", "ports.list:1: expected a prefix such as \"10.0.0.0/8\", got \"22\"" },
+	{ "ports 'list.list'", "list.list:2: expected a port such as 80 or \"8000-8999\", got \"10.1.2.0/24\"" },
 	{ "ports { 65536 }", "p.lua:2: [1] of ports: expected a port such as 80 or \"8000-8999\", got \"65536\"" },
 	{ "ports { '9-8' }", "p.lua:2: [1] of ports: expected a port such as 80 or \"8000-8999\", got \"9-8\"" },
 	{ "ports { '1-' }", "p.lua:2: [1] of ports: expected a port such as 80 or \"8000-8999\", got \"1-\"" },
@@ -108,17 +108,17 @@ static const struct {
 
 static void loaded_lists(const struct loaded *l)
 {
-	loaded_write(l, "list.txt", "# those who shall not\n10.1.2.0/24 ; why\n\n\t5.6.7.8\r\nfd00::/8");
-	loaded_write(l, "ports.txt", "22\n8000-8999\n");
+	loaded_write(l, "list.list", "# those who shall not\n10.1.2.0/24 ; why\n\n\t5.6.7.8\r\nfd00::/8");
+	loaded_write(l, "ports.list", "22\n8000-8999\n");
 }
 
 static void loaded_fini_lists(struct loaded *l)
 {
 	char path[80];
 
-	snprintf(path, sizeof(path), "%s/list.txt", l->folder);
+	snprintf(path, sizeof(path), "%s/list.list", l->folder);
 	unlink(path);
-	snprintf(path, sizeof(path), "%s/ports.txt", l->folder);
+	snprintf(path, sizeof(path), "%s/ports.list", l->folder);
 	unlink(path);
 	loaded_fini(l);
 }
