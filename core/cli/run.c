@@ -34,7 +34,7 @@ static const char help[] =
 	"      --inline           every packet comes here and is translated here, without the kernel's connection "
 	"tracking;\n"
 	"                         at the end everything goes, as with --flush\n"
-	"      --set-sysctls      set the sysctls that --inline needs, and put them back at the end\n"
+	"      --set-sysctls      set the sysctls that --inline and edits need, and put them back at the end\n"
 	"      --tenant-mask BITS with --inline: these bits of the packet mark (0xff00) tell tenants apart\n"
 	"      --marks Q,C,R      bits of the packet mark: queue, committed, reject (0x100000,0x200000,0x400000)\n"
 	"      --control PATH     the socket for `lunette flows` and `lunette stats` (/run/lunette-NAMESPACE.sock), or "
@@ -86,8 +86,8 @@ static int check_arguments(const struct arguments *arguments, int argc, char **a
 		return report_usage(argv[0], "unexpected argument %s", argv[optind]);
 	if (!arguments->policy)
 		return report_usage(argv[0], "no policy, expected -p POLICY");
-	if (!arguments->translate && (arguments->set_sysctls || arguments->tenant_mask))
-		return report_usage(argv[0], "--set-sysctls and --tenant-mask are for --inline");
+	if (!arguments->translate && arguments->tenant_mask)
+		return report_usage(argv[0], "--tenant-mask is for --inline");
 	return EXIT_DONE;
 }
 

@@ -160,6 +160,7 @@ static void add_live(cJSON *object, const struct lun_live *live)
 
 	lun_live_stats(live, &stats);
 	add_counter(object, "queued", stats.queued);
+	add_counter(object, "edited", stats.edited);
 	add_counter(object, "committed", stats.committed);
 	add_counter(object, "carried", stats.carried);
 	add_counter(object, "replaced", stats.replaced);

@@ -8,6 +8,9 @@
 #include "packet/build.h"
 #include "packet/options.h"
 
+/* A window for a client whose scale is not known: enough for a segment to follow, until the upstream tells its own. */
+enum { WINDOW_UNKNOWN = 4096 };
+
 enum { OPTION_TIMESTAMPS = 8, TIMESTAMPS_LENGTH = 10, TIMESTAMPS_SIZE = 12 };
 
 void engine_emit(struct lun_engine *engine, enum lun_side side, uint32_t length)
@@ -38,12 +41,23 @@ static void emit_built(struct lun_engine *engine, enum lun_side side, const stru
 		engine_emit(engine, side, length);
 }
 
+/* The number at which the upstream expects a RST, as whoever translates it needs it. */
+static uint32_t reset_place(const struct lun_engine *engine, const struct packet *p)
+{
+	uint32_t place;
+
+	if (!p->flow || !(p->flow->flags & FLOW_HTTP))
+		return p->sequence;
+	place = http_upstream_place(&engine->http, &engine->flows, p->flow);
+	return p->io->carried ? http_unshifted(http_shift(&engine->http, &engine->flows, p->flow), place) : place;
+}
+
 /* Both ends get a RST, at the place that they expect; and the flow is over. */
 static COLD void reset(struct lun_engine *engine, struct packet *p)
 {
-	const struct lun_tuple tuple = tuple_inverted(&p->flow->tuple[LUN_REPLY]);
+	const struct lun_tuple tuple = p->io->carried ? p->tuple : tuple_inverted(&p->flow->tuple[LUN_REPLY]);
 	const struct packet_spec spec = { .tcp_flags = TCP_RST | TCP_ACK,
-					  .sequence = http_upstream_place(&engine->http, &engine->flows, p->flow),
+					  .sequence = reset_place(engine, p),
 					  .acknowledgement = p->acknowledgement };
 	uint8_t *bytes = find_room(engine);
 	uint32_t length = bytes ? packet_build_refusal(bytes, REFUSAL_SIZE, p, REFUSAL_PORT) : 0;
@@ -51,6 +65,8 @@ static COLD void reset(struct lun_engine *engine, struct packet *p)
 	if (length)
 		engine_emit(engine, LUN_SIDE_CLIENT, length);
 	emit_built(engine, LUN_SIDE_UPSTREAM, &tuple, &spec);
+	if (p->io->carried)
+		return; /* the kernel's entry is over, and tells */
 	if (!state_is_half_open(p->flow->state))
 		p->flow->state = LUN_STATE_CLOSE;
 	flow_expire_in(&engine->flows, p->flow, engine->flows.timeouts[p->flow->timeouts].ms[p->flow->state]);
@@ -73,7 +89,7 @@ static uint32_t answer_timestamps(const struct packet *p, uint8_t options[TIMEST
 	return 0;
 }
 
-/* Acknowledges to the client what is held; the window ends where the upstream's did. */
+/* Acknowledges to the client what is held; the window ends where the upstream's did, if it was seen. */
 static COLD void acknowledge(struct lun_engine *engine, const struct packet *p)
 {
 	const struct tcp_track *tcp = &flow_more(&engine->flows, p->flow)->tcp;
@@ -89,6 +105,8 @@ static COLD void acknowledge(struct lun_engine *engine, const struct packet *p)
 	/* Rounded up: with a coarse scale nothing would be left of a window that is open. */
 	room = room > 0 ? (room + (1 << tcp->side[LUN_REPLY].scale) - 1) >> tcp->side[LUN_REPLY].scale : 0;
 	spec.window = room < UINT16_MAX ? (uint16_t)room : UINT16_MAX;
+	if (p->io->carried)
+		spec.window = WINDOW_UNKNOWN;
 	emit_built(engine, LUN_SIDE_CLIENT, &tuple, &spec);
 }
 

@@ -123,6 +123,7 @@ static void ask_commit(struct lun_engine *engine, const struct packet *p, const 
 	event->reply = nat_wanted_reply(decision, &p->tuple);
 	event->translate = decision->translate;
 	event->masquerade = decision->masquerade;
+	event->edited = p->flow->flags & FLOW_HTTP;
 	if (decision->masquerade && !policy_names_masquerade(engine->policy, v4))
 		event->reply.destination = (struct lun_address) { { 0 } };
 	flow_set_owner(p->flow, LUN_OWNER_PENDING);
@@ -197,19 +198,21 @@ static bool engine_open(struct lun_engine *engine, struct packet *p, const struc
 		return refuse(engine, p, verdict, reason);
 	if (engine->config.commit && events_full(&engine->events))
 		return refuse(engine, p, LUN_DROP, LUN_REASON_events_full);
-	if (decision->http && !engine->config.commit && !(p->tcp_flags & TCP_SYN))
+	if (decision->http && !(p->tcp_flags & TCP_SYN))
 		return refuse(engine, p, LUN_REJECT, LUN_REASON_not_an_opening); /* its place between heads is unknown */
+	if (decision->http && engine->config.commit && p->payload_length > 0)
+		return refuse(engine, p, LUN_DROP, LUN_REASON_http_lost_place); /* it comes again without the bytes */
 	p->flow = flow_open(&engine->flows, tuple, hash);
 	if (!p->flow)
 		return refuse(engine, p, LUN_REJECT, LUN_REASON_table_full);
 	describe_flow(engine, p, decision, port);
-	if (engine->config.commit) {
-		ask_commit(engine, p, decision);
-	} else if (decision->http && !open_stream(engine, p, decision)) {
+	if (decision->http && !open_stream(engine, p, decision)) {
 		engine_forget_flow(engine, p->flow);
 		p->flow = NULL;
 		return refuse(engine, p, LUN_REJECT, LUN_REASON_edits_full);
 	}
+	if (engine->config.commit)
+		ask_commit(engine, p, decision);
 	return true;
 }
 
@@ -441,11 +444,54 @@ static bool checksums_resolve(const struct lun_engine *engine, struct packet *p)
 	return packet_stop(p, LUN_ACCEPT, LUN_REASON_bad_checksum);
 }
 
+/* Tells the embedder what the kernel adds from this packet on. */
+static void tell_shift(struct lun_engine *engine, const struct packet *p)
+{
+	struct lun_event *event = events_put(&engine->events);
+
+	event->kind = LUN_EVENT_SHIFT;
+	event->packet = engine->packet;
+	event->flow = flow_id(&engine->flows, p->flow);
+	event->orig = p->flow->tuple[LUN_ORIG];
+	event->shift = *http_shift(&engine->http, &engine->flows, p->flow);
+}
+
+/* The client's bytes in a flow that the kernel carries: they are edited, and the kernel does the rest.  One whose place between heads
+ * is unknown, because an earlier agent committed it, is refused. */
+static bool engine_edit_carried(struct lun_engine *engine, struct packet *p)
+{
+	if (p->role != PACKET_DATA || !flow_find(&engine->flows, p) || p->direction != LUN_ORIG ||
+	    !(p->flow->flags & FLOW_HTTP))
+		return packet_stop(p, LUN_REJECT, LUN_REASON_not_an_opening);
+	p->io->ct = LUN_CT_ESTABLISHED;
+	if (events_full(&engine->events))
+		return packet_stop(p, LUN_DROP, LUN_REASON_events_full);
+	if (!http_inspect(&engine->http, &engine->flows, p))
+		return false;
+	http_edit(&engine->http, &engine->flows, p);
+	if (engine->http.shifts)
+		tell_shift(engine, p);
+	packet_seal(p);
+	return true;
+}
+
+static COLD void run_carried(struct lun_engine *engine, struct packet *p)
+{
+	bool goes_on = engine_edit_carried(engine, p);
+
+	if (!goes_on || engine->http.acknowledges)
+		engine_answer(engine, p);
+}
+
 static void engine_run(struct lun_engine *engine, struct packet *p)
 {
 	uint8_t before;
 	bool goes_on;
 
+	if (p->io->carried) {
+		run_carried(engine, p);
+		return;
+	}
 	if (!checksums_resolve(engine, p) || !fragment_resolve(engine, p))
 		return;
 	if (!engine_find(engine, p) && !engine_admit(engine, p))

@@ -36,7 +36,7 @@ static int confirm(struct lun_engine *engine, struct flow *flow, const struct lu
 		return LUN_BAD_ARGUMENT;
 	if (taken)
 		engine_end_flow(engine, other);
-	flow_set_owner(flow, LUN_OWNER_KERNEL);
+	flow_set_owner(flow, flow->flags & FLOW_HTTP ? LUN_OWNER_KERNEL_EDITED : LUN_OWNER_KERNEL);
 	if (!flow_rekey(&engine->flows, flow, reply)) {
 		engine_end_flow(engine, flow);
 		return LUN_FULL;
@@ -89,6 +89,7 @@ int lun_engine_event(struct lun_engine *engine, const struct lun_event *event, u
 		return 0;
 	case LUN_EVENT_EMIT:
 	case LUN_EVENT_COMMIT:
+	case LUN_EVENT_SHIFT:
 	case LUN_EVENT_RESYNC:
 		break;
 	}

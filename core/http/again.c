@@ -94,6 +94,10 @@ bool http_again(const struct on_path *path, uint32_t length)
 	int32_t released = (int32_t)(path->stream->released - p->sequence);
 	struct gone gone = { .bytes = p->io->data + p->payload, .start = p->sequence, .length = length };
 
+	if (released > 0)
+		path->stream->again = 0;
+	if (http_is_carried(path) && sequence_before(p->sequence, path->stream->floor))
+		return http_drop(path, LUN_REASON_http_lost_place, "bytes from before what is remembered");
 	if (released < (int32_t)length) {
 		gone.length = released < 0 ? 0 : (uint32_t)released;
 		if (!held_agrees(path, gone.start + gone.length, gone.bytes + gone.length, length - gone.length))

@@ -25,7 +25,7 @@ bool http_stream_open(struct http *http, const struct flow_table *table, struct 
 	*stream = (struct http_stream) { .headers = *headers, .owner = owner, .hold = HTTP_NONE, .frames = HTTP_NONE };
 	stream_begin(&stream->stream);
 	table->maps[stream - http->streams].count = 0;
-	stream->next = stream->released = p->sequence + !!(p->tcp_flags & TCP_SYN);
+	stream->next = stream->released = stream->floor = p->sequence + !!(p->tcp_flags & TCP_SYN);
 	flow_more(table, p->flow)->edit = (uint32_t)(stream - http->streams);
 	p->flow->flags |= FLOW_HTTP;
 	return true;
@@ -95,17 +95,59 @@ void http_render(const struct on_path *path, const struct head *head, const uint
 		path->http->hooks_failed++;
 }
 
+/* Notes a piece that overtakes others.  False: there is no room for one more. */
+static bool note_ahead(struct http_stream *stream, struct http_piece piece)
+{
+	for (unsigned i = 0; i < stream->overtaken; i++) {
+		struct http_piece *other = &stream->ahead[i];
+
+		if ((int32_t)(piece.start - other->end) > 0 || (int32_t)(other->start - piece.end) > 0)
+			continue;
+		if ((int32_t)(piece.start - other->start) < 0)
+			other->start = piece.start;
+		if ((int32_t)(piece.end - other->end) > 0)
+			other->end = piece.end;
+		return true;
+	}
+	if (stream->overtaken == HTTP_AHEAD)
+		return false;
+	stream->ahead[stream->overtaken++] = piece;
+	return true;
+}
+
+/* The end of what went on without a gap: the stream's place, or where the pieces that are ahead lead to.  Those are forgotten. */
+static uint32_t take_ahead(struct http_stream *stream)
+{
+	uint32_t end = stream->next;
+
+	for (unsigned i = 0; i < stream->overtaken;) {
+		const struct http_piece piece = stream->ahead[i];
+
+		if ((int32_t)(piece.start - end) > 0) {
+			i++;
+			continue;
+		}
+		stream->ahead[i] = stream->ahead[--stream->overtaken];
+		if ((int32_t)(piece.end - end) > 0) {
+			end = piece.end;
+			i = 0; /* one that was too far ahead may touch now */
+		}
+	}
+	return end;
+}
+
 /* What was missing may have come to the upstream past us, or with what we let pass by below. */
 static void catch_up(const struct on_path *path)
 {
 	const struct tcp_side *upstream = &flow_more(path->table, path->p->flow)->tcp.side[LUN_REPLY];
 	struct http_stream *stream = path->stream;
-	uint32_t more = upstream->max_ack - stream->next;
+	uint32_t more = upstream->flags & TCP_SIDE_ACKED ? upstream->max_ack - stream->next : 0;
 
 	if (stream->answer.known)
 		stream_answered(&stream->stream, stream->answer.status);
-	if (stream->next != stream->released || !(upstream->flags & TCP_SIDE_ACKED) || (int32_t)more <= 0 ||
-	    !stream_skip(&stream->stream, more))
+	if (stream->overtaken)
+		more = take_ahead(stream) - stream->next;
+	if (stream->next != stream->released || (int32_t)more <= 0 || !stream_skip(&stream->stream, more))
 		return;
 	stream->next = stream->released += more;
 }
@@ -113,10 +155,13 @@ static void catch_up(const struct on_path *path)
 /* Bytes in front of which some are missing: if all of them are of the same body, they may overtake those. */
 static bool inspect_ahead(const struct on_path *path, uint32_t ahead)
 {
+	const struct packet *p = path->p;
 	struct stream stream = path->stream->stream;
 
-	if (path->stream->next == path->stream->released && !(path->p->tcp_flags & TCP_FIN) &&
-	    stream_skip(&stream, (uint64_t)ahead + path->p->payload_length))
+	if (path->stream->next == path->stream->released && !(p->tcp_flags & TCP_FIN) &&
+	    stream_skip(&stream, (uint64_t)ahead + p->payload_length) &&
+	    (!http_is_carried(path) ||
+	     note_ahead(path->stream, (struct http_piece) { p->sequence, p->sequence + p->payload_length })))
 		return true;
 	return http_drop(path, LUN_REASON_http_lost_place, "bytes before it are missing");
 }
@@ -159,8 +204,12 @@ static bool inspect_place(const struct on_path *path)
 	return old == p->payload_length || http_take(path, p->payload_length - old);
 }
 
+/* A client that sends again by a timer begins with the first byte that it misses an acknowledgement of.  A probe of the tail may be
+ * meant by one such packet, but not by this many in a row. */
+enum { AGAIN_MOST = 3 };
+
 /* None of the packet's bytes go on.  A client that sends again what is held would get no answer; one that has sent much may wait for
- * one.  And if the upstream's window is closed, it is only asked for by bytes that it has no room for, or had: so what comes again
+ * one, provided that what is in front has been acknowledged, for that would be, too.  And if the upstream's window is closed, it is only asked for by bytes that it has no room for, or had: so what comes again
  * goes on as a question for it. */
 static bool hold(const struct on_path *path)
 {
@@ -168,8 +217,10 @@ static bool hold(const struct on_path *path)
 	struct http *http = path->http;
 
 	TRACE(path->p, "http", NULL, "held: a head that is not complete");
+	if (http->came_again && path->p->sequence == stream->released)
+		stream->again += stream->again < AGAIN_MOST;
 	http->acknowledges = (http->came_again || stream->next - stream->released > ACKNOWLEDGED_BYTES) &&
-			     http_is_acknowledged(path, stream->released); /* else what is in front of it would be, too */
+			     (http_is_acknowledged(path, stream->released) || stream->again == AGAIN_MOST);
 	if (!http->came_again)
 		return packet_stop(path->p, LUN_STOLEN, LUN_REASON_none);
 	http->start = stream->released - 1;
@@ -219,7 +270,7 @@ bool http_inspect(struct http *http, const struct flow_table *table, struct pack
 {
 	struct on_path path;
 
-	http->acknowledges = false;
+	http->acknowledges = http->shifts = false;
 	if (!(p->flow->flags & FLOW_HTTP) || p->role != PACKET_DATA)
 		return true;
 	http->plan_count = http->new_frame_count = http->payload.length = 0;
@@ -244,6 +295,17 @@ static uint32_t to_client(const void *map, uint32_t sequence)
 	return seqmap_to_client(map, sequence);
 }
 
+/* Adds an edit; the one that the log forgets for it may have been of bytes that come again. */
+static void add_edit(const struct on_path *path, uint32_t start, uint32_t before, uint32_t after)
+{
+	struct seqmap *map = path->map;
+	const struct seqmap_edit *oldest = &map->edits[map->count % SEQMAP_EDITS];
+
+	if (map->count >= SEQMAP_EDITS)
+		http_forget(path->stream, oldest->start + oldest->before);
+	seqmap_add(map, start, before, after);
+}
+
 /* Notes what goes on for the first time. */
 static void note_new(const struct on_path *path)
 {
@@ -258,7 +320,7 @@ static void note_new(const struct on_path *path)
 		      plan->before, plan->after);
 		stream->digests[number] = plan->digest;
 		stream->trailers = (uint16_t)((stream->trailers & ~(1u << number)) | (unsigned)plan->trailers << number);
-		seqmap_add(path->map, plan->start, plan->before, plan->after);
+		add_edit(path, plan->start, plan->before, plan->after);
 		http->edits++;
 	}
 	for (uint32_t i = 0; i < http->new_frame_count; i++)
@@ -297,10 +359,48 @@ static void rearm(const struct on_path *path)
 	const struct seqmap_edit *last = &map->edits[(map->count - 1) % SEQMAP_EDITS],
 				 *oldest = &map->edits[map->count % SEQMAP_EDITS];
 
+	if (path->stream->released - path->stream->floor > REARM_BYTES)
+		http_forget(path->stream, path->stream->released - REARM_BYTES / 2);
 	if (map->count == 0 || (int32_t)(path->stream->released - last->start) <= REARM_BYTES)
 		return;
-	if (map->count < SEQMAP_EDITS || http_is_acknowledged(path, oldest->start + oldest->before))
-		seqmap_add(map, path->stream->released, 0, 0);
+	if (map->count < SEQMAP_EDITS || http_is_carried(path) || http_is_acknowledged(path, oldest->start + oldest->before))
+		add_edit(path, path->stream->released, 0, 0);
+}
+
+uint32_t http_unshifted(const struct lun_shift *shift, uint32_t sequence)
+{
+	uint32_t behind = sequence - shift->after;
+
+	return (int32_t)(behind - shift->position) > 0 ? behind : sequence - shift->before;
+}
+
+/* The kernel is told of the edits from number `first` on, as of one.  Numbers in front of the last of them are translated to smaller
+ * ones than they are, so that less is acknowledged. */
+static void shift(const struct on_path *path, uint32_t first)
+{
+	const struct seqmap *map = path->map;
+	const struct seqmap_edit *from = &map->edits[first % SEQMAP_EDITS],
+				 *last = &map->edits[(map->count - 1) % SEQMAP_EDITS];
+
+	path->stream->shift = (struct lun_shift) { .position = from->start,
+						   .before = from->shift,
+						   .after = last->shift + last->after - last->before };
+	path->http->shifts = true;
+}
+
+/* What the client has sent, under the number that the kernel or, if it does not, we add to. */
+static void edit_sent(const struct on_path *path)
+{
+	uint32_t upstream = seqmap_to_upstream(path->map, sequence_known(path)), count = path->map->count;
+	struct packet *p = path->p;
+
+	note_new(path);
+	rearm(path);
+	if (http_is_carried(path) && path->map->count != count)
+		shift(path, count);
+	packet_set_sequence(p, http_is_carried(path) ? http_unshifted(&path->stream->shift, upstream) : upstream);
+	if (path->http->replaced)
+		put_payload(path);
 }
 
 void http_edit(struct http *http, const struct flow_table *table, struct packet *p)
@@ -311,15 +411,16 @@ void http_edit(struct http *http, const struct flow_table *table, struct packet 
 		return;
 	path = on_path(http, table, p);
 	if (p->direction == LUN_ORIG) {
-		packet_set_sequence(p, seqmap_to_upstream(path.map, sequence_known(&path)));
-		note_new(&path);
-		rearm(&path);
-		if (http->replaced)
-			put_payload(&path);
+		edit_sent(&path);
 	} else if (path.map->count > 0) {
 		packet_set_acknowledgement(p, seqmap_to_client(path.map, p->acknowledgement));
 		packet_map_sack(p, to_client, path.map);
 	}
+}
+
+const struct lun_shift *http_shift(const struct http *http, const struct flow_table *table, const struct flow *flow)
+{
+	return &http->streams[flow_more(table, flow)->edit].shift;
 }
 
 uint32_t http_upstream_place(const struct http *http, const struct flow_table *table, const struct flow *flow)

@@ -14,7 +14,12 @@
  * What is sent again must be the same, as far as it has a meaning: an upstream may have got only the second copy.  Heads are
  * rendered again, from the packet or from what was held, and give the same bytes, because everything in them comes from the head,
  * the flow and the head's position in the stream; what frames chunks is kept until the upstream has acknowledged it; bodies may
- * differ. */
+ * differ.
+ *
+ * Of a flow that the kernel carries only the client's packets with payload come here, so that nothing is known of what the upstream
+ * has acknowledged.  Then the oldest is forgotten where there is no room, and what comes again from in front of that is dropped.  The
+ * kernel adds one of two numbers to the client's: before and behind the newest edit.  What we send on is numbered so that the sum is
+ * right. */
 #ifndef LUNETTE_HTTP_HTTP_H
 #define LUNETTE_HTTP_HTTP_H
 
@@ -25,6 +30,13 @@
 #include "track/seqmap.h"
 
 enum { HTTP_NONE = UINT32_MAX };
+
+/* Bytes of a client, from `start` to in front of `end`. */
+struct http_piece {
+	uint32_t start, end;
+};
+
+enum { HTTP_AHEAD = 4 };
 
 /* The client's stream of one flow; its sequence map has the same index in the flow table.  Sequence numbers are the client's. */
 struct http_stream {
@@ -40,6 +52,12 @@ struct http_stream {
 	uint32_t frames;      /* the same */
 	uint32_t next_free;   /* in the pool */
 	uint16_t trailers;    /* a bit for each edit of the ring: it is one of a trailer section */
+	/* If the kernel carries the flow. */
+	uint8_t overtaken; /* pieces in `ahead` */
+	uint8_t again;     /* times that what is held came again, with nothing in front of it between */
+	uint32_t floor;    /* of what is in front of it, not all is remembered that must be the same when it comes again */
+	struct lun_shift shift;              /* what the kernel adds */
+	struct http_piece ahead[HTTP_AHEAD]; /* of a body, that went on although bytes in front of them are missing */
 };
 
 /* Bytes of a client, as they came: of a head that is not complete, or was not, until the upstream has acknowledged it. */
@@ -79,7 +97,7 @@ struct http {
 	uint8_t *hold_bytes; /* HTTP_HOLD_SIZE for each */
 	struct http_frames *frames;
 	uint32_t capacity, used, free;
-	uint32_t hold_count, frames_count, frames_used, frames_free;
+	uint32_t hold_count, frames_count, frames_used, frames_free, frames_robbed;
 	const struct hash_key *key; /* for request ids */
 	uint64_t edits, hooks_failed;
 	/* For the packet on the path: what http_inspect planned. */
@@ -92,6 +110,7 @@ struct http {
 	bool replaced;
 	bool came_again;   /* some of its bytes */
 	bool acknowledges; /* the client should be told that what is held has come */
+	bool shifts;       /* the kernel is to be told what it adds from now on */
 };
 
 int http_init(struct http *http, uint32_t capacity, const struct hash_key *key);
@@ -110,6 +129,11 @@ void *http_stream_close(struct http *http, const struct flow_table *table, struc
 bool http_inspect(struct http *http, const struct flow_table *table, struct packet *p);
 /* Puts the planned payload in place and translates numbers. */
 void http_edit(struct http *http, const struct flow_table *table, struct packet *p);
+
+/* What the kernel is to add to the numbers of the flow's client. */
+const struct lun_shift *http_shift(const struct http *http, const struct flow_table *table, const struct flow *flow);
+/* The number to which the kernel adds so that `sequence` comes out. */
+uint32_t http_unshifted(const struct lun_shift *shift, uint32_t sequence);
 
 /* The number of the next byte that goes on, as the upstream counts. */
 uint32_t http_upstream_place(const struct http *http, const struct flow_table *table, const struct flow *flow);

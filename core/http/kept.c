@@ -104,6 +104,16 @@ static struct http_frames *find_idle(const struct on_path *path)
 	return NULL;
 }
 
+/* The log of another stream, whose client's framing is not known then. */
+static struct http_frames *rob(struct http *http)
+{
+	struct http_frames *frames = &http->frames[http->frames_robbed++ % http->frames_used];
+	const struct http_frame *last = frame_at(frames, frames->count - 1);
+
+	http_forget(&http->streams[frames->stream], last->start + last->length);
+	return frames;
+}
+
 /* Takes a log into use, if need be another stream's; false: all are needed. */
 static bool frames_begin(const struct on_path *path)
 {
@@ -117,6 +127,8 @@ static bool frames_begin(const struct on_path *path)
 		frames = &http->frames[http->frames_used++];
 	} else {
 		frames = find_idle(path);
+		if (!frames && http_is_carried(path))
+			frames = rob(http);
 		if (!frames)
 			return false;
 		http->streams[frames->stream].frames = HTTP_NONE;
@@ -135,6 +147,11 @@ bool frames_have_room(const struct on_path *path, uint32_t count)
 	if (!frames)
 		return frames_begin(path) && count <= HTTP_FRAMES;
 	while (frames->count > 0 && http_is_acknowledged(path, frame_at(frames, 0)->start + frame_at(frames, 0)->length)) {
+		frames->first = (frames->first + 1) % HTTP_FRAMES;
+		frames->count--;
+	}
+	while (http_is_carried(path) && frames->count + count > HTTP_FRAMES && frames->count > 0) {
+		http_forget(path->stream, frame_at(frames, 0)->start + frame_at(frames, 0)->length);
 		frames->first = (frames->first + 1) % HTTP_FRAMES;
 		frames->count--;
 	}

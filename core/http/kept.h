@@ -15,6 +15,19 @@ struct on_path {
 	struct packet *p;
 };
 
+/* Whether the kernel carries the flow. */
+static inline bool http_is_carried(const struct on_path *path)
+{
+	return path->p->io->carried;
+}
+
+/* What lies in front of `sequence` is not remembered in full any more. */
+static inline void http_forget(struct http_stream *stream, uint32_t sequence)
+{
+	if ((int32_t)(sequence - stream->floor) > 0)
+		stream->floor = sequence;
+}
+
 /* Leaves the verdict that the packet's bytes do not go on; returns false. */
 bool http_drop(const struct on_path *path, enum lun_reason reason, const char *what);
 

@@ -34,7 +34,8 @@ static bool log_has_room(const struct on_path *path, uint32_t count)
 	const struct seqmap *map = path->map;
 	const struct seqmap_edit *last = &map->edits[(map->count + count - 1) % SEQMAP_EDITS]; /* to be forgotten */
 
-	return map->count + count <= SEQMAP_EDITS || http_is_acknowledged(path, last->start + last->before);
+	return map->count + count <= SEQMAP_EDITS || http_is_carried(path) ||
+	       http_is_acknowledged(path, last->start + last->before);
 }
 
 /* One head, or trailer section, of `length` bytes.  False: it is cut off. */
@@ -99,9 +100,11 @@ static bool step(const struct on_path *path, struct taken *t, enum ending *endin
 		*ending = t->ahead.place == STREAM_WAITING ? ENDING_CUT : ENDING_HOLD;
 		return false;
 	case STREAM_EDIT:
-		if (t->ahead.upgrade && t->ahead.requests > 1) {
+		if (t->ahead.upgrade && (t->ahead.requests > 1 || http_is_carried(path))) {
 			stream_refuse(&t->ahead, LUN_REASON_http_malformed, t->ahead.offset - length,
-				      "an upgrade behind other requests, whose answers are not read");
+				      http_is_carried(path)
+					      ? "an upgrade where the kernel carries answers past us"
+					      : "an upgrade behind other requests, whose answers are not read");
 			*ending = ENDING_REFUSED;
 			return false;
 		}
@@ -141,7 +144,7 @@ static bool keep_rest(const struct on_path *path, const struct taken *t)
 			hold->since = path->table->now_ms; /* another head */
 		return true;
 	}
-	if (hold && !http_is_acknowledged(path, hold->start + hold->length))
+	if (hold && !http_is_carried(path) && !http_is_acknowledged(path, hold->start + hold->length))
 		return false; /* the head before this one may have to go on again */
 	hold = hold_begin(path, t->start + t->at);
 	return hold_add(path->http, hold, t->bytes + t->at, t->size - t->at);
@@ -198,6 +201,8 @@ static bool settle_stream(const struct on_path *path, struct taken *t, enum endi
 	}
 	if (ending == ENDING_CUT && t->at == 0 && path->http->payload.length == 0)
 		return http_drop(path, LUN_REASON_http_lost_place, t->why);
+	if (t->at)
+		stream->again = 0;
 	stream->released = t->start + t->at;
 	stream->next = ending == ENDING_HOLD ? t->start + t->size : stream->released;
 	stream->stream = t->ahead;

@@ -118,7 +118,7 @@ void carried_sight(struct lun_live *live, const struct conntrack_entry *entry, u
 		return;
 	if (memcmp(&flow.orig, &entry->orig, sizeof(flow.orig)) != 0)
 		return;
-	if (flow.owner != LUN_OWNER_KERNEL || memcmp(&flow.reply, &entry->reply, sizeof(flow.reply)) != 0)
+	if (flow.owner < LUN_OWNER_KERNEL || memcmp(&flow.reply, &entry->reply, sizeof(flow.reply)) != 0)
 		report(live, LUN_EVENT_CONFIRMED, flow.id, entry, now);
 	report(live, LUN_EVENT_STATE, flow.id, entry, now);
 	carried_expect(&live->carried, flow.id);

@@ -125,7 +125,7 @@ static bool changes_destination(const struct conntrack_commit *commit)
 
 bool conntrack_changes(const struct conntrack_commit *commit)
 {
-	return changes_destination(commit) || !lun_address_is_zero(&commit->masquerade);
+	return commit->edited || changes_destination(commit) || !lun_address_is_zero(&commit->masquerade);
 }
 
 static struct nlmsghdr *put_commit(void *buffer, const struct conntrack_commit *commit)
@@ -139,7 +139,8 @@ static struct nlmsghdr *put_commit(void *buffer, const struct conntrack_commit *
 	put_tuple(message, CTA_TUPLE_REPLY, &reply);
 	put_zone(message, commit->orig.tenant);
 	mnl_attr_put_u32(message, CTA_TIMEOUT, htonl(OPENING_TIMEOUT_S));
-	mnl_attr_put_u32(message, CTA_MARK, htonl(CONNTRACK_MARK | (changes ? 0 : CONNTRACK_PLAIN)));
+	mnl_attr_put_u32(message, CTA_MARK,
+			 htonl(CONNTRACK_MARK | (changes ? 0 : CONNTRACK_PLAIN) | (commit->edited ? CONNTRACK_EDITED : 0)));
 	if (commit->orig.protocol == LUN_TCP)
 		put_tcp(message);
 	if (changes)
@@ -270,6 +271,25 @@ struct nlmsghdr *conntrack_put_update(void *buffer, const struct lun_tuple *tupl
 	put_tuple(message, CTA_TUPLE_ORIG, tuple);
 	put_zone(message, tuple->tenant);
 	return message;
+}
+
+static void put_adjustment(struct nlmsghdr *message, uint16_t type, const struct lun_shift *shift)
+{
+	struct nlattr *nest = mnl_attr_nest_start(message, type);
+
+	mnl_attr_put_u32(message, CTA_SEQADJ_CORRECTION_POS, htonl(shift->position));
+	mnl_attr_put_u32(message, CTA_SEQADJ_OFFSET_BEFORE, htonl(shift->before));
+	mnl_attr_put_u32(message, CTA_SEQADJ_OFFSET_AFTER, htonl(shift->after));
+	mnl_attr_nest_end(message, nest);
+}
+
+size_t conntrack_put_shift(void *buffer, const struct lun_tuple *orig, const struct lun_shift *shift)
+{
+	struct nlmsghdr *message = conntrack_put_update(buffer, orig);
+
+	put_adjustment(message, CTA_SEQ_ADJ_ORIG, shift);
+	put_adjustment(message, CTA_SEQ_ADJ_REPLY, &(struct lun_shift) { 0 }); /* one is not taken without the other */
+	return MNL_ALIGN(message->nlmsg_len);
 }
 
 void conntrack_delete(struct netlink *netlink, const struct conntrack_entry *entries, size_t count)

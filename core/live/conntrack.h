@@ -8,9 +8,10 @@
 
 #include "live/netlink.h"
 
-#define CONNTRACK_MARK UINT32_C(0x4c000000)  /* 'L' */
-#define CONNTRACK_MASK UINT32_C(0xfe000000)  /* the rest is others' */
-#define CONNTRACK_PLAIN UINT32_C(0x01000000) /* and it is not translated */
+#define CONNTRACK_MARK UINT32_C(0x4c000000)   /* 'L' */
+#define CONNTRACK_MASK UINT32_C(0xfc000000)   /* the rest is others', but for these: */
+#define CONNTRACK_EDITED UINT32_C(0x02000000) /* what its client sends is edited */
+#define CONNTRACK_PLAIN UINT32_C(0x01000000)  /* it is not translated */
 
 /* An entry as the kernel tells it. */
 struct conntrack_entry {
@@ -44,6 +45,7 @@ struct conntrack_commit {
 	uint16_t endpoint_port;
 	struct lun_address masquerade; /* the new source, the port being the kernel's to choose; zero: the source stays */
 	bool translate;
+	bool edited;
 	bool replaces;                   /* `replaced` is deleted first */
 	struct conntrack_entry replaced; /* by its id: no other one */
 	int problem;
@@ -56,7 +58,7 @@ struct conntrack_question {
 	int problem;
 };
 
-/* Is there anything to translate?  If not, the kernel makes the entry by itself when the packet comes. */
+/* Is there anything to translate, or to edit?  If not, the kernel makes the entry by itself when the packet comes. */
 bool conntrack_changes(const struct conntrack_commit *commit);
 
 enum { CONNTRACK_BATCH = 64 };
@@ -75,6 +77,11 @@ int conntrack_flush(struct netlink *netlink);
 
 /* Begins a message that changes the entry with this tuple; the caller puts the attributes that are to change. */
 struct nlmsghdr *conntrack_put_update(void *buffer, const struct lun_tuple *tuple);
+
+/* Builds a message that has the kernel add to the sequence numbers of the entry's originator, at `buffer` of CONNTRACK_SHIFT_SIZE
+ * bytes; returns its length.  It is for a write together with verdicts, in front of the packet that it is about. */
+enum { CONNTRACK_SHIFT_SIZE = 256 };
+size_t conntrack_put_shift(void *buffer, const struct lun_tuple *orig, const struct lun_shift *shift);
 
 /* Asks for all entries of ours; they come as messages for conntrack_parse, after them one of type NLMSG_DONE.  Returns 0
  * or a negative errno. */

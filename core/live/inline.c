@@ -11,18 +11,14 @@
  *	                    drop what came past us, for nothing leaves untranslated */
 #include "live/fail.h"
 #include "live/live.h"
+#include "live/sent.h"
 
 #include <errno.h>
 #include <string.h>
 
-static const uint64_t FAILURE_INTERVAL = UINT64_C(1000000000);
-
 enum {
 	EMIT_SIZE = 4 << 20, /* of the engine: in a batch every datagram that waits may become complete */
 	EVENTS = 8192,
-	SEGMENT_LEAST_V4 = 536, /* payload that every path carries (RFC 9293, 3.7.1) */
-	SEGMENT_LEAST_V6 = 1220,
-	HEADERS_MOST = 120, /* bytes of IP and TCP headers, but for extensions that are not seen with TCP */
 };
 
 struct batch {
@@ -32,51 +28,6 @@ struct batch {
 	size_t verdict_count;
 	struct queue_verdict verdicts[QUEUE_BATCH]; /* that are not given yet */
 };
-
-/* Says at most once a second that packets were lost. */
-static void log_loss(struct lun_live *live, const struct lun_tuple *tuple, const char *why)
-{
-	char text[LUN_TUPLE_TEXT];
-
-	live->stats.failed++;
-	live->failures++;
-	if (live->failures_at && live->now - live->failures_at < FAILURE_INTERVAL)
-		return;
-	live_log(live, LUN_LOG_WARNING, "%llu packet(s) lost; the last: %s: %s", (unsigned long long)live->failures,
-		 lun_tuple_format(tuple, text), why);
-	live->failures = 0;
-	live->failures_at = live->now;
-}
-
-static uint32_t others_bits(const struct lun_live *live, uint32_t mark)
-{
-	const struct lun_live_marks *marks = &live->rules.marks;
-
-	return mark & ~(marks->queue | marks->committed | marks->reject);
-}
-
-/* ---- Sent by ourselves ---- */
-
-static void send_on(struct lun_live *live, const struct lun_packet *packet, const uint8_t *data, uint32_t length,
-		    uint32_t mark, uint16_t segment)
-{
-	int problem =
-		inject_send(&live->inject, data, length, others_bits(live, mark) | live->rules.marks.committed, segment);
-
-	if (problem)
-		log_loss(live, &packet->is, strerror(-problem));
-}
-
-/* A TCP packet that grew may not fit the path any more.  It is cut into segments no longer than what came, which is what its
- * sender takes to fit, or than what every path carries. */
-static void send_grown(struct lun_live *live, const struct queue_packet *queued, const struct lun_packet *packet)
-{
-	uint32_t segment = packet->data[0] >> 4 == 4 ? SEGMENT_LEAST_V4 : SEGMENT_LEAST_V6;
-
-	if (queued->length > segment + HEADERS_MOST)
-		segment = queued->length - HEADERS_MOST;
-	send_on(live, packet, packet->data, packet->length, queued->mark, (uint16_t)segment);
-}
 
 static bool next_emitted(struct lun_live *live, struct lun_event *event)
 {
@@ -110,16 +61,17 @@ static struct queue_verdict verdict_of(struct lun_live *live, const struct queue
 				       const struct lun_packet *packet)
 {
 	const struct lun_live_marks *marks = &live->rules.marks;
-	struct queue_verdict verdict = { .id = queued->id, .mark = others_bits(live, queued->mark) };
+	struct queue_verdict verdict = { .id = queued->id, .mark = sent_others_bits(live, queued->mark) };
 
 	if (packet->verdict != LUN_ACCEPT || is_stray(live, packet))
 		return verdict;
 	if (packet->changed && is_cut(packet)) {
-		log_loss(live, &packet->was, "it is too long for the queue, of which a changed packet must come back whole");
+		sent_log_loss(live, &packet->was,
+			      "it is too long for the queue, of which a changed packet must come back whole");
 		return verdict;
 	}
 	if (packet->changed && packet->length > queued->length && !queued->large) {
-		send_grown(live, queued, packet);
+		sent_grown(live, queued, packet);
 		return verdict;
 	}
 	verdict.accept = true;
@@ -155,7 +107,7 @@ static void answer(struct lun_live *live, struct batch *batch)
 		if ((emitted && event.packet == i) || packet->length > batch->queued[i].length)
 			give_verdicts(live, batch);
 		for (; emitted && event.packet == i; emitted = next_emitted(live, &event))
-			send_on(live, packet, event.data, event.length, batch->queued[i].mark, 0);
+			sent_event(live, packet, &event, batch->queued[i].mark);
 		batch->verdicts[batch->verdict_count++] = verdict_of(live, &batch->queued[i], packet);
 	}
 	give_verdicts(live, batch);
@@ -204,7 +156,7 @@ static int check_tenant_mask(const struct lun_live *live, struct lun_error *erro
 {
 	uint32_t mask = live->tenant_mask, bits = mask ? mask >> __builtin_ctz(mask) : 0;
 
-	if (bits <= UINT16_MAX && (bits & (bits + 1)) == 0 && mask == others_bits(live, mask))
+	if (bits <= UINT16_MAX && (bits & (bits + 1)) == 0 && mask == sent_others_bits(live, mask))
 		return 0;
 	return live_fail(error, LUN_BAD_ARGUMENT,
 			 "tenant mask 0x%x: expected at most 16 neighbouring bits, none of them a mark of ours", mask);

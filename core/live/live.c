@@ -3,6 +3,7 @@
  * Order of a start: what can fail without a trace comes first (privileges, sockets, memory), the rules come last.  From
  * then on every callback does a bounded piece of work and returns to the loop. */
 #include "live/live.h"
+#include "live/edits.h"
 #include "live/fail.h"
 #include "live/privilege.h"
 
@@ -87,6 +88,18 @@ static void on_queue_readable(uv_poll_t *poll, int status, int events)
 	arm_engine(live, now);
 }
 
+static void on_edits_readable(uv_poll_t *poll, int status, int events)
+{
+	struct lun_live *live = poll->data;
+	uint64_t now = uv_hrtime();
+
+	(void)status;
+	(void)events;
+	for (int i = 0; i < BATCHES_A_TURN && edits_serve(live, now) > 0; i++)
+		now = uv_hrtime();
+	arm_engine(live, now);
+}
+
 static void on_dump_due(uv_timer_t *timer)
 {
 	struct lun_live *live = timer->data;
@@ -140,6 +153,7 @@ static void parts_free(struct lun_live *live)
 {
 	watch_close(&live->watch);
 	queue_close(&live->queue);
+	queue_close(&live->edits);
 	netlink_close(&live->conntrack);
 	route_close(&live->routes);
 	carried_close(&live->carried);
@@ -162,8 +176,9 @@ static void on_closed(uv_handle_t *handle)
 static void live_close(struct lun_live *live)
 {
 	uv_handle_t *handles[] = {
-		(uv_handle_t *)&live->engine_due,    (uv_handle_t *)&live->rules_due, (uv_handle_t *)&live->queue_readable,
-		(uv_handle_t *)&live->rules_changed, (uv_handle_t *)&live->dump_due,  (uv_handle_t *)&live->dump_readable,
+		(uv_handle_t *)&live->engine_due,     (uv_handle_t *)&live->rules_due, (uv_handle_t *)&live->queue_readable,
+		(uv_handle_t *)&live->rules_changed,  (uv_handle_t *)&live->dump_due,  (uv_handle_t *)&live->dump_readable,
+		(uv_handle_t *)&live->edits_readable,
 	};
 	unsigned count = live->open_handles;
 
@@ -181,7 +196,7 @@ static int handles_open(struct lun_live *live, uv_loop_t *loop, struct lun_error
 	uv_timer_init(loop, &live->engine_due);
 	uv_timer_init(loop, &live->rules_due);
 	live->engine_due.data = live->rules_due.data = live->dump_due.data = live;
-	live->queue_readable.data = live->rules_changed.data = live->dump_readable.data = live;
+	live->queue_readable.data = live->rules_changed.data = live->dump_readable.data = live->edits_readable.data = live;
 	live->open_handles = 2;
 	problem = uv_poll_init(loop, &live->queue_readable, live->queue.netlink.fd);
 	if (problem == 0) {
@@ -195,6 +210,9 @@ static int handles_open(struct lun_live *live, uv_loop_t *loop, struct lun_error
 		live->open_handles++;
 		problem = uv_poll_init(loop, &live->dump_readable, live->carried.netlink.fd);
 		live->open_handles += problem == 0;
+		if (problem == 0)
+			problem = uv_poll_init(loop, &live->edits_readable, live->edits.netlink.fd);
+		live->open_handles += problem == 0;
 	}
 	return problem ? live_fail(error, LUN_SYSTEM, "the event loop: %s", uv_strerror(problem)) : 0;
 }
@@ -205,6 +223,7 @@ static void handles_start(struct lun_live *live)
 	uv_poll_start(&live->rules_changed, UV_READABLE, on_rules_changed);
 	if (live->mode->carries) {
 		uv_poll_start(&live->dump_readable, UV_READABLE, on_dump_readable);
+		uv_poll_start(&live->edits_readable, UV_READABLE, on_edits_readable);
 		uv_timer_start(&live->dump_due, on_dump_due, 0, 0);
 	}
 	arm_engine(live, uv_hrtime());
@@ -275,15 +294,10 @@ static void warn_carried(struct lun_live *live)
 	struct lun_frontend frontend;
 	char address[LUN_ADDRESS_TEXT];
 
-	for (size_t i = 0; live->mode->carries && lun_policy_frontend(live->policy, i, &frontend); i++) {
-		lun_endpoint_format(&frontend.address, frontend.port, address);
-		if (frontend.http)
-			live_log(live, LUN_LOG_WARNING, "%s: heads of requests to %s are not edited live in this version",
-				 frontend.service, address);
+	for (size_t i = 0; live->mode->carries && lun_policy_frontend(live->policy, i, &frontend); i++)
 		if (frontend.timeouts)
 			live_log(live, LUN_LOG_WARNING, "%s: connections to %s have the kernel's timeouts, not the policy's",
-				 frontend.service, address);
-	}
+				 frontend.service, lun_endpoint_format(&frontend.address, frontend.port, address));
 }
 
 /* ---- The public functions ---- */

@@ -40,7 +40,7 @@ struct lun_live {
 	/* by whoever sees it happen */
 	struct lun_live_stats stats;
 	/* by the mode */
-	struct queue queue;
+	struct queue queue, edits; /* the latter if the kernel carries */
 	struct route_cache routes;
 	uint64_t failures;    /* packets that were lost to a failure since the last message about them */
 	uint64_t failures_at; /* ns; when that message was */
@@ -48,7 +48,7 @@ struct lun_live {
 	struct netlink conntrack; /* for commits and questions; every answer is read at once */
 	/* by endings.c */
 	struct endings endings;
-	/* by inline.c */
+	/* by inline.c or edits.c */
 	struct inject inject;
 	struct sysctls sysctls;
 	uint64_t now;         /* ns; of the batch */
@@ -59,7 +59,7 @@ struct lun_live {
 	/* by watch.c */
 	struct watch watch;
 	/* by live.c */
-	uv_poll_t queue_readable, rules_changed, dump_readable;
+	uv_poll_t queue_readable, rules_changed, dump_readable, edits_readable;
 	uv_timer_t engine_due, rules_due, dump_due;
 	uint64_t armed_for;    /* the deadline for which engine_due was started */
 	unsigned open_handles; /* the struct goes with the last one */

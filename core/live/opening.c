@@ -11,6 +11,7 @@
  *
  * UDP has no opening.  Its packets come here until the kernel's own set knows their flow: the first, those that came right
  * behind it, and the first answer where a range is intercepted. */
+#include "live/edits.h"
 #include "live/live.h"
 
 #include <errno.h>
@@ -78,6 +79,7 @@ static int prepare(struct lun_live *live, const struct lun_event *event, uint64_
 	*commit = (struct conntrack_commit) {
 		.orig = event->orig,
 		.translate = event->translate,
+		.edited = event->edited,
 		.endpoint = event->reply.source,
 		.endpoint_port = event->reply.source_port,
 	};
@@ -400,6 +402,8 @@ static int opening_open(struct lun_live *live, struct lun_config *engine, struct
 
 	engine->commit = true;
 	if (code == 0)
+		code = queue_open(&live->edits, rules_edits_queue(&live->rules), QUEUE_PAYLOAD, error);
+	if (code == 0)
 		code = netlink_open(&live->conntrack, NETLINK_NETFILTER, error);
 	if (code == 0)
 		code = route_open(&live->routes, error);
@@ -410,7 +414,9 @@ static int opening_open(struct lun_live *live, struct lun_config *engine, struct
 
 static int opening_begin(struct lun_live *live, struct lun_error *error)
 {
-	return carried_adopt(live, uv_hrtime(), error);
+	int code = edits_prepare(live, live->policy, error);
+
+	return code ? code : carried_adopt(live, uv_hrtime(), error);
 }
 
 static void opening_end(struct lun_live *live, bool flush)
@@ -431,6 +437,7 @@ const struct live_mode live_commit = {
 	.open = opening_open,
 	.begin = opening_begin,
 	.serve = opening_serve,
+	.prepare = edits_prepare,
 	.end = opening_end,
 	.carries = true,
 };

@@ -35,6 +35,7 @@ static const struct {
 	int receive_buffer;
 } kinds[] = {
 	[QUEUE_HEADERS] = { 128, 0, 17 * 64, 32 << 20 },
+	[QUEUE_PAYLOAD] = { ATTRIBUTE_MOST, NFQA_CFG_F_GSO, 1041 * 64, 64 << 20 },
 	[QUEUE_WHOLE] = { ATTRIBUTE_MOST, NFQA_CFG_F_GSO | NFQA_CFG_F_FAIL_OPEN, 1041 * 64, 64 << 20 },
 };
 
@@ -260,7 +261,7 @@ size_t queue_receive(struct queue *queue, struct queue_packet *packets)
 
 /* A write in parts: messages, and packets that lie in the queue's buffer. */
 struct parts {
-	struct iovec parts[2 * QUEUE_BATCH];
+	struct iovec parts[3 * QUEUE_BATCH];
 	size_t count, length;
 };
 
@@ -279,7 +280,7 @@ static void put_part(struct parts *parts, void *bytes, size_t length)
 /* May one message say both? */
 static bool is_same(const struct queue_verdict *a, const struct queue_verdict *b)
 {
-	return !a->data && !b->data && a->accept == b->accept && a->mark == b->mark;
+	return !a->data && !b->data && !a->first && !b->first && a->accept == b->accept && a->mark == b->mark;
 }
 
 /* Builds the message of a verdict at `buffer`, be it on one packet or on all that wait up to that one; returns its length without
@@ -332,6 +333,8 @@ int queue_answer(struct queue *queue, const struct queue_verdict *verdicts, size
 
 		for (; i + 1 < count && is_same(&verdicts[i], &verdicts[i + 1]); i++)
 			type = NFQNL_MSG_VERDICT_BATCH;
+		if (verdicts[i].first)
+			put_part(&parts, (void *)verdicts[i].first, verdicts[i].first_length);
 		used += put_verdict(&parts, buffer + used, type, queue->number, &verdicts[i]);
 		if (parts.length < WRITE_MOST)
 			continue;

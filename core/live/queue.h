@@ -9,6 +9,7 @@ enum { QUEUE_BATCH = 64 };
 /* What of a packet comes up, and how it is treated where we do not keep up. */
 enum queue_kind {
 	QUEUE_HEADERS, /* the headers of an opening; dropped */
+	QUEUE_PAYLOAD, /* all of it, also what is yet to be segmented; dropped */
 	QUEUE_WHOLE,   /* all of it, also what is yet to be segmented; passed on as it is: rules tell it by its mark */
 };
 
@@ -27,6 +28,8 @@ struct queue_verdict {
 	uint32_t id;
 	uint32_t mark;       /* what it is to carry */
 	bool accept;         /* or drop */
+	const void *first;   /* a message that the kernel is to have in front of it, or NULL */
+	size_t first_length; /* aligned */
 	const uint8_t *data; /* the packet changed: it is this, in the queue's buffer; NULL: it is as it was */
 	uint32_t length;
 };

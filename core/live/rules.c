@@ -25,6 +25,14 @@ static const char *const restore_programs[][2] = {
 	[RULES_IPTABLES_LEGACY] = { "iptables-legacy-restore", "ip6tables-legacy-restore" },
 };
 
+/* The tables in which packets are queued: before the kernel's conntrack, and behind it what is to be edited. */
+static const char *const xtables_tables[] = { "raw", "mangle" };
+
+static int table_count(const struct rules *rules)
+{
+	return rules->mode == LUN_LIVE_COMMIT ? 2 : 1;
+}
+
 static int family_count(void)
 {
 	return access("/proc/net/if_inet6", F_OK) == 0 ? 2 : 1;
@@ -53,10 +61,10 @@ static int nft_try(const char *rule, struct lun_error *error)
 	return program_run(argv, text, NULL, error);
 }
 
-/* The rules of a raw table as text, which the caller frees. */
-static int xtables_list(const char *program, char **listing, struct lun_error *error)
+/* The rules of a table as text, which the caller frees. */
+static int xtables_list(const char *program, const char *table, char **listing, struct lun_error *error)
 {
-	const char *const argv[] = { program, "-w", "5", "-t", "raw", "-S", NULL };
+	const char *const argv[] = { program, "-w", "5", "-t", table, "-S", NULL };
 
 	return program_run(argv, NULL, listing, error);
 }
@@ -176,42 +184,63 @@ static int xtables_restore_text(enum rules_queueing queueing, int family, char *
 	return code;
 }
 
-static int xtables_install_family(const struct rules *rules, int family, struct lun_error *error)
+static int xtables_install_table(const struct rules *rules, int family, const char *table, struct lun_error *error)
 {
 	char *listing = NULL;
-	int code = xtables_list(xtables_programs[rules->queueing][family], &listing, error);
+	int code = xtables_list(xtables_programs[rules->queueing][family], table, &listing, error);
 
-	if (code == 0)
+	if (code == 0 && table == xtables_tables[0])
 		code = refuse_other_agent(chain_in(listing), rules->queue, error);
 	if (code == 0)
-		code = xtables_restore_text(rules->queueing, family, rules_chain_text(rules, listing), error);
+		code = xtables_restore_text(rules->queueing, family, rules_chain_text(rules, table, listing), error);
 	free(listing);
 	return code;
 }
 
-/* iptables-nft leaves a raw table of empty chains, which was not there before us; gone, it comes back when it is needed. */
-static int xtables_remove_empty_table(enum rules_queueing queueing, int family, struct lun_error *error)
+static int xtables_install_family(const struct rules *rules, int family, struct lun_error *error)
 {
-	char *listing = NULL;
-	int code = xtables_list(xtables_programs[queueing][family], &listing, error);
+	int code = 0;
+
+	for (int i = 0; code == 0 && i < table_count(rules); i++)
+		code = xtables_install_table(rules, family, xtables_tables[i], error);
+	return code;
+}
+
+/* iptables-nft leaves a table of empty chains, which was not there before us; gone, it comes back when it is needed. */
+static int xtables_remove_empty_table(enum rules_queueing queueing, int family, const char *table, struct lun_error *error)
+{
+	char *listing = NULL, text[64];
+	int code = xtables_list(xtables_programs[queueing][family], table, &listing, error);
 	bool empty = code == 0 && !strstr(listing, "-A ") && !strstr(listing, "-N ") && !strstr(listing, " DROP\n");
 
 	free(listing);
 	if (!empty || queueing != RULES_IPTABLES_NFT)
 		return code;
-	return nft(strdup(family == 0 ? "table ip raw\ndelete table ip raw\n" : "table ip6 raw\ndelete table ip6 raw\n"),
-		   error);
+	snprintf(text, sizeof(text), "table %1$s %2$s\ndelete table %1$s %2$s\n", family == 0 ? "ip" : "ip6", table);
+	return nft(strdup(text), error);
 }
 
-static int xtables_remove_family(enum rules_queueing queueing, int family, struct lun_error *error)
+static int xtables_remove_chain(enum rules_queueing queueing, int family, const char *table, struct lun_error *error)
 {
 	char *listing = NULL;
-	int code = xtables_list(xtables_programs[queueing][family], &listing, error);
+	int code = xtables_list(xtables_programs[queueing][family], table, &listing, error);
 
 	if (code == 0)
-		code = xtables_restore_text(queueing, family, rules_no_chain_text(listing), error);
+		code = xtables_restore_text(queueing, family, rules_no_chain_text(table, listing), error);
 	free(listing);
-	return code ? code : xtables_remove_empty_table(queueing, family, error);
+	return code ? code : xtables_remove_empty_table(queueing, family, table, error);
+}
+
+static int xtables_remove_family(const struct rules *rules, int family, struct lun_error *error)
+{
+	int code = 0;
+
+	for (int i = 0; i < table_count(rules); i++) {
+		int problem = xtables_remove_chain(rules->queueing, family, xtables_tables[i], error);
+
+		code = code ? code : problem;
+	}
+	return code;
 }
 
 /* Is there a table of an earlier agent, whose connections it carries? */
@@ -271,12 +300,13 @@ bool rules_are_in_raw(const struct rules *rules)
 	struct lun_error ignored;
 	bool complete = true;
 
-	for (int family = 0; rules->queueing != RULES_NFT && complete && family < family_count(); family++) {
+	for (int i = 0; rules->queueing != RULES_NFT && complete && i < family_count() * table_count(rules); i++) {
+		const char *program = xtables_programs[rules->queueing][i / table_count(rules)];
 		char *listing = NULL;
 
-		complete = xtables_list(xtables_programs[rules->queueing][family], &listing, &ignored) == 0;
-		for (size_t i = 0; complete && i < sizeof(parts) / sizeof(parts[0]); i++)
-			complete = has_line(listing, parts[i], i < 2 ? " -j " RULES_CHAIN : "");
+		complete = xtables_list(program, xtables_tables[i % table_count(rules)], &listing, &ignored) == 0;
+		for (size_t k = 0; complete && k < sizeof(parts) / sizeof(parts[0]); k++)
+			complete = has_line(listing, parts[k], k < 2 ? " -j " RULES_CHAIN : "");
 		free(listing);
 	}
 	return complete;
@@ -306,7 +336,7 @@ int rules_remove(const struct rules *rules, struct lun_error *error)
 	if (rules->queueing == RULES_NFT)
 		return code;
 	for (int family = 0; family < family_count(); family++) {
-		int problem = xtables_remove_family(rules->queueing, family, error);
+		int problem = xtables_remove_family(rules, family, error);
 
 		code = code ? code : problem;
 	}

@@ -17,9 +17,14 @@ struct rules {
 	enum lun_live_mode mode;
 	enum rules_queueing queueing;
 	struct lun_live_marks marks;
-	uint16_t queue;
+	uint16_t queue;          /* of openings, or of everything; that of edits is the next */
 	unsigned udp_timeout_ms; /* how long a UDP flow that is silent is known */
 };
+
+static inline uint16_t rules_edits_queue(const struct rules *rules)
+{
+	return (uint16_t)(rules->queue + 1);
+}
 
 /* ---- Text; malloc'ed, NULL without memory ---- */
 
@@ -30,12 +35,12 @@ char *rules_table_text(const struct rules *rules, const struct lun_policy *polic
 /* Only the sets of service addresses, likewise. */
 char *rules_sets_text(const struct rules *rules, const struct lun_policy *policy);
 
-/* The chain that queues and the jumps to it, for iptables-restore --noflush.  `listing` is what the raw table holds, by
- * iptables -S: what of ours is among it is replaced. */
-char *rules_chain_text(const struct rules *rules, const char *listing);
+/* The chain that queues and the jumps to it, for iptables-restore --noflush, in the table "raw", or "mangle" for edits.  `listing` is
+ * what that holds, by iptables -S: what of ours is among it is replaced. */
+char *rules_chain_text(const struct rules *rules, const char *table, const char *listing);
 
 /* Takes the chain away again, likewise.  "" if it is not there. */
-char *rules_no_chain_text(const char *listing);
+char *rules_no_chain_text(const char *table, const char *listing);
 
 /* All of it for a person, each part headed by the program it is for. */
 char *rules_text(const struct rules *rules, const struct lun_policy *policy);

@@ -4,6 +4,9 @@
  *	      by the sets "committed"; where nft cannot queue, it gets the mark bit "queue",
  *	-300  by which iptables queues it.  It comes back with the bit "committed" or "reject", or both: left alone
  *	-200  (the kernel's conntrack finds the entry that was committed)
+ *	-190  what a client sends is queued where it is to be edited and has payload: that is told by the lengths of its headers; where
+ *	      nft cannot queue, it gets the mark bit "queue", by which iptables queues it at -150.  This stays when the agent stops:
+ *	      nothing goes on unedited
  *	-190  fail-safe: what was to be translated and is not, is dropped, whatever the cause, but for TCP in mid-stream: a reset
  *	      tells its client that the connection is no more; what is to be left alone gets our connection mark, which says so
  *	      for all packets to come.  UDP that passes is put into "committed", what is dropped is taken out, so that the next
@@ -95,16 +98,43 @@ static void put_sets(FILE *out, const struct lun_policy *policy)
 #define FLOW4 "ip saddr . udp sport . ip daddr . udp dport"
 #define FLOW6 "ip6 saddr . udp sport . ip6 daddr . udp dport"
 
+/* The lengths that a packet has only with payload, by that of its TCP header.  With IP options or extension headers it seems to have
+ * some if it has none, which is as good. */
+static void put_payload_set(FILE *out, const char *set, unsigned ip_header)
+{
+	fprintf(out, "	set %s { typeof tcp doff . meta length; flags interval; elements = {", set);
+	for (unsigned words = 5; words <= 15; words++)
+		fprintf(out, " %u . %u-4294967295,", words, ip_header + 4 * words + 1);
+	fputs(" }; }\n", out);
+}
+
+static void put_edited(FILE *out, const struct rules *rules)
+{
+	put_payload_set(out, "payload4", 20);
+	put_payload_set(out, "payload6", 40);
+	fputs("	chain edited {\n"
+	      "		meta nfproto ipv4 tcp doff . meta length @payload4 goto to_edits\n"
+	      "		meta nfproto ipv6 tcp doff . meta length @payload6 goto to_edits\n"
+	      "	}\n",
+	      out);
+	if (rules->queueing == RULES_NFT)
+		fprintf(out, "	chain to_edits {\n		queue num %u\n	}\n", rules_edits_queue(rules));
+	else
+		fprintf(out, "	chain to_edits {\n		meta mark set meta mark | 0x%08x\n	}\n",
+			rules->marks.queue);
+}
+
 /* A packet may also have inherited our bits from the one that it came in, or wraps (a tunnel). */
 static void put_opening(FILE *out, const struct rules *rules)
 {
 	const struct lun_live_marks *marks = &rules->marks;
-	uint32_t bits = marks->queue | marks->committed | marks->reject;
+	uint32_t both = marks->committed | marks->reject, bits = both | marks->queue;
 
 	fprintf(out,
 		"	chain opening_prerouting {\n"
 		"		type filter hook prerouting priority -305; policy accept;\n"
 		"		tcp flags & (fin | syn | rst | ack) != syn meta mark & 0x%08x == 0 accept\n"
+		"		iif lo meta mark & 0x%08x == 0x%08x notrack\n"
 		"		iif != lo meta mark set meta mark & 0x%08x\n"
 		"		meta mark & 0x%08x == 0 goto opening\n"
 		"	}\n"
@@ -114,7 +144,7 @@ static void put_opening(FILE *out, const struct rules *rules)
 		"		meta mark set meta mark & 0x%08x\n"
 		"		goto opening\n"
 		"	}\n",
-		bits, ~bits, marks->committed, bits, ~bits);
+		bits, both, both, ~bits, marks->committed, bits, ~bits);
 	fprintf(out,
 		"	chain opening {\n"
 		"		" FLOW4 " @committed4 meta mark set meta mark | 0x%08x accept\n"
@@ -151,11 +181,14 @@ static void put_carry(FILE *out, const struct lun_live_marks *marks)
 		fprintf(out,
 			"	chain failsafe_%s {\n"
 			"		type filter hook %s priority -190; policy accept;\n"
+			"		meta mark & 0x%08x == 0 ct mark & 0x%08x == 0x%08x ct direction original goto "
+			"edited\n"
 			"		meta mark & 0x%08x == 0 ct status dnat accept\n"
 			"		meta mark & 0x%08x == 0x%08x ct status dnat goto learn\n"
 			"		goto failsafe\n"
 			"	}\n",
-			hooks[i], hooks[i], both, both, marks->committed);
+			hooks[i], hooks[i], both, CONNTRACK_MASK | CONNTRACK_EDITED, CONNTRACK_MARK | CONNTRACK_EDITED, both,
+			both, marks->committed);
 }
 
 static void put_failsafe(FILE *out, const struct rules *rules)
@@ -197,8 +230,8 @@ static void put_failsafe(FILE *out, const struct rules *rules)
 		"		meta l4proto tcp reject with tcp reset\n"
 		"		reject with icmpx type port-unreachable\n"
 		"	}\n",
-		CONNTRACK_MASK | CONNTRACK_PLAIN, plain, ~CONNTRACK_MASK, plain, CONNTRACK_MASK, CONNTRACK_MARK,
-		rules->udp_timeout_ms, rules->udp_timeout_ms);
+		CONNTRACK_MASK | CONNTRACK_PLAIN, plain, ~(CONNTRACK_MASK | CONNTRACK_EDITED | CONNTRACK_PLAIN), plain,
+		CONNTRACK_MASK, CONNTRACK_MARK, rules->udp_timeout_ms, rules->udp_timeout_ms);
 }
 
 static void put_table(FILE *out, const struct rules *rules, const struct lun_policy *policy, bool of_inline)
@@ -210,6 +243,7 @@ static void put_table(FILE *out, const struct rules *rules, const struct lun_pol
 	put_sets(out, policy);
 	fputs("table " RULES_TABLE " {\n", out);
 	put_opening(out, rules);
+	put_edited(out, rules);
 	put_carry(out, &rules->marks);
 	put_failsafe(out, rules);
 	fputs("}\n", out);
@@ -259,7 +293,7 @@ static void put_deletions(FILE *out, const char *listing)
 	}
 }
 
-char *rules_chain_text(const struct rules *rules, const char *listing)
+char *rules_chain_text(const struct rules *rules, const char *table, const char *listing)
 {
 	static const char *const hooks[] = { "PREROUTING", "OUTPUT" };
 	char *text = NULL;
@@ -268,9 +302,10 @@ char *rules_chain_text(const struct rules *rules, const char *listing)
 
 	if (!out)
 		return NULL;
-	fputs("*raw\n:" RULES_CHAIN " - [0:0]\n", out);
+	fprintf(out, "*%s\n:" RULES_CHAIN " - [0:0]\n", table);
 	put_deletions(out, listing);
-	fprintf(out, "-A " RULES_CHAIN " -j NFQUEUE --queue-num %u%s\n", rules->queue,
+	fprintf(out, "-A " RULES_CHAIN " -j NFQUEUE --queue-num %u%s\n",
+		strcmp(table, "raw") == 0 ? rules->queue : rules_edits_queue(rules),
 		rules->mode == LUN_LIVE_INLINE ? " --queue-bypass" : "");
 	for (int i = 0; i < 2; i++)
 		fprintf(out, "-A %s -m mark --mark 0x%x/0x%x -j " RULES_CHAIN "\n", hooks[i], rules->marks.queue,
@@ -279,7 +314,7 @@ char *rules_chain_text(const struct rules *rules, const char *listing)
 	return fclose(out) == 0 ? text : NULL;
 }
 
-char *rules_no_chain_text(const char *listing)
+char *rules_no_chain_text(const char *table, const char *listing)
 {
 	char *text = NULL;
 	size_t size;
@@ -288,7 +323,7 @@ char *rules_no_chain_text(const char *listing)
 	if (!out)
 		return NULL;
 	if (strstr(listing, "-N " RULES_CHAIN "\n")) {
-		fputs("*raw\n", out);
+		fprintf(out, "*%s\n", table);
 		put_deletions(out, listing);
 		fputs("-F " RULES_CHAIN "\n-X " RULES_CHAIN "\nCOMMIT\n", out);
 	}
@@ -299,15 +334,18 @@ char *rules_text(const struct rules *rules, const struct lun_policy *policy)
 {
 	static const char format[] =
 		"# nft -f -\n%s\n"
-		"# Where the kernel lacks nft's queue expression, the chain to_queue sets the mark 0x%08x instead, for\n"
+		"# Where the kernel lacks nft's queue expression, the chains to_queue and to_edits set the mark 0x%08x "
+		"instead, for\n"
 		"# iptables-nft-restore --noflush and ip6tables-nft-restore --noflush (or the same of iptables-legacy)\n"
-		"%s";
-	char *table = rules_table_text(rules, policy, false), *chain = rules_chain_text(rules, "");
+		"%s%s";
+	char *table = rules_table_text(rules, policy, false), *chain = rules_chain_text(rules, "raw", "");
+	char *edits = rules->mode == LUN_LIVE_COMMIT ? rules_chain_text(rules, "mangle", "") : strdup("");
 	char *text = NULL;
 
-	if (table && chain && asprintf(&text, format, table, rules->marks.queue, chain) < 0)
+	if (table && chain && edits && asprintf(&text, format, table, rules->marks.queue, chain, edits) < 0)
 		text = NULL;
 	free(table);
 	free(chain);
+	free(edits);
 	return text;
 }

@@ -146,7 +146,8 @@ int sysctls_require(struct sysctls *sysctls, const struct lun_policy *policy, bo
 	if (code == 0 && serves_ipv6(policy))
 		code = need_value(&need, "net/ipv6/conf/all/forwarding", "1");
 	if (code == 0 && need.missing[0])
-		code = live_fail(error, LUN_SYSTEM, "inline mode needs `sysctl -w%s`, or --set-sysctls to do it",
+		code = live_fail(error, LUN_SYSTEM,
+				 "inline mode, and edits of requests, need `sysctl -w%s`, or --set-sysctls to do it",
 				 need.missing);
 	return code;
 }

@@ -78,7 +78,7 @@ static bool is_deletion(unsigned type)
 /* What somebody else has deleted something of. */
 struct losses {
 	bool table; /* ours */
-	bool raw;   /* iptables' raw tables */
+	bool raw;   /* iptables' tables in which packets are queued */
 };
 
 static void take_message(struct watch *watch, const struct nlmsghdr *message, struct losses *losses)
@@ -91,7 +91,7 @@ static void take_message(struct watch *watch, const struct nlmsghdr *message, st
 	if (family->nfgen_family == NFPROTO_INET)
 		losses->table = losses->table || is_of_table(message, strchr(RULES_TABLE, ' ') + 1);
 	else
-		losses->raw = losses->raw || (watch->raw && is_of_table(message, "raw"));
+		losses->raw = losses->raw || (watch->raw && (is_of_table(message, "raw") || is_of_table(message, "mangle")));
 }
 
 /* Reads all that was told.  What was lost for want of room may have been anything: ours, if `overflow` is. */

@@ -365,9 +365,10 @@ void flow_set_owner(struct flow *flow, enum lun_owner owner)
 {
 	/* From left to the states it may go to, as bits. */
 	static const uint8_t legal[] = {
-		[LUN_OWNER_ENGINE] = 1 << LUN_OWNER_PENDING | 1 << LUN_OWNER_KERNEL, /* commit asked for; imported */
-		[LUN_OWNER_PENDING] = 1 << LUN_OWNER_KERNEL,                         /* confirmed */
-		[LUN_OWNER_KERNEL] = 1 << LUN_OWNER_KERNEL,                          /* confirmed again, with another port */
+		[LUN_OWNER_ENGINE] = 1 << LUN_OWNER_PENDING | 1 << LUN_OWNER_KERNEL,        /* commit asked for; imported */
+		[LUN_OWNER_PENDING] = 1 << LUN_OWNER_KERNEL | 1 << LUN_OWNER_KERNEL_EDITED, /* confirmed */
+		[LUN_OWNER_KERNEL] = 1 << LUN_OWNER_KERNEL, /* confirmed again, with another port */
+		[LUN_OWNER_KERNEL_EDITED] = 1 << LUN_OWNER_KERNEL_EDITED,
 	};
 
 	assert(flow->owner < sizeof(legal) && legal[flow->owner] >> owner & 1);

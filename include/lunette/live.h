@@ -37,7 +37,7 @@ struct lun_live_config {
 	void (*log)(void *user, enum lun_log_level level, const char *line);
 	void *user;
 	enum lun_live_mode mode;
-	bool set_sysctls; /* inline: sysctls that are needed are set, and put back by lun_live_stop; else it is an error */
+	bool set_sysctls; /* sysctls that inline mode or edits need are set, and put back by lun_live_stop; else it is an error */
 	uint32_t
 		tenant_mask; /* inline: these bits of the packet mark, 16 neighbours at most, are the tenant; 0: there is one */
 };
@@ -60,6 +60,7 @@ LUN_API struct lun_engine *lun_live_engine(const struct lun_live *live);
 /* What became of packets since the start, besides what the engine counts. */
 struct lun_live_stats {
 	uint64_t queued;     /* packets that came out of the queue */
+	uint64_t edited;     /* committing: packets that came to have their requests edited; not among the former */
 	uint64_t committed;  /* flows that the kernel took */
 	uint64_t carried;    /* packets that belonged to a flow that it had already */
 	uint64_t replaced;   /* entries of its table that stood in the way of a flow, and were deleted */

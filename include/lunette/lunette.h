@@ -608,6 +608,8 @@ struct lun_packet {
 	uint16_t tenant;      /* conntrack zone */
 	bool unfinished; /* its transport checksum is to be computed by whoever sends it, as on a host with offloading; where
 			  * the packet is changed, it is computed here */
+	bool carried; /* committing: from the client of an edited flow that the kernel has, numbered as the client does; of such a
+		       * flow every packet with payload must come, whole */
 	struct lun_trace *trace; /* normally NULL */
 	/* out */
 	enum lun_verdict verdict;
@@ -636,6 +638,7 @@ enum lun_event_kind {
 	/* From the engine to you. */
 	LUN_EVENT_EMIT,   /* send `data`, `length` bytes, toward `side` */
 	LUN_EVENT_COMMIT, /* give `flow` to the kernel, then accept packet `packet` of the array; answer CONFIRMED or FAILED */
+	LUN_EVENT_SHIFT, /* have the kernel add to the client's sequence numbers as `shift` says, then send packet `packet` on */
 	LUN_EVENT_ENDED, /* the engine forgot `flow`; `withdrawn`: delete it in the kernel.  Also from you: the kernel did */
 	/* Some ENDED events found no room in the ring and are lost; flows that are to be withdrawn wait for room instead.  Comes
 	 * once all others are drained: whoever keeps something for each flow finds out by lun_flow_next which are left. */
@@ -647,6 +650,11 @@ enum lun_event_kind {
 };
 
 enum lun_side { LUN_SIDE_CLIENT, LUN_SIDE_UPSTREAM };
+
+/* The kernel's CTA_SEQ_ADJ_ORIG: what it adds to a sequence number behind `position`, and to all others. */
+struct lun_shift {
+	uint32_t position, before, after; /* the latter two modulo 2^32 */
+};
 
 /* In COMMIT, `reply` is what the kernel's entry is to have: its source is the endpoint; its destination is the masquerade
  * address if `masquerade`, unspecified if the policy named none.  With `masquerade` the port is the kernel's to choose. */
@@ -661,6 +669,8 @@ struct lun_event {
 	size_t packet;                 /* COMMIT, EMIT: index into the array of the call that caused it */
 	bool translate;                /* COMMIT: false: accepted as it is, no DNAT */
 	bool masquerade;               /* COMMIT */
+	bool edited;                   /* COMMIT: the client's packets with payload are to come here, `carried` */
+	struct lun_shift shift;        /* SHIFT */
 	bool withdrawn;                /* ENDED: its endpoint is gone from the policy */
 	enum lun_side side;
 	const uint8_t *data; /* EMIT: valid until the next call of lun_engine_next_event or lun_engine_packets */
