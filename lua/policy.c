@@ -82,11 +82,11 @@ size_t script_place_length(const char *message)
 	return (size_t)(colon - message) + digits + 3;
 }
 
-static uint64_t clock_now(void)
+static uint64_t clock_now(clockid_t clock)
 {
 	struct timespec now;
 
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	clock_gettime(clock, &now);
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
@@ -115,7 +115,7 @@ static struct log_place *log_place_of(struct script *script, const char *line)
 static bool log_may_speak(struct script *script, const char *line, uint64_t *unsaid)
 {
 	struct log_place *place = log_place_of(script, line);
-	uint64_t now = clock_now();
+	uint64_t now = clock_now(CLOCK_MONOTONIC_COARSE);
 
 	if (now < place->quiet_until) {
 		place->unsaid++;
@@ -314,6 +314,20 @@ static int hook_call(struct script *script, int hook, int results)
 	return LUN_BAD_POLICY;
 }
 
+/* The same, and what it costs, where somebody wants to know. */
+static int hook_run(struct script *script, int hook, int results, struct lun_lua_hook_stats *stats)
+{
+	uint64_t began = stats != NULL ? clock_now(CLOCK_MONOTONIC) : 0;
+	int code = hook_call(script, hook, results);
+
+	if (stats == NULL)
+		return code;
+	stats->calls++;
+	stats->failed += code < 0;
+	stats->ns += clock_now(CLOCK_MONOTONIC) - began;
+	return code;
+}
+
 static int policy_flow(void *user, const struct lun_new_flow *flow, struct lun_decision *decision)
 {
 	struct script *script = user;
@@ -323,7 +337,7 @@ static int policy_flow(void *user, const struct lun_new_flow *flow, struct lun_d
 	script->now = flow->now;
 	script->has_clock = true;
 	script->decision = decision;
-	code = hook_call(script, HOOK, 1);
+	code = hook_run(script, HOOK, 1, script->options.stats != NULL ? &script->options.stats->flow : NULL);
 	script->decision = NULL;
 	if (code < 0)
 		*decision = (struct lun_decision) { .action = LUN_ACTION_MAP };
@@ -338,7 +352,7 @@ static int policy_request(void *user, struct lun_request *request)
 
 	script->flow = &flow;
 	script->request = request;
-	code = hook_call(script, REQUEST_HOOK, 0);
+	code = hook_run(script, REQUEST_HOOK, 0, script->options.stats != NULL ? &script->options.stats->request : NULL);
 	script->request = NULL;
 	return code;
 }

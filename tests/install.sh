@@ -6,7 +6,7 @@ set -euo pipefail
 packages=(
 	gcc clang cmake ninja-build pkg-config binutils libc6-dev
 	liblua5.4-dev libuv1-dev libnetfilter-queue-dev libnetfilter-conntrack-dev libmnl-dev libpcap-dev libxxhash-dev
-	libcjson-dev
+	libcjson-dev libmicrohttpd-dev
 	libcmocka-dev clang-format clang-tidy libclang-rt-14-dev valgrind jq procps
 	iproute2 ethtool iptables nftables conntrack tcpdump nginx-light curl wrk
 )

@@ -39,6 +39,7 @@ static const char help[] =
 	"      --marks Q,C,R      bits of the packet mark: queue, committed, reject (0x100000,0x200000,0x400000)\n"
 	"      --control PATH     the socket for `lunette flows` and `lunette stats` (/run/lunette-NAMESPACE.sock), or "
 	"none\n"
+	"      --metrics PLACE    serve /metrics for Prometheus, /healthz and /readyz at ADDRESS:PORT\n"
 	"      --user NAME        become this user once it serves; the policy must be readable for it, to be loaded again\n"
 	"      --json             one object a line on standard error\n"
 	"  -h, --help\n\n"
@@ -53,13 +54,14 @@ enum {
 	OPTION_TENANT,
 	OPTION_MARKS,
 	OPTION_CONTROL,
+	OPTION_METRICS,
 	OPTION_USER,
 	OPTION_JSON,
 	FOLLOW_MS = 50
 };
 
 struct arguments {
-	const char *policy, *control;
+	const char *policy, *control, *metrics;
 	uint64_t queue, flows;
 	uint32_t tenant_mask, marks[3];
 	struct privilege_user user;
@@ -77,6 +79,8 @@ struct agent {
 	struct health health;
 	struct lun_live *live;
 	struct lun_control *control;
+	struct lun_metrics *metrics;     /* or NULL */
+	struct lun_lua_stats hook_stats; /* for these */
 };
 
 /* What is wrong with them as a whole. */
@@ -103,6 +107,7 @@ static int parse_arguments(struct arguments *arguments, int argc, char **argv)
 		{ "tenant-mask", required_argument, NULL, OPTION_TENANT },
 		{ "marks", required_argument, NULL, OPTION_MARKS },
 		{ "control", required_argument, NULL, OPTION_CONTROL },
+		{ "metrics", required_argument, NULL, OPTION_METRICS },
 		{ "user", required_argument, NULL, OPTION_USER },
 		{ "json", no_argument, NULL, OPTION_JSON },
 		{ "help", no_argument, NULL, 'h' },
@@ -129,6 +134,8 @@ static int parse_arguments(struct arguments *arguments, int argc, char **argv)
 			arguments->policy = optarg;
 		if (option == OPTION_CONTROL)
 			arguments->control = optarg;
+		if (option == OPTION_METRICS)
+			arguments->metrics = optarg;
 		if (option == OPTION_USER)
 			arguments->user.name = optarg;
 		arguments->flush = arguments->flush || option == OPTION_FLUSH;
@@ -215,12 +222,15 @@ static uint64_t utc(void *user, uint64_t now)
 
 static int load_policy(struct agent *agent, struct lun_policy **policy, struct lun_error *error)
 {
-	const struct lun_lua_options options = { .size = sizeof(options),
-						 .log = on_policy_log,
-						 .user = agent,
-						 .watch = &agent->watch,
-						 .kept = &agent->kept,
-						 .utc = utc };
+	const struct lun_lua_options options = {
+		.size = sizeof(options),
+		.log = on_policy_log,
+		.user = agent,
+		.watch = &agent->watch,
+		.kept = &agent->kept,
+		.utc = utc,
+		.stats = agent->arguments.metrics ? &agent->hook_stats : NULL,
+	};
 
 	changes_note(&agent->changes); /* before: what changes meanwhile is another change */
 	return lun_lua_policy_load(policy, agent->arguments.policy, &options, error);
@@ -238,6 +248,8 @@ static void on_follow(uv_timer_t *timer)
 		code = lun_live_set_policy(agent->live, policy, &error);
 	if (code == 0 && policy)
 		health_set_policy(&agent->health, policy);
+	if (code < 0 || policy)
+		lun_metrics_loaded(agent->metrics, code == 0);
 	if (code < 0) {
 		on_log(agent, LUN_LOG_ERROR, error.text);
 		on_log(agent, LUN_LOG_WARNING, "the old policy stays");
@@ -272,6 +284,7 @@ static void reload(void *user)
 		}
 		lun_policy_unref(policy);
 	}
+	lun_metrics_loaded(agent->metrics, code == 0);
 	if (code < 0) {
 		on_log(agent, LUN_LOG_ERROR, error.text);
 		on_log(agent, LUN_LOG_WARNING, "the old policy stays");
@@ -300,6 +313,7 @@ static void on_stop(uv_signal_t *signal, int number)
 
 	(void)number;
 	check_notified(agent, notify("STOPPING=1"));
+	lun_metrics_close(agent->metrics);
 	lun_control_close(agent->control);
 	lun_live_stop(agent->live, agent->arguments.flush);
 	close_handles(agent);
@@ -346,6 +360,17 @@ static int open_control(struct agent *agent, struct lun_error *error)
 	return 0;
 }
 
+static int open_metrics(struct agent *agent, struct lun_error *error)
+{
+	const struct lun_metrics_config config = { .size = sizeof(config),
+						   .loop = &agent->loop,
+						   .live = agent->live,
+						   .address = agent->arguments.metrics,
+						   .hooks = &agent->hook_stats };
+
+	return config.address ? lun_metrics_open(&agent->metrics, &config, error) : 0;
+}
+
 /* Whoever the agent is from now on, the socket is its own. */
 static int drop_privileges(struct agent *agent, struct lun_error *error)
 {
@@ -368,8 +393,11 @@ static int settle(struct agent *agent, struct lun_error *error)
 	int code = open_control(agent, error);
 
 	if (code == 0)
+		code = open_metrics(agent, error);
+	if (code == 0)
 		code = drop_privileges(agent, error);
 	if (code < 0) {
+		lun_metrics_close(agent->metrics);
 		lun_control_close(agent->control);
 		lun_live_stop(agent->live, agent->arguments.flush);
 	}
@@ -412,7 +440,7 @@ static int start(struct agent *agent, struct lun_error *error)
 
 int command_run(int argc, char **argv)
 {
-	struct agent agent = { .control = NULL, .watch = NULL };
+	struct agent agent = { .control = NULL, .metrics = NULL, .watch = NULL };
 	struct lun_error error;
 	int code = parse_arguments(&agent.arguments, argc, argv), result = EXIT_DONE;
 

@@ -199,12 +199,20 @@ static void put_endpoint(FILE *out, const struct tally_entry *entry)
 static bool count_flows(struct session *session)
 {
 	const struct lun_engine *engine = lun_live_engine(session->control->live);
+	struct tally_entry key, *entry;
 	struct lun_flow flow;
 
-	for (int i = 0; i < FLOWS_LOOKED_AT; i++)
-		if (!lun_flow_next(engine, &session->cursor, &flow) ||
-		    (flow.translated && !tally_add(&session->tally, &flow)))
+	for (int i = 0; i < FLOWS_LOOKED_AT; i++) {
+		if (!lun_flow_next(engine, &session->cursor, &flow))
 			return true;
+		if (!flow.translated)
+			continue;
+		key = tally_key(&flow);
+		entry = tally_place(&session->tally, &key);
+		if (!entry)
+			return true;
+		entry->flows++;
+	}
 	return false;
 }
 
@@ -220,7 +228,7 @@ static void put_stats(struct session *session, FILE *out)
 		return;
 	}
 	for (int listed = 0; listed < FLOWS_LISTED && session->cursor < tally->capacity; session->cursor++) {
-		if (!tally->entries[session->cursor].flows)
+		if (!tally->entries[session->cursor].used)
 			continue;
 		put_endpoint(out, &tally->entries[session->cursor]);
 		listed++;

@@ -12,6 +12,8 @@ static size_t hash_of(const struct tally_entry *entry)
 
 	for (size_t i = 0; i < sizeof(entry->endpoint.bytes); i++)
 		hash = (hash ^ entry->endpoint.bytes[i]) * UINT64_C(0x100000001b3);
+	for (const char *byte = entry->service; byte && *byte; byte++)
+		hash = (hash ^ (uint8_t)*byte) * UINT64_C(0x100000001b3);
 	return (size_t)(hash ^ hash >> 32);
 }
 
@@ -26,9 +28,9 @@ static struct tally_entry *place_of(const struct tally *tally, const struct tall
 	for (size_t i = hash_of(wanted);; i++) {
 		struct tally_entry *entry = &tally->entries[i & (tally->capacity - 1)];
 
-		if (!entry->flows || (memcmp(&entry->endpoint, &wanted->endpoint, sizeof(entry->endpoint)) == 0 &&
-				      entry->port == wanted->port && entry->protocol == wanted->protocol &&
-				      same_service(entry->service, wanted->service)))
+		if (!entry->used || (memcmp(&entry->endpoint, &wanted->endpoint, sizeof(entry->endpoint)) == 0 &&
+				     entry->port == wanted->port && entry->protocol == wanted->protocol &&
+				     same_service(entry->service, wanted->service)))
 			return entry;
 	}
 }
@@ -41,33 +43,48 @@ static bool grow(struct tally *tally)
 	if (!larger.entries)
 		return false;
 	for (size_t i = 0; i < tally->capacity; i++)
-		if (tally->entries[i].flows)
+		if (tally->entries[i].used)
 			*place_of(&larger, &tally->entries[i]) = tally->entries[i];
 	free(tally->entries);
 	*tally = larger;
 	return true;
 }
 
-bool tally_add(struct tally *tally, const struct lun_flow *flow)
+struct tally_entry *tally_find(const struct tally *tally, const struct tally_entry *wanted)
 {
-	struct tally_entry wanted = { .endpoint = flow->reply.source,
+	struct tally_entry *entry = tally->capacity ? place_of(tally, wanted) : NULL;
+
+	return entry && entry->used ? entry : NULL;
+}
+
+struct tally_entry *tally_place(struct tally *tally, const struct tally_entry *wanted)
+{
+	struct tally_entry *entry = tally_find(tally, wanted);
+	char *service;
+
+	if (entry)
+		return entry;
+	if (tally->count * 2 >= tally->capacity && !grow(tally))
+		return NULL;
+	service = wanted->service ? strdup(wanted->service) : NULL;
+	if (wanted->service && !service)
+		return NULL;
+	entry = place_of(tally, wanted);
+	*entry = (struct tally_entry) { .endpoint = wanted->endpoint,
+					.port = wanted->port,
+					.protocol = wanted->protocol,
+					.service = service,
+					.used = true };
+	tally->count++;
+	return entry;
+}
+
+struct tally_entry tally_key(const struct lun_flow *flow)
+{
+	return (struct tally_entry) { .endpoint = flow->reply.source,
 				      .port = flow->reply.source_port,
 				      .protocol = flow->reply.protocol,
 				      .service = (char *)(uintptr_t)flow->service };
-	struct tally_entry *entry;
-
-	if (tally->count * 2 >= tally->capacity && !grow(tally))
-		return false;
-	entry = place_of(tally, &wanted);
-	if (!entry->flows) {
-		wanted.service = flow->service ? strdup(flow->service) : NULL;
-		if (flow->service && !wanted.service)
-			return false;
-		*entry = wanted;
-		tally->count++;
-	}
-	entry->flows++;
-	return true;
 }
 
 void tally_fini(struct tally *tally)
@@ -75,4 +92,5 @@ void tally_fini(struct tally *tally)
 	for (size_t i = 0; i < tally->capacity; i++)
 		free(tally->entries[i].service);
 	free(tally->entries);
+	*tally = (struct tally) { .count = 0 };
 }

@@ -9,17 +9,25 @@ struct tally_entry {
 	uint16_t port;
 	uint8_t protocol;
 	char *service; /* or NULL */
+	bool used;     /* it is an entry */
 	uint64_t flows;
+	uint64_t packets[2], bytes[2]; /* by direction */
 };
 
 /* Zero it to begin with. */
 struct tally {
-	struct tally_entry *entries; /* open addressing, at most half full; flows 0: no entry */
+	struct tally_entry *entries; /* open addressing, at most half full */
 	size_t capacity, count;
 };
 
-/* Counts a flow.  False: no memory. */
-bool tally_add(struct tally *tally, const struct lun_flow *flow);
+/* The entry of this endpoint, port, protocol and service, or NULL. */
+struct tally_entry *tally_find(const struct tally *tally, const struct tally_entry *wanted);
+
+/* The same, made if it is not there; NULL: no memory. */
+struct tally_entry *tally_place(struct tally *tally, const struct tally_entry *wanted);
+
+/* What a flow is counted under; the service is the flow's. */
+struct tally_entry tally_key(const struct lun_flow *flow);
 void tally_fini(struct tally *tally);
 
 #endif

@@ -164,6 +164,20 @@ void lun_engine_stats(const struct lun_engine *engine, struct lun_stats *stats)
 		stats->memory += (uint64_t)engine->sources.size * sizeof(struct source);
 }
 
+bool lun_engine_port(const struct lun_engine *engine, size_t index, struct lun_port_stats *stats)
+{
+	const struct port_state *port;
+
+	if (!engine->policy || index >= engine->policy->port_count)
+		return false;
+	port = &engine->ports.slots[engine->ports.slot[index]];
+	*stats = (struct lun_port_stats) { .service = engine->policy->ports[index].text,
+					   .flows = port->load.flows,
+					   .ended_packets = { port->packets[0], port->packets[1] },
+					   .ended_bytes = { port->bytes[0], port->bytes[1] } };
+	return true;
+}
+
 bool lun_engine_next_event(struct lun_engine *engine, struct lun_event *event)
 {
 	return events_take(&engine->events, event);

@@ -23,8 +23,10 @@ enum {
 
 void engine_forget_flow(struct lun_engine *engine, struct flow *flow)
 {
-	if (flow->port != FLOW_NONE)
+	if (flow->port != FLOW_NONE) {
+		ports_keep_counts(&engine->ports, flow->port, flow);
 		ports_count(&engine->ports, flow->port, -1);
+	}
 	sources_remove(&engine->sources, &flow->tuple[LUN_ORIG]);
 	if (flow->flags & FLOW_HTTP)
 		lun_policy_unref(http_stream_close(&engine->http, &engine->flows, flow));
@@ -100,6 +102,7 @@ static COLD bool refuse(struct lun_engine *engine, struct packet *p, enum lun_ve
 	uint32_t length = 0;
 
 	p->io->ct = LUN_CT_NEW;
+	engine->stats.decisions[verdict == LUN_DROP ? LUN_DECIDED_DROP : LUN_DECIDED_REJECT]++;
 	if (verdict == LUN_REJECT && !engine->config.commit) {
 		bytes = events_full(&engine->events) ? NULL : events_bytes(&engine->events, REFUSAL_SIZE);
 		length = bytes ? packet_build_refusal(bytes, REFUSAL_SIZE, p, refusal_of(reason)) : 0;
@@ -213,6 +216,7 @@ static bool engine_open(struct lun_engine *engine, struct packet *p, const struc
 	}
 	if (engine->config.commit)
 		ask_commit(engine, p, decision);
+	engine->stats.decisions[decision->translate ? LUN_DECIDED_TRANSLATE : LUN_DECIDED_ACCEPT]++;
 	return true;
 }
 

@@ -365,6 +365,21 @@ static void answer(struct lun_live *live, const struct batch *batch)
 		live_log(live, LUN_LOG_ERROR, "answering queue %u: %s", live->queue.number, strerror(-problem));
 }
 
+/* Every opening of the batch waited for all of it. */
+static void note_time(struct lun_live *live, const struct batch *batch)
+{
+#define BOUND(bound) bound,
+	static const uint64_t bounds[] = { LUN_COMMIT_BOUNDS(BOUND) };
+#undef BOUND
+	uint64_t took = uv_hrtime() - batch->now;
+	size_t slot = 0;
+
+	while (slot < LUN_COMMIT_TIMES - 1 && took > bounds[slot])
+		slot++;
+	live->stats.commit_times[slot] += batch->commit_count;
+	live->stats.commit_ns += took * batch->commit_count;
+}
+
 static size_t opening_serve(struct lun_live *live, uint64_t now)
 {
 	struct batch batch; /* large: only what is read before it is written is set */
@@ -391,6 +406,7 @@ static size_t opening_serve(struct lun_live *live, uint64_t now)
 	follow_openings(&batch);
 	endings_proceed(live);
 	answer(live, &batch);
+	note_time(live, &batch);
 	return batch.count;
 }
 

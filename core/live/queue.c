@@ -42,7 +42,7 @@ static const struct {
 /* What /proc says of a queue. */
 struct queue_line {
 	unsigned port; /* of the socket that has it */
-	unsigned queue_full, socket_full;
+	unsigned waiting, queue_full, socket_full;
 };
 
 static int list_open(void)
@@ -63,21 +63,23 @@ static bool find_line(int list, uint16_t number, struct queue_line *found)
 		return false;
 	rewind(file);
 	while (!is_there && fgets(line, sizeof(line), file))
-		is_there = sscanf(line, "%u %u %*u %*u %*u %u %u", &queue, &found->port, &found->queue_full,
-				  &found->socket_full) == 4 &&
+		is_there = sscanf(line, "%u %u %u %*u %*u %u %u", &queue, &found->port, &found->waiting, &found->queue_full,
+				  &found->socket_full) == 5 &&
 			   queue == number;
 	fclose(file);
 	return is_there;
 }
 
-void queue_losses(const struct queue *queue, uint64_t *queue_full, uint64_t *socket_full)
+void queue_state(const struct queue *queue, struct lun_live_stats *stats)
 {
 	struct queue_line line;
 
 	if (!find_line(queue->losses, queue->number, &line))
 		return;
-	*queue_full = line.queue_full;
-	*socket_full = line.socket_full;
+	stats->waiting = line.waiting;
+	stats->waiting_most = QUEUE_LENGTH;
+	stats->queue_full = line.queue_full;
+	stats->socket_full = line.socket_full;
 }
 
 const char *queue_owner(uint16_t number, char *text, size_t size)

@@ -4,6 +4,8 @@
 
 #include "live/netlink.h"
 
+#include <lunette/live.h>
+
 enum { QUEUE_BATCH = 64 };
 
 /* What of a packet comes up, and how it is treated where we do not keep up. */
@@ -53,9 +55,9 @@ size_t queue_receive(struct queue *queue, struct queue_packet *packets);
  * exactly one.  Returns 0 or a negative errno. */
 int queue_answer(struct queue *queue, const struct queue_verdict *verdicts, size_t count);
 
-/* How many packets the kernel dropped since the queue was bound: too many were waiting, or the socket was full.  Both stay as
- * they are if nobody has the queue. */
-void queue_losses(const struct queue *queue, uint64_t *queue_full, uint64_t *socket_full);
+/* Fills in how many packets wait, and how many the kernel dropped since the queue was bound: too many were waiting, or the socket
+ * was full.  All stay as they are if nobody has the queue. */
+void queue_state(const struct queue *queue, struct lun_live_stats *stats);
 
 /* The process that has a queue, as text ("process 4711 (lunette)"), or NULL if nobody has it. */
 const char *queue_owner(uint16_t number, char *text, size_t size);

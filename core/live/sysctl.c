@@ -152,6 +152,14 @@ int sysctls_require(struct sysctls *sysctls, const struct lun_policy *policy, bo
 	return code;
 }
 
+bool sysctl_is_on(const char *name)
+{
+	char path[sizeof(((struct sysctl_before *)NULL)->path)], value[sizeof(((struct sysctl_before *)NULL)->value)];
+
+	snprintf(path, sizeof(path), "%s%s", root, name);
+	return read_value(path, value, sizeof(value)) && strcmp(value, "0") != 0;
+}
+
 void sysctls_restore(struct sysctls *sysctls)
 {
 	for (; sysctls->count > 0; sysctls->count--)

@@ -16,6 +16,9 @@ struct sysctls {
  * cure.  IPv6 is asked for only where the policy (or NULL) serves it.  Fails: LUN_SYSTEM, LUN_NO_MEMORY. */
 int sysctls_require(struct sysctls *sysctls, const struct lun_policy *policy, bool set, struct lun_error *error);
 
+/* Is the sysctl, "net/ipv4/ip_forward", something else than 0?  False if it cannot be read. */
+bool sysctl_is_on(const char *name);
+
 /* Puts back what was set, the last one first. */
 void sysctls_restore(struct sysctls *sysctls);
 

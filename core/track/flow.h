@@ -217,6 +217,17 @@ uint64_t flow_now(const struct flow_table *table);
 /* When flow_take_expired wants to be called, in ns of the caller's clock, or UINT64_MAX. */
 uint64_t flow_deadline(const struct flow_table *table);
 
+/* What was counted. */
+static inline uint64_t flow_packets(const struct flow *flow, enum lun_direction direction)
+{
+	return (uint64_t)flow->count_high[direction] << 32 | flow->count_low[direction];
+}
+
+static inline uint64_t flow_bytes(const struct flow *flow, enum lun_direction direction)
+{
+	return (uint64_t)flow->count_high[2 + direction] << 32 | flow->count_low[2 + direction];
+}
+
 /* Replaces what was counted, by direction. */
 void flow_set_counts(struct flow *flow, const uint64_t packets[2], const uint64_t bytes[2]);
 void flow_count(struct flow *flow, enum lun_direction direction, uint32_t bytes);

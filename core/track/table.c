@@ -318,11 +318,6 @@ static void count_add(struct flow *flow, int counter, uint32_t amount)
 	flow->count_high[counter] = (uint16_t)(flow->count_high[counter] + (before + amount < before));
 }
 
-static uint64_t count_get(const struct flow *flow, int counter)
-{
-	return (uint64_t)flow->count_high[counter] << 32 | flow->count_low[counter];
-}
-
 void flow_count(struct flow *flow, enum lun_direction direction, uint32_t bytes)
 {
 	count_add(flow, (int)direction, 1);
@@ -353,8 +348,8 @@ void flow_describe(const struct flow_table *table, const struct flow *flow, stru
 		.owner = (enum lun_owner)flow->owner,
 		.expires = (uint64_t)flow_left_ms(table, flow) * NS_PER_MS,
 		.age = (uint64_t)((uint32_t)table->now_ms - flow->opened) * NS_PER_MS,
-		.packets = { count_get(flow, 0), count_get(flow, 1) },
-		.bytes = { count_get(flow, 2), count_get(flow, 3) },
+		.packets = { flow_packets(flow, LUN_ORIG), flow_packets(flow, LUN_REPLY) },
+		.bytes = { flow_bytes(flow, LUN_ORIG), flow_bytes(flow, LUN_REPLY) },
 		.translated = flow->flags & FLOW_TRANSLATED,
 		.masquerade = flow->flags & FLOW_MASQUERADE,
 		.assured = flow->flags & FLOW_ASSURED,

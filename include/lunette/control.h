@@ -1,4 +1,4 @@
-/* control.h - asking a running agent (library lunette-control): a socket in the file system, JSON lines.
+/* control.h - asking a running agent (library lunette-control): a socket in the file system, JSON lines; and metrics over HTTP.
  *
  * A client connects, writes one request, one JSON object on a line, and reads one object a line until the agent closes:
  *
@@ -26,6 +26,7 @@
 #define LUNETTE_CONTROL_H
 
 #include <lunette/live.h>
+#include <lunette/lua.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -53,6 +54,29 @@ LUN_API int lun_control_open(struct lun_control **control, const struct lun_cont
 /* Closes the socket, removes its name, and drops whoever is connected.  The memory is freed by the loop, which must run once
  * more.  NULL is fine. */
 LUN_API void lun_control_close(struct lun_control *control);
+
+/* ---- Metrics over HTTP: /metrics in Prometheus' text format, /healthz, and /readyz (503 while new connections have no room) ---- */
+
+struct lun_metrics_config {
+	size_t size;
+	uv_loop_t *loop;       /* required */
+	struct lun_live *live; /* required; must live until lun_metrics_close */
+	const char *address;   /* required: "127.0.0.1:9464", "[::]:9464" */
+	const struct lun_lua_stats
+		*hooks; /* of the policy's hooks, which must live as long; NULL: nothing is told of them */
+};
+
+struct lun_metrics;
+
+/* Listens at the address, and counts a policy as loaded.  A text is made bit by bit, so no packet waits for it.  Fails:
+ * LUN_BAD_ARGUMENT (the address), LUN_SYSTEM (it cannot be had), LUN_NO_MEMORY. */
+LUN_API int lun_metrics_open(struct lun_metrics **metrics, const struct lun_metrics_config *config, struct lun_error *error);
+
+/* Another policy was loaded, or refused.  NULL is fine. */
+LUN_API void lun_metrics_loaded(struct lun_metrics *metrics, bool good);
+
+/* Stops.  The memory is freed by the loop, which must run once more.  NULL is fine. */
+LUN_API void lun_metrics_close(struct lun_metrics *metrics);
 
 #ifdef __cplusplus
 }

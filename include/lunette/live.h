@@ -57,6 +57,16 @@ LUN_API int lun_live_set_policy(struct lun_live *live, struct lun_policy *policy
 /* The engine inside, for flows and counters; do not feed it packets. */
 LUN_API struct lun_engine *lun_live_engine(const struct lun_live *live);
 
+/* Upper bounds of commit_times, in ns; X(bound). */
+#define LUN_COMMIT_BOUNDS(X)                                                                                                \
+	X(100000) X(250000) X(500000) X(1000000) X(2500000) X(5000000) X(10000000) X(25000000) X(100000000) X(1000000000)
+enum {
+#define LUN_COMMIT_WITHIN(bound) LUN_COMMIT_WITHIN_##bound,
+	LUN_COMMIT_BOUNDS(LUN_COMMIT_WITHIN) LUN_COMMIT_LONGER,
+#undef LUN_COMMIT_WITHIN
+	LUN_COMMIT_TIMES
+};
+
 /* What became of packets since the start, besides what the engine counts. */
 struct lun_live_stats {
 	uint64_t queued;     /* packets that came out of the queue */
@@ -73,6 +83,12 @@ struct lun_live_stats {
 	uint64_t socket_full;    /* likewise, because our socket's buffer was full */
 	uint64_t moved;          /* openings that nobody answered, and that were decided anew when they came again */
 	uint64_t rules_restored; /* times that somebody else took firewall rules of ours away, and they were put back */
+	uint64_t waiting, waiting_most; /* packets in the queue now, and how many may be */
+	enum lun_live_mode mode;
+	bool counts; /* what flows carried is known: inline, or the kernel counts (nf_conntrack_acct) */
+	/* How long openings waited from being read to their verdict, while their flows were committed: by LUN_COMMIT_BOUNDS, the last
+	 * one for those that took longer; and in sum, ns. */
+	uint64_t commit_times[LUN_COMMIT_TIMES], commit_ns;
 };
 
 LUN_API void lun_live_stats(const struct lun_live *live, struct lun_live_stats *stats);

@@ -14,6 +14,16 @@ extern "C" {
 struct lun_lua_watch;
 struct lun_lua_kept;
 
+/* What calls of a hook cost. */
+struct lun_lua_hook_stats {
+	uint64_t calls, failed;
+	uint64_t ns; /* real time */
+};
+
+struct lun_lua_stats {
+	struct lun_lua_hook_stats flow, request; /* on_flow, on_request */
+};
+
 struct lun_lua_options {
 	size_t size;
 	/* A line for a person: a warning while loading, or a hook that failed later ("kind.lua:30: ..."; the same place at most
@@ -32,6 +42,7 @@ struct lun_lua_options {
 	struct lun_lua_kept **kept;
 	/* ns since 1970, UTC, at `now` of the engine's clock; NULL: that is its clock, as in captures. */
 	uint64_t (*utc)(void *user, uint64_t now);
+	struct lun_lua_stats *stats; /* counted up, and must outlive the policy; NULL: hooks are not timed */
 };
 
 /* Loads and compiles a policy file.  `options` may be NULL.  => one reference for the caller; the Lua state lives as long as

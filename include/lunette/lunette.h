@@ -767,6 +767,14 @@ LUN_API void lun_http_status(const struct lun_http *http, struct lun_http_status
 
 /* ---- Counters -------------------------------------------------------------------------------------------------------- */
 
+/* What became of packets that would open a flow, in the end: one that the policy accepts may still be over a limit. */
+#define LUN_DECIDED(X) X(TRANSLATE, "translate") X(ACCEPT, "accept") X(DROP, "drop") X(REJECT, "reject")
+enum lun_decided {
+#define LUN_DECIDED_VALUE(name, text) LUN_DECIDED_##name,
+	LUN_DECIDED(LUN_DECIDED_VALUE) LUN_DECIDED_COUNT
+#undef LUN_DECIDED_VALUE
+};
+
 struct lun_stats {
 	uint64_t packets, bytes;
 	uint64_t verdicts[LUN_QUERY + 1];   /* by enum lun_verdict */
@@ -784,9 +792,20 @@ struct lun_stats {
 	uint64_t drained;     /* TCP flows that were ended, because their endpoint went or ends */
 	uint64_t rests;       /* endpoints that began to rest */
 	uint64_t events_lost; /* ENDED events, and answers to rejected packets, for which the ring had no room */
+	uint64_t decisions[LUN_DECIDED_COUNT]; /* by enum lun_decided */
 };
 
 LUN_API void lun_engine_stats(const struct lun_engine *engine, struct lun_stats *stats);
+
+/* One port of a service of the policy that is set. */
+struct lun_port_stats {
+	const char *service;                       /* "default/nginx:http"; lives as long as the policy */
+	uint32_t flows;                            /* now */
+	uint64_t ended_packets[2], ended_bytes[2]; /* of its flows that ended, by direction; bytes with the IP header */
+};
+
+/* The port number `index`, in order of the names of services; false past the last one. */
+LUN_API bool lun_engine_port(const struct lun_engine *engine, size_t index, struct lun_port_stats *stats);
 
 #ifdef __cplusplus
 }
