@@ -272,6 +272,7 @@ static bool counter(const struct lun_stats *stats, const char *name, uint64_t *v
 		 : strcmp(name, "opened") == 0  ? stats->flows_opened
 		 : strcmp(name, "ended") == 0   ? stats->flows_ended
 		 : strcmp(name, "packets") == 0 ? stats->packets
+		 : strcmp(name, "drained") == 0 ? stats->drained
 						: UINT64_MAX;
 	for (int i = 0; i <= LUN_QUERY && *value == UINT64_MAX; i++)
 		if (strcmp(name, lun_verdict_name((enum lun_verdict)i)) == 0)
@@ -293,10 +294,11 @@ static int scenario_expect(lua_State *state)
 	lun_engine_stats(object->scenario.engine, &stats);
 	for (lua_pushnil(state); lua_next(state, 2) != 0; lua_settop(state, 3)) {
 		if (lua_type(state, 3) != LUA_TSTRING || !counter(&stats, lua_tostring(state, 3), &value))
-			return luaL_error(state,
-					  "unknown counter %s, expected flows, opened, ended, packets, or the name of a "
-					  "verdict or a reason",
-					  luaL_tolstring(state, 3, NULL));
+			return luaL_error(
+				state,
+				"unknown counter %s, expected flows, opened, ended, packets, drained, or the name of a "
+				"verdict or a reason",
+				luaL_tolstring(state, 3, NULL));
 		lua_pushinteger(state, (lua_Integer)value);
 		if (!lua_compare(state, 4, 5, LUA_OPEQ))
 			return luaL_error(state, "expected %s %s, got %s", lua_tostring(state, 3), push_shown(state, 4),

@@ -11,7 +11,7 @@ expect 0 "ok      TCP from the opening to the end
 20 scenarios, 0 failed" ""
 scenarios examples/policies/*_test.lua
 expect 0 "*
-13 scenarios, 0 failed" ""
+24 scenarios, 0 failed" ""
 scenarios --filter UDP tests/policies/scenarios_test.lua
 expect 0 "ok      UDP
 ok      another policy in the middle: connections stay, UDP moves on
@@ -108,7 +108,7 @@ wants "$connection:retransmit()" 'nothing was sent yet'
 wants "$connection:open():expect { stat = \"NONE\" }" 'unknown key stat, expected verdict, reason, *'
 wants "$connection:open():expect_request { Host = \"a\" }" 'expected a request, and the upstream got none with the last send'
 wants 's:advance("2 weeks")' "*expected a duration such as*"
-wants 's:expect { flow = 1 }' 'unknown counter flow, expected flows, opened, ended, packets, or the name of a verdict or a reason'
+wants 's:expect { flow = 1 }' 'unknown counter flow, expected flows, opened, ended, packets, drained, or the name of a verdict or a reason'
 wants 's:reload("nothing.lua")' "*nothing.lua: No such file or directory"
 wants 's:packet("tcp 192.0.2.1:1 10.96.0.1:80 S seq 1", "accept new NONE")' 'of the packet tcp 192.0.2.1:1 10.96.0.1:80 S seq 1
           expected  accept new NONE
