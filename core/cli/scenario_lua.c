@@ -102,7 +102,15 @@ static int reload_policy(lua_State *state)
 	return return_itself(state);
 }
 
-/* s:endpoints("a/web", { "10.244.0.7", { "10.244.0.8:8080", weight = 2, ready = false, node = "n1" } }) */
+/* The value on top, of a field of that name. */
+static bool take_boolean(lua_State *state, const char *field)
+{
+	if (!lua_isboolean(state, -1))
+		luaL_error(state, "%s: expected true or false, got %s", field, luaL_tolstring(state, -1, NULL));
+	return lua_toboolean(state, -1);
+}
+
+/* The endpoint on top of the stack, a text or a table. */
 static void take_endpoint(lua_State *state, struct lun_endpoint *endpoint)
 {
 	static const char *const keys[] = { "1", "weight", "ready", "node", NULL };
@@ -113,9 +121,12 @@ static void take_endpoint(lua_State *state, struct lun_endpoint *endpoint)
 	if (lua_istable(state, at)) {
 		check_keys(state, at, keys);
 		endpoint->weight = (uint16_t)take_number(state, at, "weight", UINT16_MAX, 1);
-		endpoint->not_ready = lua_getfield(state, at, "ready") == LUA_TBOOLEAN && !lua_toboolean(state, -1);
-		if (lua_getfield(state, at, "node") != LUA_TNIL)
-			endpoint->node = luaL_checkstring(state, -1);
+		endpoint->not_ready = endpoint->weight == 0; /* as in a policy: it keeps new flows away */
+		if (lua_getfield(state, at, "ready") != LUA_TNIL)
+			endpoint->not_ready = !take_boolean(state, "ready") || endpoint->not_ready;
+		if (lua_getfield(state, at, "node") != LUA_TNIL && lua_type(state, -1) != LUA_TSTRING)
+			luaL_error(state, "node: expected a name, got a %s", luaL_typename(state, -1));
+		endpoint->node = lua_tostring(state, -1); /* lives as long as the table */
 		lua_rawgeti(state, at, 1);
 	}
 	text = lua_tostring(state, -1);
@@ -125,6 +136,7 @@ static void take_endpoint(lua_State *state, struct lun_endpoint *endpoint)
 	lua_settop(state, at);
 }
 
+/* s:endpoints("a/web", { "10.244.0.7", { "10.244.0.8:8080", weight = 2, ready = false, node = "n1" } }) */
 static int scenario_endpoints(lua_State *state)
 {
 	struct object *object = scenario_at(state, 1);

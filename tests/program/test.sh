@@ -127,6 +127,10 @@ wants 's:replay("web.lua")' '*web.lua: *'
 wants 's:endpoints("a/none", {})' '*a/none*'
 wants 's:endpoints("a/web", { "10.244.0.300" })' 'expected an endpoint such as "10.244.0.5" or "\[fd00::5\]:80", got 10.244.0.300'
 wants 's:endpoints("a/web", { { "10.244.0.5", wait = 2 } })' 'unknown key wait, expected 1, weight, ready or node'
+wants 's:endpoints("a/web", { { "10.244.0.5", ready = 0 } })' 'ready: expected true or false, got 0'
+wants 's:endpoints("a/web", { { "10.244.0.5", node = 1 } })' 'node: expected a name, got a number'
+wants "s:endpoints(\"a/web\", { { \"10.244.0.5\", weight = 0 } }) $connection:open():expect { reason = false }" \
+	'expected reason false, got "no_endpoint"'
 
 # A golden file: recorded, compared, and recorded anew when what it holds is no longer so.
 golden() { # ADDRESS
