@@ -44,6 +44,22 @@ transfer() {
 transfer 10.96.0.20
 transfer [fd96::20]
 
+# What outgrows the path leaves in two packets; heads that come in several are held.
+for host in 10.96.0.21 [fd96::21]; do
+	for length in 10 1000 1200 6000; do
+		mine=$(head -c "$length" /dev/zero | tr '\0' x)
+		client curl -sg --max-time 5 -H "X-Mine: $mine" "http://$host/echo" "http://$host/echo" >"$work/answers" ||
+			fail "no answer to a long head"
+		[[ $(<"$work/answers") =~ ^(192.168.77.|fd77::)2" $mine"$'\n'(192.168.77.|fd77::)2" $mine"$ ]] ||
+			fail "the pod saw '$(cat "$work/answers")'"
+		echo "ok: $host, two heads with $length bytes of their own"
+	done
+	client curl -sg --max-time 20 -H Expect: -T - "http://$host/put/up" <"$work/big" || fail "chunked upload to $host"
+	cmp "$work/big" "$work/pod1/put/up" || fail "what came up in chunks to $host"
+	rm "$work/pod1/put/up"
+	echo "ok: $host, 100 MB in chunks"
+done
+
 # Of an answer nothing comes to the agent, not even what acknowledges it.
 before=$(edited)
 client curl -sg --max-time 60 -o "$work/down" http://10.96.0.20/big

@@ -104,7 +104,7 @@ serve_in() {
 		http {
 			access_log off; client_body_temp_path $work/$1/body; proxy_temp_path $work/$1/proxy;
 			fastcgi_temp_path $work/$1/fastcgi; uwsgi_temp_path $work/$1/uwsgi; scgi_temp_path $work/$1/scgi;
-			keepalive_requests 1000000;
+			keepalive_requests 1000000; lingering_time 300s;
 			server {
 				listen 8080 reuseport backlog=4096; listen [::]:8080 reuseport backlog=4096;
 				location = / { default_type text/plain; return 200 "$1 \$remote_addr\n"; }
