@@ -461,6 +461,26 @@ static void read_affinity(struct reader *reader, struct keys *service_keys, stru
 	read_leave(reader);
 }
 
+/* proxy_protocol = 1 | 2 */
+static void read_proxy_protocol(struct reader *reader, struct keys *keys, struct lun_service *service)
+{
+	lua_Integer version;
+	bool tcp = false;
+	int exact;
+
+	if (!read_enter(reader, keys, "proxy_protocol"))
+		return;
+	version = lua_tointegerx(reader->state, -1, &exact);
+	if (lua_type(reader->state, -1) != LUA_TNUMBER || !exact || version < 1 || version > 2)
+		read_unexpected(reader, "the version, 1 or 2");
+	for (size_t i = 0; i < service->port_count; i++)
+		tcp |= service->ports[i].protocol == LUN_TCP;
+	if (!tcp)
+		read_fail(reader, "expected a TCP port: the header stands at the beginning of a stream");
+	read_leave(reader);
+	service->proxy_protocol = (uint8_t)version;
+}
+
 /* rest = { after = 3, time = "10s" } */
 static void read_rest(struct reader *reader, struct keys *service_keys, struct lun_service *service)
 {
@@ -540,7 +560,6 @@ static void read_choices(struct reader *reader, struct keys *keys, struct lun_se
 
 static void read_service(struct reader *reader, struct lun_service *service)
 {
-	static const char *const later[] = { "proxy_protocol" };
 	struct keys keys = { .count = 0 };
 
 	service->cluster_ips = read_addresses(reader, &keys, "cluster_ips", &service->cluster_ip_count);
@@ -560,8 +579,7 @@ static void read_service(struct reader *reader, struct lun_service *service)
 	service->timeouts = read_timeouts(reader, &keys, &service->timeout_count);
 	service->flow_limit = read_limit(reader, &keys, "flow_limit");
 	service->health_check_node_port = read_port(reader, &keys, "health_check_node_port");
-	for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++)
-		read_unsupported(reader, &keys, later[i]);
+	read_proxy_protocol(reader, &keys, service);
 	read_end(reader, &keys);
 	if (service->port_count == 0)
 		read_fail(reader, "expected ports, as in ports = { { port = 80 } }");

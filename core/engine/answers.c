@@ -1,4 +1,5 @@
-/* answers.c - packets of our own, to the ends of a flow whose stream is edited.
+/* answers.c - packets of our own, to the ends of a flow whose stream is edited: the PROXY header (core/http/http.h), an acknowledgement,
+ * a reset.
  *
  * Held bytes must be acknowledged to a client that would not send the rest without: one that had to send them again, or that has
  * sent much.  It may: the packet that completes a head is never acknowledged by us, so that the client sends it again until the
@@ -72,21 +73,31 @@ static COLD void reset(struct lun_engine *engine, struct packet *p)
 	flow_expire_in(&engine->flows, p->flow, engine->flows.timeouts[p->flow->timeouts].ms[p->flow->state]);
 }
 
-/* The timestamps that answer the packet's (RFC 7323, 3.2): the newest that its sender has seen of the other end, and its own.
- * Returns their size, or 0 if it has none. */
-static uint32_t answer_timestamps(const struct packet *p, uint8_t options[TIMESTAMPS_SIZE])
+/* The packet's timestamps (RFC 7323, 3.2), as an option.  Returns its size, or 0 if it has none. */
+static uint32_t copy_timestamps(const struct packet *p, uint8_t options[TIMESTAMPS_SIZE])
 {
 	for (const uint8_t *option = tcp_option_next(p, NULL); option; option = tcp_option_next(p, option)) {
 		if (option[0] != OPTION_TIMESTAMPS || option[1] != TIMESTAMPS_LENGTH)
 			continue;
 		options[0] = options[1] = TCP_OPTION_NOP;
-		options[2] = OPTION_TIMESTAMPS;
-		options[3] = TIMESTAMPS_LENGTH;
-		memcpy(options + 4, option + 6, 4);
-		memcpy(options + 8, option + 2, 4);
+		memcpy(options + 2, option, TIMESTAMPS_LENGTH);
 		return TIMESTAMPS_SIZE;
 	}
 	return 0;
+}
+
+/* Those that answer the packet's: the newest that its sender has seen of the other end, and its own. */
+static uint32_t answer_timestamps(const struct packet *p, uint8_t options[TIMESTAMPS_SIZE])
+{
+	uint8_t own[TIMESTAMPS_SIZE];
+	uint32_t size = copy_timestamps(p, own);
+
+	if (size) {
+		memcpy(options, own, 4);
+		memcpy(options + 4, own + 8, 4);
+		memcpy(options + 8, own + 4, 4);
+	}
+	return size;
 }
 
 /* Acknowledges to the client what is held; the window ends where the upstream's did, if it was seen. */
@@ -110,8 +121,26 @@ static COLD void acknowledge(struct lun_engine *engine, const struct packet *p)
 	emit_built(engine, LUN_SIDE_CLIENT, &tuple, &spec);
 }
 
+/* The PROXY header, as the client would send it now. */
+static COLD void greet(struct lun_engine *engine, const struct packet *p)
+{
+	const struct lun_tuple tuple = tuple_inverted(&p->flow->tuple[LUN_REPLY]);
+	uint8_t options[TIMESTAMPS_SIZE], header[GREETING_SIZE];
+	struct packet_spec spec = { .tcp_flags = TCP_PSH | TCP_ACK,
+				    .acknowledgement = p->acknowledgement,
+				    .window = load16(packet_transport(p) + 14),
+				    .options = options,
+				    .options_length = copy_timestamps(p, options),
+				    .payload = header };
+
+	spec.payload_length = http_greeting(&engine->http, &engine->flows, p->flow, header, &spec.sequence);
+	emit_built(engine, LUN_SIDE_UPSTREAM, &tuple, &spec);
+}
+
 void engine_answer(struct lun_engine *engine, struct packet *p)
 {
+	if (engine->http.greets)
+		greet(engine, p);
 	if (p->io->verdict == LUN_REJECT)
 		reset(engine, p);
 	else if (engine->http.acknowledges)

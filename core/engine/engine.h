@@ -44,7 +44,8 @@ enum { REFUSAL_SIZE = 1280 };
 
 /* Puts one into the ring, of `length` bytes that events_bytes gave; the ring must have room. */
 void engine_emit(struct lun_engine *engine, enum lun_side side, uint32_t length);
-/* What is to be said where bytes of an edited flow do not go on: nothing, an acknowledgement, or a RST to both ends. */
+/* What is to be said beside a packet of an edited flow: the PROXY header; and where its bytes do not go on, nothing, an
+ * acknowledgement, or a RST to both ends. */
 void engine_answer(struct lun_engine *engine, struct packet *p);
 
 /* What a service does to the requests that come to a port of it. */
@@ -59,6 +60,8 @@ static inline struct http_headers engine_headers(const struct lun_policy *policy
 				       .trusted = service->trusted,
 				       .trusted_count = service->trusted_count,
 				       .hooks = &policy->hooks,
+				       .read = service->http,
+				       .greeting_version = service->proxy_protocol,
 				       .service = service->name,
 				       .port = port->port };
 }

@@ -177,6 +177,13 @@ static void describe_flow(struct lun_engine *engine, struct packet *p, const str
 	p->opening = true;
 }
 
+/* Whether what the client sends is edited.  Not by a PROXY header where the kernel carries: it hears of edits by payload only. */
+static bool is_edited(const struct lun_engine *engine, const struct decision *decision)
+{
+	return decision->edited &&
+	       !(engine->config.commit && engine->policy->ports[decision->service_port].service->proxy_protocol);
+}
+
 /* Opens the flow of an accepted decision. */
 static bool engine_open(struct lun_engine *engine, struct packet *p, const struct decision *decision)
 {
@@ -187,6 +194,7 @@ static bool engine_open(struct lun_engine *engine, struct packet *p, const struc
 	uint64_t hash[2] = { [LUN_ORIG] = p->hash };
 	enum lun_verdict verdict = engine->policy && engine->policy->limits_drop ? LUN_DROP : LUN_REJECT;
 	enum lun_reason reason = over_limit(engine, p, port);
+	bool edited = is_edited(engine, decision);
 
 	if (reason != LUN_REASON_none) { /* flows whose time is over do not count: see whether some are left */
 		expire(engine, EXPIRE_BUDGET_TICK);
@@ -201,15 +209,15 @@ static bool engine_open(struct lun_engine *engine, struct packet *p, const struc
 		return refuse(engine, p, verdict, reason);
 	if (engine->config.commit && events_full(&engine->events))
 		return refuse(engine, p, LUN_DROP, LUN_REASON_events_full);
-	if (decision->http && !(p->tcp_flags & TCP_SYN))
+	if (edited && !(p->tcp_flags & TCP_SYN))
 		return refuse(engine, p, LUN_REJECT, LUN_REASON_not_an_opening); /* its place between heads is unknown */
-	if (decision->http && engine->config.commit && p->payload_length > 0)
+	if (edited && engine->config.commit && p->payload_length > 0)
 		return refuse(engine, p, LUN_DROP, LUN_REASON_http_lost_place); /* it comes again without the bytes */
 	p->flow = flow_open(&engine->flows, tuple, hash);
 	if (!p->flow)
 		return refuse(engine, p, LUN_REJECT, LUN_REASON_table_full);
 	describe_flow(engine, p, decision, port);
-	if (decision->http && !open_stream(engine, p, decision)) {
+	if (edited && !open_stream(engine, p, decision)) {
 		engine_forget_flow(engine, p->flow);
 		p->flow = NULL;
 		return refuse(engine, p, LUN_REJECT, LUN_REASON_edits_full);
@@ -512,7 +520,7 @@ static void engine_run(struct lun_engine *engine, struct packet *p)
 	if (engine->config.commit)
 		return; /* the kernel translates */
 	goes_on = http_inspect(&engine->http, &engine->flows, p);
-	if (!goes_on || engine->http.acknowledges)
+	if (!goes_on || engine->http.acknowledges || engine->http.greets)
 		engine_answer(engine, p);
 	if (!goes_on)
 		return;

@@ -17,7 +17,7 @@ struct lun_http {
 	struct lun_tuple tuple[2];
 	struct hash_key key;
 	struct lun_http_config config;
-	bool edited;     /* the service reads its requests at all */
+	bool greeted;    /* the PROXY header is written, if there is one */
 	unsigned answer; /* to a request for another protocol; 0: none yet */
 	uint32_t held_length;
 	uint8_t *held;     /* HELD_SIZE bytes */
@@ -108,10 +108,11 @@ int lun_http_new(struct lun_http **made, const struct lun_http_config *given, st
 	http->rendered = bytes + HELD_SIZE;
 	http->config = config;
 	http->headers = engine_headers(config.policy, port);
-	http->edited = port->service->http;
 	hash_key_init(&http->key, config.seed);
 	set_tuples(http, config.policy, port);
 	stream_begin(&http->stream);
+	if (!http->headers.read)
+		http->stream.place = STREAM_OPAQUE;
 	lun_policy_ref(config.policy);
 	*made = http;
 	return 0;
@@ -132,6 +133,18 @@ static void write_piece(const struct lun_http *http, const struct lun_http_piece
 {
 	if (piece->length)
 		http->config.write(http->config.user, piece);
+}
+
+/* In front of the first bytes. */
+static void write_greeting(struct lun_http *http)
+{
+	uint8_t bytes[GREETING_SIZE];
+	struct lun_http_piece piece = { .data = bytes };
+
+	if (http->headers.greeting_version && !http->greeted)
+		piece.length = greeting_write(bytes, http->headers.greeting_version, &http->tuple[LUN_ORIG]);
+	http->greeted = true;
+	write_piece(http, &piece);
 }
 
 /* A complete head, or trailer section; the stream is behind it already.  False: it cannot go on. */
@@ -205,8 +218,7 @@ void lun_http_feed(struct lun_http *http, const void *data, size_t size)
 {
 	const uint8_t *bytes = data;
 
-	if (!http->edited)
-		http->stream.place = STREAM_OPAQUE;
+	write_greeting(http);
 	while (size && http->stream.place != STREAM_REFUSED) {
 		size_t taken = http->held_length ? 0 : advance(http, bytes, size);
 

@@ -9,6 +9,24 @@ enum { REARM_BYTES = 1 << 30 };
 
 enum { ACKNOWLEDGED_BYTES = 8192 }; /* held ones; less than any client sends without an answer */
 
+/* The client's first byte will have this number. */
+static void begin_stream(struct http_stream *stream, struct seqmap *map, const struct flow *flow, uint32_t first)
+{
+	uint8_t bytes[GREETING_SIZE];
+	unsigned version = stream->headers.greeting_version;
+
+	stream->first = stream->next = stream->released = stream->floor = first;
+	stream->answer = (struct answer) { 0 };
+	stream_begin(&stream->stream);
+	if (!stream->headers.read)
+		stream->stream.place = STREAM_OPAQUE;
+	map->count = 0;
+	stream->greeted = false;
+	stream->greeting = (uint8_t)(version ? greeting_write(bytes, version, &flow->tuple[LUN_ORIG]) : 0);
+	if (stream->greeting)
+		seqmap_add(map, first, 0, stream->greeting);
+}
+
 bool http_stream_open(struct http *http, const struct flow_table *table, struct packet *p,
 		      const struct http_headers *headers, void *owner)
 {
@@ -23,9 +41,7 @@ bool http_stream_open(struct http *http, const struct flow_table *table, struct 
 		return false;
 	}
 	*stream = (struct http_stream) { .headers = *headers, .owner = owner, .hold = HTTP_NONE, .frames = HTTP_NONE };
-	stream_begin(&stream->stream);
-	table->maps[stream - http->streams].count = 0;
-	stream->next = stream->released = stream->floor = p->sequence + !!(p->tcp_flags & TCP_SYN);
+	begin_stream(stream, &table->maps[stream - http->streams], p->flow, p->sequence + !!(p->tcp_flags & TCP_SYN));
 	flow_more(table, p->flow)->edit = (uint32_t)(stream - http->streams);
 	p->flow->flags |= FLOW_HTTP;
 	return true;
@@ -179,6 +195,23 @@ static bool inspect_fin(const struct on_path *path)
 	return http_drop(path, LUN_REASON_http_lost_place, "bytes in front of the FIN are missing");
 }
 
+/* Whether what is held may be acknowledged: else what is in front of it would be, too. */
+static bool may_acknowledge(const struct on_path *path)
+{
+	return http_is_acknowledged(path, path->stream->released);
+}
+
+/* A client that has been told of a closed window asks, by a number that it has used, whether it is open again.  The upstream's own
+ * updates are of no use to it if they acknowledge less than we did. */
+static bool inspect_probe(const struct on_path *path)
+{
+	const struct http_stream *stream = path->stream;
+	bool probe = stream->next != stream->released && (int32_t)(path->p->sequence - stream->next) < 0;
+
+	path->http->acknowledges = probe && !(path->p->tcp_flags & (TCP_SYN | TCP_RST)) && may_acknowledge(path);
+	return true;
+}
+
 /* Bytes must be at their place, but those of a body. */
 static bool inspect_place(const struct on_path *path)
 {
@@ -190,7 +223,7 @@ static bool inspect_place(const struct on_path *path)
 	ahead = (int32_t)(p->sequence - path->stream->next);
 	old = ahead < 0 ? (uint32_t)-ahead : 0;
 	if (p->payload_length == 0)
-		return !(p->tcp_flags & TCP_FIN) || inspect_fin(path);
+		return p->tcp_flags & TCP_FIN ? inspect_fin(path) : inspect_probe(path);
 	if (p->tcp_flags & (TCP_SYN | TCP_RST))
 		return http_drop(path, LUN_REASON_http_lost_place, "data on a SYN or RST");
 	if (p->end > p->io->length || p->in_pieces)
@@ -220,7 +253,7 @@ static bool hold(const struct on_path *path)
 	if (http->came_again && path->p->sequence == stream->released)
 		stream->again += stream->again < AGAIN_MOST;
 	http->acknowledges = (http->came_again || stream->next - stream->released > ACKNOWLEDGED_BYTES) &&
-			     (http_is_acknowledged(path, stream->released) || stream->again == AGAIN_MOST);
+			     (may_acknowledge(path) || stream->again == AGAIN_MOST);
 	if (!http->came_again)
 		return packet_stop(path->p, LUN_STOLEN, LUN_REASON_none);
 	http->start = stream->released - 1;
@@ -239,12 +272,9 @@ static void begin_again(const struct on_path *path)
 
 	if (p->flow->state != (orig ? LUN_STATE_SYN_SENT : LUN_STATE_SYN_RECV) || next == stream->next)
 		return;
-	stream->next = stream->released = next;
-	stream_begin(&stream->stream);
-	stream->answer = (struct answer) { 0 };
 	hold_end(path->http, stream);
 	frames_end(path->http, stream);
-	path->map->count = 0;
+	begin_stream(stream, path->map, p->flow, next);
 }
 
 /* The upstream's bytes while its first answer is awaited; those that come too soon must come again. */
@@ -266,11 +296,27 @@ static bool inspect_answer(const struct on_path *path)
 	return true;
 }
 
+/* Looks whether the upstream has the PROXY header, or should get it now. */
+static void inspect_greeting(const struct on_path *path)
+{
+	struct http_stream *stream = path->stream;
+	const struct packet *p = path->p;
+
+	if (!stream->greeting || p->tcp_flags & (TCP_SYN | TCP_RST) || !(p->flow->flags & FLOW_REPLIED))
+		return;
+	if (p->direction == LUN_REPLY) {
+		if ((int32_t)(p->acknowledgement - (stream->first + stream->greeting)) >= 0)
+			stream->greeting = 0;
+		return;
+	}
+	path->http->greets = !stream->greeted || p->payload_length == 0 || (int32_t)(p->sequence - stream->next) < 0;
+}
+
 bool http_inspect(struct http *http, const struct flow_table *table, struct packet *p)
 {
 	struct on_path path;
 
-	http->acknowledges = http->shifts = false;
+	http->acknowledges = http->shifts = http->greets = false;
 	if (!(p->flow->flags & FLOW_HTTP) || p->role != PACKET_DATA)
 		return true;
 	http->plan_count = http->new_frame_count = http->payload.length = 0;
@@ -278,6 +324,7 @@ bool http_inspect(struct http *http, const struct flow_table *table, struct pack
 	path = on_path(http, table, p);
 	if (p->tcp_flags & TCP_SYN)
 		begin_again(&path);
+	inspect_greeting(&path);
 	if (p->direction != LUN_ORIG)
 		return inspect_answer(&path);
 	http->start = p->sequence;
@@ -339,6 +386,15 @@ static void put_payload(const struct on_path *path)
 	p->rebuilt = true;
 }
 
+/* Of a RST at the stream's first byte, before the upstream has acknowledged the PROXY header: it answers a segment in which the
+ * upstream awaited that header, or will be said again. */
+static bool resets_greeting(const struct on_path *path)
+{
+	const struct packet *p = path->p;
+
+	return p->tcp_flags & TCP_RST && path->stream->greeting && p->sequence == path->stream->first;
+}
+
 /* The number that a packet from the client has, as the client counts.  What a segment without bytes says of its place, if it has
  * overtaken heads whose edits are not known yet: the place that the stream has come to, where its acknowledgement and window are as
  * good.  A RST keeps its own: it must be exact to count. */
@@ -398,7 +454,8 @@ static void edit_sent(const struct on_path *path)
 	rearm(path);
 	if (http_is_carried(path) && path->map->count != count)
 		shift(path, count);
-	packet_set_sequence(p, http_is_carried(path) ? http_unshifted(&path->stream->shift, upstream) : upstream);
+	if (!resets_greeting(path))
+		packet_set_sequence(p, http_is_carried(path) ? http_unshifted(&path->stream->shift, upstream) : upstream);
 	if (path->http->replaced)
 		put_payload(path);
 }
@@ -433,4 +490,15 @@ uint32_t http_upstream_place(const struct http *http, const struct flow_table *t
 uint32_t http_client_place(const struct http *http, const struct flow_table *table, const struct flow *flow)
 {
 	return http->streams[flow_more(table, flow)->edit].next;
+}
+
+uint32_t http_greeting(struct http *http, const struct flow_table *table, const struct flow *flow,
+		       uint8_t bytes[GREETING_SIZE], uint32_t *sequence)
+{
+	struct http_stream *stream = &http->streams[flow_more(table, flow)->edit];
+
+	http->edits += !stream->greeted;
+	stream->greeted = true;
+	*sequence = stream->first;
+	return greeting_write(bytes, stream->headers.greeting_version, &flow->tuple[LUN_ORIG]);
 }

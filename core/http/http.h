@@ -1,4 +1,4 @@
-/* http.h - header lines set in the requests of a flow, without terminating it.
+/* http.h - header lines set in the requests of a flow, and a PROXY header in front of them, without terminating it.
  *
  * The client's stream is followed from message to message (stream.h).  What may go on goes on at once, in the packet that it came
  * in; the rest is one of three:
@@ -10,6 +10,10 @@
  *
  * What follows a request for another protocol is cut off until its answer is known.  That needs the upstream's first bytes, and so
  * the request must be the first.
+ *
+ * The PROXY header is an edit at the stream's beginning.  It goes in a packet of our own, beside the client's first one: in time for a
+ * server that speaks first, and without making a full segment of the client's longer than the way allows.  Until the upstream has
+ * acknowledged it, it goes again with whatever the client sends again, and with what has no payload.
  *
  * What is sent again must be the same, as far as it has a meaning: an upstream may have got only the second copy.  Heads are
  * rendered again, from the packet or from what was held, and give the same bytes, because everything in them comes from the head,
@@ -24,6 +28,7 @@
 #define LUNETTE_HTTP_HTTP_H
 
 #include "http/answer.h"
+#include "http/greeting.h"
 #include "http/request.h"
 #include "http/stream.h"
 #include "track/flow.h"
@@ -46,6 +51,9 @@ struct http_stream {
 	void *owner;          /* what keeps `headers` alive; given back by http_stream_close */
 	uint32_t next;        /* of the next byte that is to come */
 	uint32_t released;    /* of the first that has not gone on: what is between is held */
+	uint32_t first;       /* of the first byte */
+	uint8_t greeting;     /* length of the PROXY header that the upstream has not acknowledged yet; 0: none */
+	bool greeted;         /* it was sent */
 	uint32_t answer_next; /* the upstream's number of the next byte of its first answer */
 	struct answer answer; /* to the first request, if that asks for another protocol */
 	uint32_t hold;        /* index, or HTTP_NONE */
@@ -111,6 +119,7 @@ struct http {
 	bool came_again;   /* some of its bytes */
 	bool acknowledges; /* the client should be told that what is held has come */
 	bool shifts;       /* the kernel is to be told what it adds from now on */
+	bool greets;       /* the upstream should get the PROXY header, now */
 };
 
 int http_init(struct http *http, uint32_t capacity, const struct hash_key *key);
@@ -134,6 +143,9 @@ void http_edit(struct http *http, const struct flow_table *table, struct packet 
 const struct lun_shift *http_shift(const struct http *http, const struct flow_table *table, const struct flow *flow);
 /* The number to which the kernel adds so that `sequence` comes out. */
 uint32_t http_unshifted(const struct lun_shift *shift, uint32_t sequence);
+/* Writes the PROXY header of a flow, which is about to be sent; returns its length, and sets the number of its first byte. */
+uint32_t http_greeting(struct http *http, const struct flow_table *table, const struct flow *flow,
+		       uint8_t bytes[GREETING_SIZE], uint32_t *sequence);
 
 /* The number of the next byte that goes on, as the upstream counts. */
 uint32_t http_upstream_place(const struct http *http, const struct flow_table *table, const struct flow *flow);

@@ -21,8 +21,10 @@ struct http_headers {
 	const struct lun_prefix *trusted; /* proxies whose X-Forwarded-... are believed */
 	size_t trusted_count;
 	const struct lun_hooks *hooks;
-	const char *service; /* "namespace/name" */
-	uint16_t port;       /* the service's */
+	bool read;                /* requests are; else they are bytes like any others */
+	uint8_t greeting_version; /* of the PROXY header in front of the stream, or 0 */
+	const char *service;      /* "namespace/name" */
+	uint16_t port;            /* the service's */
 };
 
 struct request {

@@ -197,6 +197,10 @@ static int check_service(const struct lun_service *service, struct lun_error *er
 	    check_prefixes(service->load_balancer_source_ranges, service->load_balancer_source_range_count, at, error) < 0 ||
 	    check_prefixes(service->trusted_proxies, service->trusted_proxy_count, at, error) < 0)
 		return LUN_BAD_POLICY;
+	if (service->proxy_protocol > 2)
+		return fail(error, LUN_BAD_POLICY,
+			    "%s%sservice \"%s\" has version %u of the PROXY protocol, expected 1 or 2", AT(service),
+			    service->name, service->proxy_protocol);
 	return check_headers(service, error) < 0 ? LUN_BAD_POLICY : check_paths(service, error);
 }
 
@@ -435,6 +439,8 @@ static int fill_http(struct lun_policy *policy, const struct lun_service *from, 
 	if (failed || (count && !condition))
 		return LUN_NO_MEMORY;
 	into->http = from->http || count > 0;
+	into->proxy_protocol = from->proxy_protocol;
+	into->edited = into->http || into->proxy_protocol;
 	into->trusted_count = from->trusted_proxy_count;
 	into->header_count = from->header_count;
 	into->path_count = from->path_count;
@@ -769,7 +775,8 @@ bool lun_policy_frontend(const struct lun_policy *policy, size_t index, struct l
 		.at = port->service->at,
 		.endpoint_count =
 			policy_endpoints(policy, port, !lun_address_is_v4(&from->address), &endpoints)->cluster.count,
-		.http = port->service->http,
+		.http = port->service->http && port->protocol == LUN_TCP,
+		.proxy_protocol = port->service->proxy_protocol > 0 && port->protocol == LUN_TCP,
 		.timeouts = port->service->timeout_count > 0,
 	};
 	return true;

@@ -278,7 +278,7 @@ static void decide_endpoint(struct question *q)
 	q->decision->port = chosen->port;
 	q->decision->service_port = number;
 	q->decision->endpoint = (uint32_t)(chosen - endpoints);
-	q->decision->http = port->service->http && port->protocol == LUN_TCP;
+	q->decision->edited = port->service->edited && port->protocol == LUN_TCP;
 	decide_masquerade(q, &chosen->address);
 }
 

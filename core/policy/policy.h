@@ -56,9 +56,11 @@ struct service {
 	enum lun_balance balance;
 	enum lun_masquerade masquerade;
 	bool external_local, internal_local, yields, no_retry;
-	bool counts;           /* what is known of its endpoints has a say in who gets a flow */
-	bool ranges_hold_node; /* R24 */
-	bool http;             /* requests are read, and edited if there are rules */
+	bool counts;            /* what is known of its endpoints has a say in who gets a flow */
+	bool ranges_hold_node;  /* R24 */
+	bool edited;            /* either of: */
+	bool http;              /* requests are read, and edited if there are rules */
+	uint8_t proxy_protocol; /* version, or 0 */
 	uint16_t health_check_node_port;
 	uint32_t flow_limit;
 	size_t header_count;

@@ -13,7 +13,7 @@ struct decision {
 	bool masquerade;          /* from `source`, any free port; unspecified: whatever the kernel takes */
 	bool script_failed;       /* the hook failed, or its answer cannot be followed: the map decided */
 	bool echo;                /* answer it: an echo request to a service that has endpoints */
-	bool http;                /* the service edits request heads */
+	bool edited;              /* the service edits what clients send, or reads it */
 	struct lun_address destination, source;
 	uint16_t port;
 	uint32_t service_port; /* index in the policy, or DECISION_NO_PORT */

@@ -358,7 +358,8 @@ struct lun_service {
 	size_t path_count;                        /* at most LUN_HEADERS */
 	const struct lun_prefix *trusted_proxies; /* whose X-Forwarded-For, -Host, -Port and -Proto are believed */
 	size_t trusted_proxy_count;
-	bool http;                          /* its requests are read strictly, also if nothing is to be edited */
+	bool http;              /* its requests are read strictly, also if nothing is to be edited */
+	uint8_t proxy_protocol; /* its endpoints are told who the client is, by a PROXY header of version 1 or 2; 0: not; TCP */
 	const struct lun_timeout *timeouts; /* of its flows; states not named have the defaults */
 	size_t timeout_count;
 	uint32_t flow_limit; /* most flows to each of its ports at once; 0: none */
@@ -465,7 +466,8 @@ struct lun_policy;
 /* Compiles services into an immutable map.  Everything is copied; the config may go afterwards.  `hooks.free` is called only
  * for a policy that was made.  Endpoints get flows of their own family only.  => holds one reference for the caller.  Fails:
  * LUN_NO_MEMORY; LUN_BAD_ARGUMENT: the size; LUN_BAD_POLICY: a service without a name or port, a name or an (address, port,
- * protocol) twice, weights that add up to too much, a header that cannot be, a timeout, a prefix or `on_error` out of range; the text begins with
+ * protocol) twice, weights that add up to too much, a header or PROXY version that cannot be, a timeout, a prefix or `on_error` out
+ * of range; the text begins with
  * the `at` of the service. */
 LUN_API int lun_policy_new(struct lun_policy **policy, const struct lun_policy_config *config, struct lun_error *error);
 /* Makes a policy that is as `from`, but for the endpoints of the `changed` services: of these only name and endpoints are read.
@@ -486,8 +488,9 @@ struct lun_frontend {
 	const char *service; /* "default/nginx:http" */
 	const char *at;      /* or NULL */
 	uint32_t endpoint_count;
-	bool http;     /* heads of its requests are edited */
-	bool timeouts; /* it has timeouts of its own */
+	bool http;           /* heads of its requests are edited, or read */
+	bool proxy_protocol; /* connections there begin with a PROXY header */
+	bool timeouts;       /* it has timeouts of its own */
 };
 
 /* The frontend number `index`, in order of the names of services; false past the last one. */

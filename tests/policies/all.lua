@@ -55,6 +55,7 @@ service "a/all" {
 	slow_start              = "30s",
 	drain                   = "30s",
 	health_check_node_port  = 32000,
+	proxy_protocol          = 2,
 	http                    = { set = { { "X-Real-IP", "$remote_addr" }, { "X-A", "" } }, path = { strip = "/a", add = "/b" } },
 }
 

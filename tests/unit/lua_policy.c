@@ -161,6 +161,13 @@ static const struct {
 	  "p.lua:5: unknown key hst in http.when of service \"default/nginx\", did you mean host?" },
 	{ SERVICE("\thttp = { when = { path = { '/a', 'b' } } },\n"),
 	  "p.lua:5: http.when of service \"default/nginx\": path: expected one that begins with a slash, got \"b\"" },
+	{ SERVICE("\tproxy_protocol = 3,\n"),
+	  "p.lua:5: proxy_protocol of service \"default/nginx\": expected the version, 1 or 2, got 3" },
+	{ SERVICE("\tproxy_protocol = 'v1',\n"),
+	  "p.lua:5: proxy_protocol of service \"default/nginx\": expected the version, 1 or 2, got \"v1\"" },
+	{ "service 'a/b' { ports = { { port = 53, protocol = 'udp' } },\n\tproxy_protocol = 1 }\n",
+	  "p.lua:2: proxy_protocol of service \"a/b\": expected a TCP port: the header stands at the beginning of a "
+	  "stream" },
 	{ SERVICE("\thttp = { path = '/api' },\n"),
 	  "p.lua:5: http.path of service \"default/nginx\": expected { strip = \"/api\", add = \"/v2\" }, got \"/api\"" },
 	{ SERVICE("\thttp = { path = {} },\n"), "p.lua:5: http.path of service \"default/nginx\": expected { strip = "

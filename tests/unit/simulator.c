@@ -95,6 +95,7 @@ static struct world {
 	struct random random;
 	enum mode mode;
 	bool v6;
+	bool greets; /* the server gets a PROXY header first */
 	uint64_t now;
 	struct lun_engine *engine;
 	struct link links[2][2]; /* by direction, and whether it leads to the engine */
@@ -120,7 +121,7 @@ static struct world {
 static struct coverage {
 	struct deeds deeds;
 	uint64_t packets, before_window, lost_place, late_resets, reopened, moved_ports, edits, left_behind, put_together,
-		same_again, held, acknowledged_by_us, too_slow;
+		same_again, held, acknowledged_by_us, too_slow, greetings;
 } coverage;
 
 /* ---- saying what happened ---- */
@@ -586,19 +587,23 @@ static void fill_batch(uint32_t place)
 	}
 }
 
-/* The engine acknowledges to the client what is held of a head, and resets both ends if that is too slow. */
+/* The engine acknowledges to the client what is held of a head, and resets both ends if that is too slow; the server gets the PROXY
+ * header. */
 static void take_answer(const struct lun_event *event)
 {
 	struct flight like = batch.came[event->packet];
 	const struct connection *c = &world.connections[like.connection];
 	struct reading r = read_packet(event->data, event->length);
 	bool upstream = event->side == LUN_SIDE_UPSTREAM, reset = r.segment.flags & TCP_RST;
+	bool greeting = world.greets && upstream && r.segment.flags == (TCP_PSH | TCP_ACK) && r.segment.length > 0;
 	struct lun_tuple expected = upstream ? c->server : tuple_inverted(&c->client);
 
-	if (world.mode != MODE_HTTP || (r.segment.flags != TCP_ACK && !reset) || (upstream && !reset) || r.segment.length ||
+	if (world.mode != MODE_HTTP ||
+	    (!greeting && ((r.segment.flags != TCP_ACK && !reset) || (upstream && !reset) || r.segment.length)) ||
 	    !tuple_equal(&r.tuple, &expected) || !is_sealed(event->data, event->length))
 		fail_seed("an event, where nothing is to be said");
-	coverage.acknowledged_by_us += !reset;
+	coverage.greetings += greeting;
+	coverage.acknowledged_by_us += !reset && !greeting;
 	coverage.too_slow += reset;
 	like.to_engine = false;
 	like.direction = upstream ? LUN_ORIG : LUN_REPLY;
@@ -800,6 +805,16 @@ static void put_request(struct connection *c, uint32_t number)
 		put_body(c, body);
 }
 
+static void put_greeting(struct connection *c)
+{
+	char source[LUN_ADDRESS_TEXT], destination[LUN_ADDRESS_TEXT], line[128];
+
+	snprintf(line, sizeof(line), "PROXY TCP%d %s %s %u 80\r\n", world.v6 ? 6 : 4,
+		 lun_address_format(&c->client.source, source), lun_address_format(&c->client.destination, destination),
+		 c->client.source_port);
+	put_wanted_text(c, line);
+}
+
 static void draw_requests(struct connection *c)
 {
 	uint32_t count = between(1, 40), least_size = c->ends[0].traits.mss < 100 ? 4000 : STREAM_MOST - 16000;
@@ -808,6 +823,8 @@ static void draw_requests(struct connection *c)
 	c->ends[1].traits.rounds_down = false;
 	c->ends[0].traits.long_pauses = false; /* in the middle of a head they are refused */
 	c->wanted_length = 0;
+	if (world.greets)
+		put_greeting(c);
 	for (uint32_t i = 0; i < count && c->length[0] < least_size; i++)
 		put_request(c, i);
 }
@@ -937,6 +954,7 @@ static struct lun_policy *make_policy(struct lun_address address)
 				       .header_count = world.mode == MODE_HTTP ? 2 : 0,
 				       .paths = &path,
 				       .path_count = world.mode == MODE_HTTP,
+				       .proxy_protocol = world.greets,
 				       .masquerade =
 					       world.mode == MODE_DNAT ? LUN_MASQUERADE_NEVER : LUN_MASQUERADE_ALWAYS };
 	struct lun_policy_config config = { .size = sizeof(config), .services = &service, .service_count = 1 };
@@ -998,6 +1016,7 @@ static void begin_world(uint32_t seed)
 	world.random.state = seed * 0x9e3779b97f4a7c15u;
 	world.mode = (enum mode)(seed % MODE_COUNT);
 	world.v6 = chance(350);
+	world.greets = world.mode == MODE_HTTP && chance(500);
 	world.endpoint = notation_address(world.v6 ? "fd00::5" : "10.244.0.5");
 	world.masquerade = notation_address(world.v6 ? "fd00::1" : "10.244.0.1");
 	service = notation_address(world.v6 ? "fd00:96::a" : "10.96.0.10");
@@ -1154,12 +1173,12 @@ static void print_coverage(uint32_t seeds)
 		      "%lu keep-alives, %lu zero windows, %lu SACKs, %lu wraps, %lu half-closes, %lu resets (%lu late,\n"
 		      "%lu flows left behind), %lu challenges, %lu flows reopened, %lu ports moved, %lu heads edited, %lu "
 		      "segments out of place,\n%lu packets put together, %lu fragments again, %lu packets held, %lu "
-		      "acknowledged by us, %lu resets for slow heads\n",
+		      "acknowledged by us, %lu resets for slow heads, %lu PROXY headers\n",
 		      seeds, coverage.packets, coverage.before_window, d->timeouts, d->fast_retransmissions, d->probes,
 		      d->keep_alives, d->zero_windows, d->sacks, d->wraps, d->half_closes, d->resets, coverage.late_resets,
 		      coverage.left_behind, d->challenges, coverage.reopened, coverage.moved_ports, coverage.edits,
 		      coverage.lost_place, coverage.put_together, coverage.same_again, coverage.held,
-		      coverage.acknowledged_by_us, coverage.too_slow);
+		      coverage.acknowledged_by_us, coverage.too_slow, coverage.greetings);
 }
 
 static void nobody_notices_the_engine(void **state)
