@@ -17,6 +17,10 @@ static const char help[] =
 	"reports.  Without a policy connections are tracked and packets left alone.\n\n"
 	"  -p, --policy FILE    the policy, a Lua script\n"
 	"  -w, --write FILE     write the capture as the packets left (- is standard output; the report goes to stderr)\n"
+	"      --capture FILE   write packets as they came and as they left, on two interfaces of a pcapng file, with what "
+	"was\n"
+	"                       decided as their comments\n"
+	"      --filter EXPR    which packets that file gets, in libpcap's language\n"
 	"      --packets        a line for each packet of the capture\n"
 	"      --flows          a line for each flow that is left at the end\n"
 	"      --json           one object a line, the summary last\n"
@@ -29,12 +33,21 @@ static const char help[] =
 
 enum { TIMED_FRAMES = 1000 /* fewer say more of fresh memory than of the engine */ };
 
-enum option_code { OPTION_JSON = 256, OPTION_PACKETS, OPTION_FLOWS, OPTION_SEED, OPTION_FLOW_LIMIT };
+enum option_code {
+	OPTION_JSON = 256,
+	OPTION_PACKETS,
+	OPTION_FLOWS,
+	OPTION_SEED,
+	OPTION_FLOW_LIMIT,
+	OPTION_CAPTURE,
+	OPTION_FILTER
+};
 
 struct arguments {
 	const char *in, *out, *policy;
 	bool json, packets, flows, help;
 	struct lun_config config;
+	struct lun_recorder_config capture;
 };
 
 struct report {
@@ -65,6 +78,12 @@ static bool take_option(struct arguments *arguments, int option)
 	case OPTION_FLOWS:
 		arguments->flows = true;
 		return true;
+	case OPTION_CAPTURE:
+		arguments->capture.path = optarg;
+		return true;
+	case OPTION_FILTER:
+		arguments->capture.filter = optarg;
+		return true;
 	case OPTION_SEED:
 		return option_number("replay", "--seed", UINT64_MAX, &arguments->config.seed[0]);
 	case OPTION_FLOW_LIMIT:
@@ -90,6 +109,8 @@ static int parse_arguments(struct arguments *arguments, int argc, char **argv)
 	const struct option options[] = {
 		{ "policy", required_argument, NULL, 'p' },
 		{ "write", required_argument, NULL, 'w' },
+		{ "capture", required_argument, NULL, OPTION_CAPTURE },
+		{ "filter", required_argument, NULL, OPTION_FILTER },
 		{ "packets", no_argument, NULL, OPTION_PACKETS },
 		{ "flows", no_argument, NULL, OPTION_FLOWS },
 		{ "json", no_argument, NULL, OPTION_JSON },
@@ -102,7 +123,8 @@ static int parse_arguments(struct arguments *arguments, int argc, char **argv)
 		{ 0 },
 	};
 
-	*arguments = (struct arguments) { .config.size = sizeof(arguments->config) };
+	*arguments =
+		(struct arguments) { .config.size = sizeof(arguments->config), .capture.size = sizeof(arguments->capture) };
 	opterr = 0;
 	while ((option = getopt_long(argc, argv, ":p:w:h", options, NULL)) != -1) {
 		if (option == '?' || option == ':')
@@ -115,6 +137,8 @@ static int parse_arguments(struct arguments *arguments, int argc, char **argv)
 	arguments->config.drop_invalid = drop_invalid;
 	if (arguments->help)
 		return EXIT_DONE;
+	if (arguments->capture.filter && !arguments->capture.path)
+		return report_usage(argv[0], "--filter is for --capture FILE");
 	if (optind != argc - 1)
 		return report_usage(argv[0],
 				    optind == argc ? "no capture, expected IN" : "%s is one too many, expected one capture",
@@ -395,13 +419,23 @@ static int run_report(struct report *report)
 	struct lun_replay_options options = {
 		.size = sizeof(options), .out = out, .on_frame = on_frame, .on_progress = on_progress, .user = report
 	};
+	struct lun_error error, record_error = { 0 };
 	bool to_stdout = out && strcmp(out, "-") == 0;
-	struct lun_error error;
-	int result;
+	int result = 0;
 
+	options.recorder_error = &record_error;
+	if (report->arguments.capture.path)
+		result = lun_recorder_open(&options.recorder, &report->arguments.capture, &error);
+	if (result < 0)
+		return report_error(&error);
 	progress_init(&report->progress, to_stdout ? stdout : report->arguments.packets ? report->stream : NULL);
 	result = lun_replay_run(report->engine, report->arguments.in, &options, &report->summary, &error);
 	progress_clear(&report->progress);
+	lun_recorder_close(options.recorder);
+	if (result == 0 && record_error.code < 0) {
+		error = record_error;
+		result = error.code;
+	}
 	return result < 0 ? report_error(&error) : finish_report(report);
 }
 

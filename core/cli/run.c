@@ -9,6 +9,7 @@
 #include "cli/notify.h"
 #include "cli/options.h"
 #include "cli/privilege.h"
+#include "cli/record.h"
 
 #include <errno.h>
 #include <lunette/control.h>
@@ -40,6 +41,10 @@ static const char help[] =
 	"      --control PATH     the socket for `lunette flows` and `lunette stats` (/run/lunette-NAMESPACE.sock), or "
 	"none\n"
 	"      --metrics PLACE    serve /metrics for Prometheus, /healthz and /readyz at ADDRESS:PORT\n"
+	"      --capture FILE     packets as they come and as they leave, on two interfaces of a pcapng file, with what was "
+	"decided\n"
+	"      --filter EXPR      which of them, in libpcap's language\n"
+	"      --capture-limit N  most bytes of that file (104857600)\n"
 	"      --user NAME        become this user once it serves; the policy must be readable for it, to be loaded again\n"
 	"      --json             one object a line on standard error\n"
 	"  -h, --help\n\n"
@@ -55,6 +60,9 @@ enum {
 	OPTION_MARKS,
 	OPTION_CONTROL,
 	OPTION_METRICS,
+	OPTION_CAPTURE,
+	OPTION_FILTER,
+	OPTION_CAPTURE_LIMIT,
 	OPTION_USER,
 	OPTION_JSON,
 	FOLLOW_MS = 50
@@ -63,6 +71,7 @@ enum {
 struct arguments {
 	const char *policy, *control, *metrics;
 	uint64_t queue, flows;
+	struct lun_recorder_config capture;
 	uint32_t tenant_mask, marks[3];
 	struct privilege_user user;
 	bool flush, translate, set_sysctls, json, help;
@@ -79,6 +88,7 @@ struct agent {
 	struct health health;
 	struct lun_live *live;
 	struct lun_control *control;
+	struct record record;
 	struct lun_metrics *metrics;     /* or NULL */
 	struct lun_lua_stats hook_stats; /* for these */
 };
@@ -92,6 +102,8 @@ static int check_arguments(const struct arguments *arguments, int argc, char **a
 		return report_usage(argv[0], "no policy, expected -p POLICY");
 	if (!arguments->translate && arguments->tenant_mask)
 		return report_usage(argv[0], "--tenant-mask is for --inline");
+	if (!arguments->capture.path && (arguments->capture.filter || arguments->capture.limit))
+		return report_usage(argv[0], "--filter and --capture-limit are for --capture FILE");
 	return EXIT_DONE;
 }
 
@@ -108,6 +120,9 @@ static int parse_arguments(struct arguments *arguments, int argc, char **argv)
 		{ "marks", required_argument, NULL, OPTION_MARKS },
 		{ "control", required_argument, NULL, OPTION_CONTROL },
 		{ "metrics", required_argument, NULL, OPTION_METRICS },
+		{ "capture", required_argument, NULL, OPTION_CAPTURE },
+		{ "filter", required_argument, NULL, OPTION_FILTER },
+		{ "capture-limit", required_argument, NULL, OPTION_CAPTURE_LIMIT },
 		{ "user", required_argument, NULL, OPTION_USER },
 		{ "json", no_argument, NULL, OPTION_JSON },
 		{ "help", no_argument, NULL, 'h' },
@@ -115,7 +130,7 @@ static int parse_arguments(struct arguments *arguments, int argc, char **argv)
 	};
 	int option;
 
-	*arguments = (struct arguments) { 0 };
+	*arguments = (struct arguments) { .capture.size = sizeof(arguments->capture) };
 	opterr = 0;
 	while ((option = getopt_long(argc, argv, ":p:h", options, NULL)) != -1) {
 		if (option == '?' || option == ':')
@@ -134,6 +149,13 @@ static int parse_arguments(struct arguments *arguments, int argc, char **argv)
 			arguments->policy = optarg;
 		if (option == OPTION_CONTROL)
 			arguments->control = optarg;
+		if (option == OPTION_CAPTURE_LIMIT &&
+		    !option_number(argv[0], "--capture-limit", UINT64_MAX, &arguments->capture.limit))
+			return EXIT_BAD_INPUT;
+		if (option == OPTION_CAPTURE)
+			arguments->capture.path = optarg;
+		if (option == OPTION_FILTER)
+			arguments->capture.filter = optarg;
 		if (option == OPTION_METRICS)
 			arguments->metrics = optarg;
 		if (option == OPTION_USER)
@@ -315,7 +337,7 @@ static void on_stop(uv_signal_t *signal, int number)
 	check_notified(agent, notify("STOPPING=1"));
 	lun_metrics_close(agent->metrics);
 	lun_control_close(agent->control);
-	lun_live_stop(agent->live, agent->arguments.flush);
+	lun_live_stop(agent->live, agent->arguments.flush); /* which serves what is still queued: it is recorded, too */
 	close_handles(agent);
 }
 
@@ -424,10 +446,14 @@ static int start(struct agent *agent, struct lun_error *error)
 		code = load_policy(agent, &config.policy, error);
 	if (code < 0)
 		return code;
-	code = lun_live_start(&agent->live, &config, error);
+	if (agent->arguments.capture.path)
+		code = lun_recorder_open(&agent->record.recorder, &agent->arguments.capture, error);
+	if (code == 0)
+		code = lun_live_start(&agent->live, &config, error);
 	if (code == 0)
 		code = settle(agent, error);
 	if (code == 0) {
+		record_start(&agent->record, agent->live);
 		changes_note(&agent->changes); /* as they look without privileges */
 		agent->health = (struct health) { .loop = &agent->loop, .say = on_policy_log, .user = agent };
 		health_set_policy(&agent->health, config.policy);
@@ -440,7 +466,7 @@ static int start(struct agent *agent, struct lun_error *error)
 
 int command_run(int argc, char **argv)
 {
-	struct agent agent = { .control = NULL, .metrics = NULL, .watch = NULL };
+	struct agent agent = { .control = NULL, .metrics = NULL, .record.recorder = NULL, .watch = NULL };
 	struct lun_error error;
 	int code = parse_arguments(&agent.arguments, argc, argv), result = EXIT_DONE;
 
@@ -455,6 +481,7 @@ int command_run(int argc, char **argv)
 		fprintf(stderr, "lunette: the event loop: %s\n", uv_strerror(code));
 		return EXIT_SYSTEM_REFUSED;
 	}
+	agent.record = (struct record) { .say = on_policy_log, .user = &agent };
 	signal(SIGPIPE, SIG_IGN); /* whoever asks may go away */
 	open_signals(&agent);     /* before the rules: who stops us early stops us properly */
 	if (start(&agent, &error) < 0) {
@@ -462,6 +489,7 @@ int command_run(int argc, char **argv)
 		close_handles(&agent);
 	}
 	uv_run(&agent.loop, UV_RUN_DEFAULT);
+	lun_recorder_close(agent.record.recorder);
 	lun_lua_watch_free(agent.watch);
 	lun_lua_kept_free(agent.kept);
 	uv_loop_close(&agent.loop);

@@ -173,8 +173,8 @@ bool lun_engine_port(const struct lun_engine *engine, size_t index, struct lun_p
 	port = &engine->ports.slots[engine->ports.slot[index]];
 	*stats = (struct lun_port_stats) { .service = engine->policy->ports[index].text,
 					   .flows = port->load.flows,
-					   .ended_packets = { port->packets[0], port->packets[1] },
-					   .ended_bytes = { port->bytes[0], port->bytes[1] } };
+					   .ended_packets = { port->counts[0], port->counts[1] },
+					   .ended_bytes = { port->counts[2], port->counts[3] } };
 	return true;
 }
 

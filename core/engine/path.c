@@ -24,7 +24,7 @@ enum {
 void engine_forget_flow(struct lun_engine *engine, struct flow *flow)
 {
 	if (flow->port != FLOW_NONE) {
-		ports_keep_counts(&engine->ports, flow->port, flow);
+		flow_add_counts(flow, ports_port(&engine->ports, flow->port)->counts);
 		ports_count(&engine->ports, flow->port, -1);
 	}
 	sources_remove(&engine->sources, &flow->tuple[LUN_ORIG]);

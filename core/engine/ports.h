@@ -22,7 +22,7 @@ struct port_state {
 	uint8_t timeouts;      /* row of the flow table's */
 	bool declared;         /* by the policy that is set */
 	bool wanted;           /* by the one that is being set */
-	uint64_t packets[2], bytes[2]; /* of a port: that its flows which ended had carried, by direction */
+	uint64_t counts[FLOW_COUNTS]; /* of a port: what its flows that ended had counted */
 };
 
 struct ports {
@@ -48,17 +48,6 @@ static inline void ports_count(struct ports *ports, uint32_t slot, int more)
 	ports->slots[slot].load.flows += (uint32_t)more;
 	if (ports->slots[slot].owner != FLOW_NONE)
 		ports->slots[ports->slots[slot].owner].load.flows += (uint32_t)more;
-}
-
-/* A flow of the slot ends: its port keeps what it carried. */
-static inline void ports_keep_counts(struct ports *ports, uint32_t slot, const struct flow *flow)
-{
-	struct port_state *port = ports_port(ports, slot);
-
-	for (int i = 0; i < 2; i++) {
-		port->packets[i] += flow_packets(flow, (enum lun_direction)i);
-		port->bytes[i] += flow_bytes(flow, (enum lun_direction)i);
-	}
 }
 
 /* Finds the next time after `now_ms` at which flows of some endpoint end. */

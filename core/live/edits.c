@@ -117,7 +117,9 @@ size_t edits_serve(struct lun_live *live, uint64_t now)
 		};
 	live->stats.edited += batch.count;
 	if (batch.count) {
+		live_show_before(live, batch.packets, batch.count);
 		lun_engine_packets(live->engine, batch.packets, batch.count, now);
+		live_show_after(live, batch.packets, batch.count);
 		answer(live, &batch);
 		endings_proceed(live);
 	}

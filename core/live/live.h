@@ -37,6 +37,8 @@ struct lun_live {
 	struct rules rules;
 	void (*log)(void *user, enum lun_log_level level, const char *line);
 	void *user;
+	/* by lun_live_tap */
+	struct lun_live_tap *taps;
 	/* by whoever sees it happen */
 	struct lun_live_stats stats;
 	/* by the mode */
@@ -64,6 +66,11 @@ struct lun_live {
 	uint64_t armed_for;    /* the deadline for which engine_due was started */
 	unsigned open_handles; /* the struct goes with the last one */
 };
+
+/* What taps see.  Without one it costs the look for it. */
+void live_show_before(const struct lun_live *live, struct lun_packet *packets, size_t count);
+void live_show_after(const struct lun_live *live, const struct lun_packet *packets, size_t count);
+void live_show_emitted(const struct lun_live *live, const uint8_t *data, uint32_t length);
 
 void live_log(struct lun_live *live, enum lun_log_level level, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));

@@ -399,11 +399,13 @@ static size_t opening_serve(struct lun_live *live, uint64_t now)
 			.capacity = batch.queued[i].length,
 			.wire_length = batch.queued[i].wire_length,
 		};
+	live_show_before(live, batch.packets, batch.count);
 	lun_engine_packets(live->engine, batch.packets, batch.count, now);
 	plan_commits(live, &batch, 0, NULL);
 	check_all(live, &batch);
 	commit_all(live, &batch);
 	follow_openings(&batch);
+	live_show_after(live, batch.packets, batch.count);
 	endings_proceed(live);
 	answer(live, &batch);
 	note_time(live, &batch);

@@ -59,5 +59,6 @@ void sent_event(struct lun_live *live, const struct lun_packet *packet, const st
 {
 	bool past = live->mode->carries && event->side == LUN_SIDE_CLIENT; /* conntrack, which would translate it */
 
+	live_show_emitted(live, event->data, event->length);
 	send_on(live, packet, event->data, event->length, mark, past ? live->rules.marks.reject : 0, 0);
 }

@@ -55,6 +55,11 @@ static uint64_t clock_cost(void)
 	return least;
 }
 
+static uint64_t time_of(const struct pcap_pkthdr *header)
+{
+	return (uint64_t)header->ts.tv_sec * 1000000000u + (uint64_t)header->ts.tv_usec; /* which counts nanoseconds */
+}
+
 static void write_frame(struct replay *replay, const struct pcap_pkthdr *header, const uint8_t *frame)
 {
 	if (replay->options.out)
@@ -76,6 +81,14 @@ static void write_packet(struct replay *replay, const struct batch_frame *frame)
 	write_frame(replay, &header, frame->bytes);
 }
 
+/* Of a recorder's failures the first is kept. */
+static struct lun_error *recorder_error(const struct replay *replay)
+{
+	struct lun_error *error = replay->options.recorder_error;
+
+	return error && error->code == 0 ? error : NULL;
+}
+
 /* Bytes of the engine's own, behind the link header of the packet that caused them; true if they go the way it went. */
 static bool write_emitted(struct replay *replay, const struct batch_frame *frame, const struct lun_event *event)
 {
@@ -85,6 +98,9 @@ static bool write_emitted(struct replay *replay, const struct batch_frame *frame
 
 	if (event->length > sizeof(replay->emitted) - LINK_HEADER_MAX)
 		return false; /* no IP packet is so long */
+	if (replay->options.recorder)
+		lun_recorder_emitted(replay->options.recorder, event->data, event->length, time_of(&header),
+				     recorder_error(replay));
 	memcpy(replay->emitted, frame->bytes, link_size);
 	memcpy(replay->emitted + link_size, event->data, event->length);
 	if (!onward)
@@ -130,6 +146,8 @@ static void run_engine(struct replay *replay)
 	uint64_t start, end, cost;
 
 	run_timers(replay);
+	for (size_t i = 0; replay->options.recorder && i < batch->packet_count; i++)
+		lun_recorder_before(replay->options.recorder, i, &batch->packets[i]);
 	start = clock_ns();
 	lun_engine_packets(replay->engine, batch->packets, batch->packet_count, batch->now);
 	end = clock_ns();
@@ -140,6 +158,13 @@ static void run_engine(struct replay *replay)
 	take_event(replay);
 }
 
+static void record(const struct replay *replay, const struct batch_frame *frame, size_t index)
+{
+	if (replay->options.recorder)
+		lun_recorder_after(replay->options.recorder, index, frame->packet, replay->engine,
+				   time_of(&frame->read.header), recorder_error(replay));
+}
+
 /* Writes what became of a packet; true if it went on its way. */
 static bool finish_packet(struct replay *replay, const struct batch_frame *frame)
 {
@@ -147,6 +172,7 @@ static bool finish_packet(struct replay *replay, const struct batch_frame *frame
 	size_t index = (size_t)(packet - replay->batch.packets);
 	bool left = packet->verdict == LUN_ACCEPT;
 
+	record(replay, frame, index);
 	if (left)
 		write_packet(replay, frame);
 	for (; replay->event_waits && replay->event.packet <= index; take_event(replay))

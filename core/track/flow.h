@@ -32,14 +32,16 @@ enum flow_flag {
 
 enum { FLOW_NONE = UINT32_MAX };
 
+enum { FLOW_COUNTS = 4 };
+
 struct flow {
 	_Alignas(64) struct lun_tuple tuple[2]; /* by direction; changed only by open and rekey */
 	uint32_t place; /* in the wheel, by it alone; while the record is free, index of the next free one */
 	uint32_t port;  /* what the embedder of the table counts it under: a service port, or FLOW_NONE */
 	/* by track_update, for each packet */
-	uint32_t deadline;     /* ms of the table's clock; moves without touching the wheel */
-	uint32_t count_low[4]; /* packets orig, packets reply, bytes orig, bytes reply: 48 bits each */
-	uint16_t count_high[4];
+	uint32_t deadline;               /* ms of the table's clock; moves without touching the wheel */
+	uint32_t count_low[FLOW_COUNTS]; /* packets orig, packets reply, bytes orig, bytes reply: 48 bits each */
+	uint16_t count_high[FLOW_COUNTS];
 	uint8_t state; /* enum lun_state */
 	/* at the opening */
 	uint8_t owner;    /* enum lun_owner; only flow_set_owner changes it */
@@ -217,15 +219,17 @@ uint64_t flow_now(const struct flow_table *table);
 /* When flow_take_expired wants to be called, in ns of the caller's clock, or UINT64_MAX. */
 uint64_t flow_deadline(const struct flow_table *table);
 
-/* What was counted. */
-static inline uint64_t flow_packets(const struct flow *flow, enum lun_direction direction)
+/* What was counted, in the order of count_low. */
+static inline uint64_t flow_count_of(const struct flow *flow, int counter)
 {
-	return (uint64_t)flow->count_high[direction] << 32 | flow->count_low[direction];
+	return (uint64_t)flow->count_high[counter] << 32 | flow->count_low[counter];
 }
 
-static inline uint64_t flow_bytes(const struct flow *flow, enum lun_direction direction)
+/* Adds all of it. */
+static inline void flow_add_counts(const struct flow *flow, uint64_t counts[FLOW_COUNTS])
 {
-	return (uint64_t)flow->count_high[2 + direction] << 32 | flow->count_low[2 + direction];
+	for (int i = 0; i < FLOW_COUNTS; i++)
+		counts[i] += flow_count_of(flow, i);
 }
 
 /* Replaces what was counted, by direction. */

@@ -57,6 +57,23 @@ LUN_API int lun_live_set_policy(struct lun_live *live, struct lun_policy *policy
 /* The engine inside, for flows and counters; do not feed it packets. */
 LUN_API struct lun_engine *lun_live_engine(const struct lun_live *live);
 
+/* Somebody who looks at packets.  The functions are called for each batch; of a batch that comes between lun_live_tap and
+ * lun_live_untap only.  In commit mode packets are those that open flows, of which the first 128 bytes are there. */
+struct lun_live_tap {
+	/* They came.  May set their `trace`, to memory that lives until `after`. */
+	void (*before)(void *user, struct lun_packet *packets, size_t count);
+	/* They are decided, and translated inline; their verdicts are not given yet. */
+	void (*after)(void *user, const struct lun_packet *packets, size_t count);
+	void (*emitted)(void *user, const uint8_t *data,
+			uint32_t length); /* inline: a packet of the engine's own; NULL: none */
+	void *user;
+	struct lun_live_tap *next; /* the library's */
+};
+
+/* The struct is the caller's and must live until lun_live_untap, which may be called from `after`. */
+LUN_API void lun_live_tap(struct lun_live *live, struct lun_live_tap *tap);
+LUN_API void lun_live_untap(struct lun_live *live, struct lun_live_tap *tap);
+
 /* Upper bounds of commit_times, in ns; X(bound). */
 #define LUN_COMMIT_BOUNDS(X)                                                                                                \
 	X(100000) X(250000) X(500000) X(1000000) X(2500000) X(5000000) X(10000000) X(25000000) X(100000000) X(1000000000)

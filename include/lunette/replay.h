@@ -11,6 +11,50 @@
 extern "C" {
 #endif
 
+/* ---- Filters, and packets before and after --------------------------------------------------------------------------- */
+
+/* An expression of libpcap's filter language (pcap-filter(7)) over IP packets. */
+struct lun_filter;
+
+/* Fails: LUN_BAD_ARGUMENT (the text says what is wrong), LUN_NO_MEMORY. */
+LUN_API int lun_filter_new(struct lun_filter **filter, const char *text, struct lun_error *error);
+LUN_API void lun_filter_free(struct lun_filter *filter); /* NULL is fine */
+
+/* Does the packet, of which `length` bytes are there, fit?  `wire_length` as in struct lun_packet.  NULL holds everything. */
+LUN_API bool lun_filter_holds(const struct lun_filter *filter, const uint8_t *data, uint32_t length, uint32_t wire_length);
+
+/* A pcapng file of packets as they came, on an interface "in", each with what was decided of it as its comment, and as they left, on
+ * an interface "out". */
+struct lun_recorder;
+
+enum { LUN_RECORDER_PACKETS = 64 /* most of a batch */ };
+
+struct lun_recorder_config {
+	size_t size;
+	const char *path;   /* of the file; must live as long as the recorder */
+	const char *filter; /* which packets: those that fit as they came, or as they left; NULL: all */
+	uint64_t limit;     /* bytes of the file; 0: 100 MiB */
+};
+
+/* Makes the file.  Fails: as lun_filter_new, and LUN_SYSTEM, LUN_FULL (a limit without room for anything). */
+LUN_API int lun_recorder_open(struct lun_recorder **recorder, const struct lun_recorder_config *config,
+			      struct lun_error *error);
+
+/* Before the engine gets a batch: its packet number `index`, whose bytes are kept. */
+LUN_API void lun_recorder_before(struct lun_recorder *recorder, size_t index, const struct lun_packet *packet);
+
+/* After: what became of it, and `time`, ns since 1970; what is written is in the file.  Fails once, and from then on nothing is
+ * written: LUN_FULL, LUN_SYSTEM. */
+LUN_API int lun_recorder_after(struct lun_recorder *recorder, size_t index, const struct lun_packet *packet,
+			       const struct lun_engine *engine, uint64_t time, struct lun_error *error);
+
+/* The same for a packet of the engine's own. */
+LUN_API int lun_recorder_emitted(struct lun_recorder *recorder, const uint8_t *data, uint32_t length, uint64_t time,
+				 struct lun_error *error);
+LUN_API void lun_recorder_close(struct lun_recorder *recorder); /* NULL is fine */
+
+/* ---- Captures -------------------------------------------------------------------------------------------------------- */
+
 /* One frame of the capture, after the engine saw it; by then the engine may have seen more of the same batch.  Valid during the
  * call. */
 struct lun_replay_frame {
@@ -41,6 +85,8 @@ struct lun_replay_options {
 	/* Most packets of one call of the engine, up to 32; 0: 32.  Fewer for an engine with room for fewer events; 1 if on_frame
 	 * asks the engine how it stands after just this packet. */
 	uint32_t batch;
+	struct lun_recorder *recorder;    /* packets before and after, beside `out`; NULL: none */
+	struct lun_error *recorder_error; /* filled where it fails, which does not end the replay; code 0: it did not */
 };
 
 struct lun_replay_summary {
