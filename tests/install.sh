@@ -4,7 +4,7 @@
 set -euo pipefail
 
 packages=(
-	gcc clang cmake ninja-build pkg-config binutils libc6-dev
+	gcc g++ clang cmake ninja-build pkg-config binutils libc6-dev
 	liblua5.4-dev libuv1-dev libnetfilter-queue-dev libnetfilter-conntrack-dev libmnl-dev libpcap-dev libxxhash-dev
 	libcjson-dev libmicrohttpd-dev
 	libcmocka-dev clang-format clang-tidy libclang-rt-14-dev valgrind jq procps
