@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Installs what building, testing and the demo need on Debian 12, if something is missing; silent when nothing is.  The only
-# list of packages in the tree.
+# list of packages in the tree.  dpkg-dev makes our own packages, of systemd only its checks of our unit are used.
 set -euo pipefail
 
 packages=(
 	gcc g++ clang cmake ninja-build pkg-config binutils libc6-dev
 	liblua5.4-dev libuv1-dev libnetfilter-queue-dev libnetfilter-conntrack-dev libmnl-dev libpcap-dev libxxhash-dev
-	libcjson-dev libmicrohttpd-dev
+	libcjson-dev libmicrohttpd-dev dpkg-dev systemd
 	libcmocka-dev clang-format clang-tidy libclang-rt-14-dev valgrind jq procps
 	iproute2 ethtool iptables nftables conntrack tcpdump nginx-light curl wrk
 )
