@@ -593,7 +593,7 @@ static void declared_add(lua_State *state, struct declared *declared, const stru
 	if (declared->service_count == declared->service_capacity) {
 		services = realloc(declared->services, capacity * sizeof(*services));
 		if (services == NULL)
-			luaL_error(state, "out of memory for one more service");
+			limits_no_memory(state);
 		declared->services = services;
 		declared->service_capacity = capacity;
 	}

@@ -57,7 +57,7 @@ static struct kubernetes *kubernetes_of(lua_State *state)
 	if (script->kubernetes == NULL) {
 		script->kubernetes = calloc(1, sizeof(*script->kubernetes));
 		if (script->kubernetes == NULL)
-			luaL_error(state, "out of memory");
+			limits_no_memory(state);
 		script->kubernetes->loaded.log = say;
 		script->kubernetes->loaded.user = script;
 	}
@@ -83,11 +83,13 @@ static int kubernetes_load(lua_State *state)
 	char *text = script_read(path, OBJECTS_MAX, &length);
 
 	if (text == NULL)
-		return luaL_error(state, "%s: %s", path, strerror(errno));
+		return script_file_error(state, path);
 	error.code = objects_read(&kubernetes->loaded, &place, text, length, &error);
 	free(text);
 	if (error.code == 0)
 		return 0;
+	if (error.code == LUN_NO_MEMORY)
+		return limits_no_memory(state);
 	lua_pushstring(state, error.text[0] != '\0' ? error.text : lun_strerror(error.code));
 	return lua_error(state);
 }
@@ -179,12 +181,12 @@ static int kubernetes_watch_path(lua_State *state)
 		return 0;
 	cluster = cluster_of(script);
 	if (cluster == NULL)
-		return luaL_error(state, "out of memory");
+		return limits_no_memory(state);
 	if (cluster_has(cluster, path))
 		return 0;
 	stream = stream_open(name, path);
 	if (stream == NULL)
-		return luaL_error(state, "%s: %s", path, strerror(errno));
+		return script_file_error(state, path);
 	stream->next = cluster->streams;
 	cluster->streams = stream;
 	stream_read_objects(script, stream);
@@ -279,7 +281,7 @@ void kubernetes_declare(lua_State *state)
 		join_store(state, stores[i]);
 	}
 	if (kubernetes->joined.failed)
-		luaL_error(state, "out of memory for the endpoints of a cluster");
+		limits_no_memory(state);
 }
 
 void kubernetes_free(struct script *script)

@@ -58,7 +58,7 @@ void *limits_allocate(void *user, void *block, size_t old, size_t size)
 		return limits_refuse(limits, OVERRUN_MEMORY);
 	grown = realloc(block, size);
 	if (grown == NULL)
-		return NULL;
+		return limits_refuse(limits, OVERRUN_SYSTEM);
 	limits->used = limits->used - had + size;
 	if (size > had)
 		limits_spend(limits, size / BYTES_PER_INSTRUCTION);
@@ -124,6 +124,16 @@ void limits_charge(lua_State *state, uint64_t instructions)
 	limits_raise(state);
 }
 
+int limits_no_memory(lua_State *state)
+{
+	struct limits *limits = &script_of(state)->limits;
+
+	limits->overrun = OVERRUN_SYSTEM;
+	limits_note_place(state, limits);
+	limits_raise(state);
+	return 0;
+}
+
 bool limits_overran(struct limits *limits, int status)
 {
 	if (status == LUA_ERRMEM && limits->overrun == OVERRUN_NONE) {
@@ -146,6 +156,8 @@ void limits_message(const struct limits *limits, char message[LIMITS_MESSAGE])
 	else if (limits->overrun == OVERRUN_STRING)
 		snprintf(message + length, LIMITS_MESSAGE - length,
 			 "a string of more than %d bytes, the longest that a policy may make", LIMITS_STRING);
+	else if (limits->overrun == OVERRUN_SYSTEM)
+		snprintf(message + length, LIMITS_MESSAGE - length, "out of memory");
 	else
 		snprintf(message + length, LIMITS_MESSAGE - length,
 			 "more than %zu bytes of memory, the most that a policy may use", limits->memory);

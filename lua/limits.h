@@ -17,7 +17,8 @@
 /* A single instruction may compare, copy or concatenate strings; this is the longest that one can be. */
 enum { LIMITS_STRING = 64 * 1024, LIMITS_MESSAGE = 240 };
 
-enum overrun { OVERRUN_NONE, OVERRUN_INSTRUCTIONS, OVERRUN_MEMORY, OVERRUN_STRING };
+/* SYSTEM is no fault of the script: there is no memory. */
+enum overrun { OVERRUN_NONE, OVERRUN_INSTRUCTIONS, OVERRUN_MEMORY, OVERRUN_STRING, OVERRUN_SYSTEM };
 
 struct limits {
 	lua_State *state; /* NULL while it is being made */
@@ -44,6 +45,9 @@ void limits_spend(struct limits *limits, uint64_t instructions);
 
 /* Spends, and raises the overrun in `state` if nothing is left. */
 void limits_charge(lua_State *state, uint64_t instructions);
+
+/* Raises in `state` that there is no memory, for what is taken past the allocator of the state.  Does not return. */
+int limits_no_memory(lua_State *state);
 
 /* To be called with a status of lua_pcall other than LUA_OK: true if it was an overrun, which must be raised again. */
 bool limits_overran(struct limits *limits, int status);

@@ -6,6 +6,7 @@
 
 #include "kube.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -300,6 +301,7 @@ struct input {
 	const char *counted; /* up to here lines are counted */
 	unsigned long line;
 	struct lun_error *error;
+	bool starved; /* the last value that was taken did not fail for what it is, but for lack of memory */
 };
 
 /* The number of the line that `at` is on. */
@@ -320,6 +322,8 @@ static int input_fail(struct input *input, const char *expected)
 {
 	int shown = input->end - input->at < 20 ? (int)(input->end - input->at) : 20;
 
+	if (input->starved)
+		return LUN_NO_MEMORY;
 	if (input->error == NULL)
 		return LUN_BAD_FILE;
 	input->error->code = LUN_BAD_FILE;
@@ -348,14 +352,16 @@ static bool take(struct input *input, char wanted)
 	return true;
 }
 
-/* The next value; NULL: broken. */
+/* The next value; NULL: broken, or there is no memory. */
 static cJSON *take_value(struct input *input)
 {
 	const char *stop = input->at;
 	cJSON *value;
 
 	skip_blanks(input);
+	errno = 0;
 	value = cJSON_ParseWithLengthOpts(input->at, (size_t)(input->end - input->at), &stop, 0);
+	input->starved = value == NULL && errno == ENOMEM; /* cJSON itself does not say why it failed */
 	input->at = stop;
 	return value;
 }

@@ -200,6 +200,11 @@ char *script_read(const char *path, size_t most, size_t *length)
 	return text;
 }
 
+int script_file_error(lua_State *state, const char *path)
+{
+	return errno == ENOMEM ? limits_no_memory(state) : luaL_error(state, "%s: %s", path, strerror(errno));
+}
+
 /* Keeps a file's text for error messages; false if memory is short. */
 static bool source_add(struct script *script, const char *name, char *text, size_t length)
 {
@@ -239,10 +244,10 @@ const struct source *script_source(lua_State *state, const char *name)
 	char *text = script_read(path, SOURCE_MAX, &length);
 
 	if (text == NULL)
-		luaL_error(state, "%s: %s", path, strerror(errno));
+		script_file_error(state, path);
 	if (!source_add(script, name, text, length)) {
 		free(text);
-		luaL_error(state, "out of memory for %s", path);
+		limits_no_memory(state);
 	}
 	lua_pop(state, 1);
 	return script->sources;
@@ -450,9 +455,18 @@ static int load_script(lua_State *state)
 	return 2;
 }
 
-static int script_run(struct script *script, struct lun_error *error)
+/* What a lua_pcall that failed with `status` means for who loads the policy. */
+static int script_fail(struct script *script, int status, struct lun_error *error)
 {
 	char text[SCRIPT_TEXT];
+
+	message_of(script, status, text);
+	return fail(error, script->limits.overrun == OVERRUN_SYSTEM ? LUN_NO_MEMORY : LUN_BAD_POLICY, "%s%s",
+		    script_folder(script, text), text);
+}
+
+static int script_run(struct script *script, struct lun_error *error)
+{
 	int status;
 
 	script->limits = (struct limits) { .memory = script->options.memory, .tight = true };
@@ -471,13 +485,11 @@ static int script_run(struct script *script, struct lun_error *error)
 	status = lua_pcall(script->state, 0, 2, HANDLER);
 	if (status == LUA_OK)
 		return 0;
-	message_of(script, status, text);
-	return fail(error, LUN_BAD_POLICY, "%s%s", script_folder(script, text), text);
+	return script_fail(script, status, error);
 }
 
 int script_call(struct script *script, lua_CFunction function, const char *what, struct lun_error *error)
 {
-	char text[SCRIPT_TEXT];
 	int status;
 
 	lua_settop(script->state, REQUEST_HOOK);
@@ -486,8 +498,7 @@ int script_call(struct script *script, lua_CFunction function, const char *what,
 	status = lua_pcall(script->state, 0, 0, HANDLER);
 	if (status == LUA_OK)
 		return 0;
-	message_of(script, status, text);
-	return fail(error, LUN_BAD_POLICY, "%s%s", script_folder(script, text), text);
+	return script_fail(script, status, error);
 }
 
 int script_compile(struct script *script, struct lun_policy **policy, struct lun_error *error)
@@ -588,7 +599,7 @@ static struct script *script_new(const char *path, const struct lun_lua_options 
 	script->name = strdup(name);
 	text = script_read(path, SOURCE_MAX, &length);
 	if (text == NULL) {
-		*code = fail(error, LUN_BAD_FILE, "%s: %s", path, strerror(errno));
+		*code = fail(error, errno == ENOMEM ? LUN_NO_MEMORY : LUN_BAD_FILE, "%s: %s", path, strerror(errno));
 		goto failed;
 	}
 	script->kept = kept_of(&script->options);

@@ -101,6 +101,9 @@ void script_log(struct script *script, const char *line);
 /* All that a file holds, at most `most` bytes, as a malloc'ed string; NULL with errno (EFBIG: more). */
 char *script_read(const char *path, size_t most, size_t *length);
 
+/* Raises in `state` why a file could not be read, by errno.  Does not return. */
+int script_file_error(lua_State *state, const char *path);
+
 /* What goes before a place in a message: the policy's folder, or nothing before an absolute path. */
 const char *script_folder(const struct script *script, const char *message);
 

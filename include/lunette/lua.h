@@ -46,8 +46,8 @@ struct lun_lua_options {
 };
 
 /* Loads and compiles a policy file.  `options` may be NULL.  => one reference for the caller; the Lua state lives as long as
- * the policy.  Fails: LUN_BAD_FILE (cannot be read), LUN_BAD_ARGUMENT (the size), LUN_BAD_POLICY; the text is "file:line:
- * what, and what was expected". */
+ * the policy.  Fails: LUN_BAD_FILE (cannot be read), LUN_BAD_ARGUMENT (the size), LUN_NO_MEMORY, LUN_BAD_POLICY; the
+ * text is "file:line: what, and what was expected". */
 LUN_API int lun_lua_policy_load(struct lun_policy **policy, const char *path, const struct lun_lua_options *options,
 				struct lun_error *error);
 
