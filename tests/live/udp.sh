@@ -12,7 +12,7 @@ cat >"$work/policy.lua" <<-EOT
 	local ports = { { name = "dns", protocol = "udp", port = 53, node_port = 32353, target_port = 5353 } }
 	service "default/dns" {
 		type = "NodePort", cluster_ips = { "10.96.0.10", "fd96::10" }, balance = "round_robin", ports = ports,
-		endpoints = { "10.244.0.5", "10.244.0.6", "fd44::5", "fd44::6" },
+		endpoints = { "10.244.0.5", "10.244.0.6", "fd44::5", "fd44::6" }, timeouts = { udp = "1h" },
 	}
 	service "default/none" { cluster_ips = { "10.96.0.12", "fd96::12" }, endpoints = {}, ports = { { protocol = "udp", port = 53 } } }
 EOT
@@ -31,6 +31,7 @@ leaked() { client nft -j list table inet leak | jq '[.. | .counter? | objects | 
 
 sysctl_of node net.netfilter.nf_conntrack_udp_timeout=4 # a flow is known for half of it
 agent_start
+grep -q "default/dns:dns: connections to 10.96.0.10:53 have the kernel's timeouts" "$agent_log" || fail "no word of timeouts"
 for address in 10.96.0.10 192.168.77.1 fd96::10 fd77::1; do
 	port=53; [[ $address == *.77.* || $address == fd77* ]] && port=32353
 	source=10.244.0.1; [[ $address == *:* ]] && source=fd44::1
@@ -140,4 +141,4 @@ done
 is "$(ask client -f 43000 10.96.0.11 53)" "1 pod1 10.244.0.1" "the first with port 43000, all intercepted"
 is "$(ask client -f 43000 10.96.0.10 53)" "1 pod1 10.244.0.1" "the second with port 43000, all intercepted"
 is "$(leaked)" 0 "packets that left untranslated"
-! grep -E '"level":"(error|warning)"' "$work"/agent*.log | grep -v 'no ready endpoint' || fail "the agent complains"
+! grep -E '"level":"(error|warning)"' "$work"/agent*.log | grep -vE "no ready endpoint|have the kernel's timeouts" || fail "the agent complains"
