@@ -51,6 +51,11 @@ answers 0 default/web "${get}X-Request-ID: 7\r\n\r\n${get}Content-Length: 3\r\nX
 answers 0 default/read "$get\r\n" "$get\r\n" "${good}1,\"injected_at\":[]}"
 answers 0 default/other 'anything\n\0at all' 'anything\n\0at all' "${good}0,\"injected_at\":[]}"
 
+answers 0 default/moved 'GET /api/x?/api HTTP/1.1\r\nHost: a\r\n\r\n' 'GET /v2/x?/api HTTP/1.1\r\nHost: a\r\n\r\n' \
+	"${good}1,\"injected_at\":[]}"
+answers 0 default/announced 'anything\n\0at all' 'PROXY TCP4 192.0.2.1 10.96.0.6 40000 80\r\nanything\n\0at all' \
+	"${good}0,\"injected_at\":[]}"
+
 # What went on before a refusal is written; the offset is in the client's bytes.
 answers 2 default/web "${get}X-Request-ID: 7\r\n\r\nGET / HTTP/1.1\r\nX: y\r\n\r\n" "$edited\r\n" \
 	'{"refused":true,"offset":66,"reason":"no Host","requests":1,"injected_at":[16]}'
