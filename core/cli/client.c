@@ -11,12 +11,12 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { PATIENCE_S = 10 }; /* with an agent that says nothing */
+enum { PATIENCE_S = 10 /* with an agent that says nothing */, PATIENCE_ENDLESS = 0 /* as the socket option has it */ };
 
 /* A socket to the agent, or -1 and errno. */
-static int connect_to(const char *path)
+static int connect_to(const char *path, int patience_s)
 {
-	const struct timeval patience = { .tv_sec = PATIENCE_S };
+	const struct timeval patience = { .tv_sec = patience_s };
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	int fd, problem;
 
@@ -38,10 +38,10 @@ static int connect_to(const char *path)
 }
 
 /* Sends the request; the answer comes out of the stream.  NULL and errno if the agent cannot be reached. */
-static FILE *ask(const char *path, const cJSON *request)
+static FILE *ask(const char *path, const cJSON *request, int patience_s)
 {
 	char *line = cJSON_PrintUnformatted(request);
-	int fd = line ? connect_to(path) : -1;
+	int fd = line ? connect_to(path, patience_s) : -1;
 
 	if (fd >= 0 &&
 	    (send(fd, line, strlen(line), MSG_NOSIGNAL) != (ssize_t)strlen(line) || send(fd, "\n", 1, MSG_NOSIGNAL) != 1)) {
@@ -84,14 +84,14 @@ static int read_answer(FILE *stream, bool raw, void (*on_object)(const cJSON *ob
 	return !good ? EXIT_BAD_INPUT : complete ? EXIT_DONE : EXIT_SYSTEM_REFUSED;
 }
 
-int client_ask(const char *path, cJSON *request, bool raw, void (*on_object)(const cJSON *object))
+static int ask_and_read(const char *path, cJSON *request, bool raw, void (*on_object)(const cJSON *object), int patience_s)
 {
 	char own[LUN_CONTROL_PATH];
 	FILE *stream;
 	int result;
 
 	path = path ? path : lun_control_path(own);
-	stream = ask(path, request);
+	stream = ask(path, request, patience_s);
 	cJSON_Delete(request);
 	if (!stream) {
 		fprintf(stderr, "lunette: %s: %s%s\n", path, strerror(errno),
@@ -101,4 +101,14 @@ int client_ask(const char *path, cJSON *request, bool raw, void (*on_object)(con
 	result = read_answer(stream, raw, on_object);
 	fclose(stream);
 	return result;
+}
+
+int client_ask(const char *path, cJSON *request, bool raw, void (*on_object)(const cJSON *object))
+{
+	return ask_and_read(path, request, raw, on_object, PATIENCE_S);
+}
+
+int client_wait(const char *path, cJSON *request, bool raw, void (*on_object)(const cJSON *object))
+{
+	return ask_and_read(path, request, raw, on_object, PATIENCE_ENDLESS);
 }

@@ -11,4 +11,7 @@
  * not EXIT_DONE. */
 int client_ask(const char *path, cJSON *request, bool raw, void (*on_object)(const cJSON *object));
 
+/* The same for an answer that takes as long as it takes. */
+int client_wait(const char *path, cJSON *request, bool raw, void (*on_object)(const cJSON *object));
+
 #endif

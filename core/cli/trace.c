@@ -1,6 +1,7 @@
 /* trace.c - `lunette trace`: one packet explained.
  *
  * Each question gets an engine of its own, so that no answer depends on the questions before it. */
+#include "cli/client.h"
 #include "cli/command.h"
 #include "cli/json.h"
 #include "cli/options.h"
@@ -12,26 +13,36 @@
 
 static const char help[] =
 	"usage: lunette trace -p POLICY PROTOCOL SOURCE:PORT DESTINATION:PORT\n"
-	"       lunette trace -p POLICY < QUERIES\n\n"
+	"       lunette trace -p POLICY < QUERIES\n"
+	"       lunette trace --live [--filter EXPR] [--count N]\n\n"
 	"Explains what becomes of the packet that opens a connection (tcp: a SYN; udp; sctp: an INIT), step by step, with "
 	"file and line "
 	"of\n"
 	"the policy.  Without a query on the command line they are read from standard input, one a line; blank lines and\n"
-	"lines that begin with # are skipped.\n\n"
+	"lines that begin with # are skipped.  With --live, explains the next packets that come to a running agent: every\n"
+	"packet inline, else those that open connections.\n\n"
 	"  -p, --policy FILE    the policy, a Lua script\n"
 	"      --seed N         of random choices (0); the endpoints that were possible are listed anyhow\n"
-	"      --json           one object for each query\n"
+	"      --live           of the agent in this network namespace\n"
+	"      --filter EXPR    which of its packets, in libpcap's language\n"
+	"      --count N        how many, up to 1000 (1)\n"
+	"      --control PATH   the agent's socket, with --live\n"
+	"      --json           one object for each query, or packet\n"
 	"  -h, --help\n\n"
-	"  lunette trace -p kind.lua tcp 192.168.31.9:40000 172.18.0.2:32329\n";
+	"  lunette trace -p kind.lua tcp 192.168.31.9:40000 172.18.0.2:32329\n"
+	"  lunette trace --live --filter 'tcp dst port 80 and src net 10.9.0.0/16' --count 5\n";
 
-enum { OPTION_JSON = 256, OPTION_SEED, QUERY_SIZE = 256, PACKET_SIZE = 128, FIRST_CANDIDATES = 64, SHOWN_CANDIDATES = 8 };
+enum { OPTION_JSON = 256, OPTION_SEED, OPTION_LIVE, OPTION_FILTER, OPTION_COUNT, OPTION_CONTROL };
+enum { COUNT_MOST = 1000, QUERY_SIZE = 256, PACKET_SIZE = 128, FIRST_CANDIDATES = 64, SHOWN_CANDIDATES = 8 };
 
 static const uint64_t second = 1000000000;
 
 struct arguments {
 	const char *policy;
 	char query[QUERY_SIZE]; /* empty: from standard input */
-	bool json, help;
+	bool json, help, live;
+	const char *filter, *control; /* of a running agent */
+	uint64_t count;
 	struct lun_config config;
 };
 
@@ -56,12 +67,30 @@ static int join_query(struct arguments *arguments, int argc, char **argv)
 	return EXIT_DONE;
 }
 
+/* What is wrong with them as a whole. */
+static int check_arguments(struct arguments *arguments, int argc, char **argv)
+{
+	if (!arguments->live && (arguments->filter || arguments->control || arguments->count))
+		return report_usage(argv[0], "--filter, --count and --control are for --live");
+	if (!arguments->live && !arguments->policy)
+		return report_usage(argv[0], "no policy, expected -p POLICY");
+	if (arguments->live && (arguments->policy || optind < argc))
+		return report_usage(argv[0], "--live asks a running agent, which has its policy and its packets");
+	if (arguments->live && !arguments->count)
+		arguments->count = 1;
+	return join_query(arguments, argc, argv);
+}
+
 static int parse_arguments(struct arguments *arguments, int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "policy", required_argument, NULL, 'p' },
 		{ "json", no_argument, NULL, OPTION_JSON },
 		{ "seed", required_argument, NULL, OPTION_SEED },
+		{ "live", no_argument, NULL, OPTION_LIVE },
+		{ "filter", required_argument, NULL, OPTION_FILTER },
+		{ "count", required_argument, NULL, OPTION_COUNT },
+		{ "control", required_argument, NULL, OPTION_CONTROL },
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
 	};
@@ -74,148 +103,129 @@ static int parse_arguments(struct arguments *arguments, int argc, char **argv)
 			return report_option(option, argv, options);
 		if (option == OPTION_SEED && !option_number(argv[0], "--seed", UINT64_MAX, &arguments->config.seed[0]))
 			return EXIT_BAD_INPUT;
+		if (option == OPTION_COUNT && !option_number(argv[0], "--count", COUNT_MOST, &arguments->count))
+			return EXIT_BAD_INPUT;
+		if (option == OPTION_FILTER)
+			arguments->filter = optarg;
+		if (option == OPTION_CONTROL)
+			arguments->control = optarg;
 		if (option == 'p')
 			arguments->policy = optarg;
+		arguments->live = arguments->live || option == OPTION_LIVE;
 		arguments->json = arguments->json || option == OPTION_JSON;
 		arguments->help = arguments->help || option == 'h';
 	}
-	if (arguments->help)
-		return EXIT_DONE;
-	if (!arguments->policy)
-		return report_usage(argv[0], "no policy, expected -p POLICY");
-	return join_query(arguments, argc, argv);
+	return arguments->help ? EXIT_DONE : check_arguments(arguments, argc, argv);
 }
 
-/* ---- An answer -------------------------------------------------------------------------------------------------------- */
+/* ---- An answer, as JSON has it ---------------------------------------------------------------------------------------- */
 
-struct answer {
-	const char *query;
-	uint8_t data[PACKET_SIZE];
-	struct lun_packet packet;
-	struct lun_trace trace;
-};
-
-static const char *result_of(const struct answer *answer)
+static const char *text_of(const cJSON *object, const char *key)
 {
-	if (answer->packet.verdict == LUN_ACCEPT && answer->trace.translated)
-		return "dnat";
-	return lun_verdict_name(answer->packet.verdict);
+	return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, key)); /* or NULL */
 }
 
-/* Why the packet was not simply let through, or NULL. */
-static const char *reason_of(const struct answer *answer)
+static int width_of(const char *text)
 {
-	if (answer->trace.reason[0])
-		return answer->trace.reason;
-	return answer->packet.reason != LUN_REASON_none ? lun_reason_text(answer->packet.reason) : NULL;
+	return text ? (int)strlen(text) : 0;
 }
 
-static cJSON *endpoints_array(const struct lun_trace *trace)
-{
-	cJSON *array = cJSON_CreateArray();
-	char text[LUN_ADDRESS_TEXT];
-
-	for (uint32_t i = 0; i < trace->candidate_count; i++) {
-		cJSON *endpoint = cJSON_CreateObject();
-
-		json_text(endpoint, "address",
-			  lun_endpoint_format(&trace->candidates[i].address, trace->candidates[i].port, text));
-		cJSON_AddNumberToObject(endpoint, "probability", trace->candidates[i].probability);
-		cJSON_AddItemToArray(array, endpoint);
-	}
-	return array;
-}
-
-static cJSON *steps_array(const struct lun_trace *trace)
-{
-	cJSON *array = cJSON_CreateArray();
-
-	for (uint32_t i = 0; i < trace->step_count; i++) {
-		cJSON *step = cJSON_CreateObject();
-
-		json_text(step, "stage", trace->steps[i].stage);
-		json_text(step, "text", trace->steps[i].text);
-		json_text(step, "at", trace->steps[i].at);
-		cJSON_AddItemToArray(array, step);
-	}
-	return array;
-}
-
-static void print_json(const struct answer *answer)
-{
-	const struct lun_trace *trace = &answer->trace;
-	cJSON *object = cJSON_CreateObject();
-
-	json_text(object, "query", answer->query);
-	json_text(object, "result", result_of(answer));
-	json_text(object, "reason", reason_of(answer));
-	json_text(object, "service", trace->service);
-	json_text(object, "via", trace->via != LUN_VIA_none ? lun_via_name(trace->via) : NULL);
-	cJSON_AddItemToObject(object, "endpoints", endpoints_array(trace));
-	cJSON_AddBoolToObject(object, "masquerade", trace->masquerade);
-	json_text(object, "masquerade_why", trace->masquerade_why);
-	cJSON_AddItemToObject(object, "steps", steps_array(trace));
-	json_line(stdout, object);
-}
-
-static void print_steps(const struct lun_trace *trace)
+static void print_steps(const cJSON *steps)
 {
 	int stage_width = 0, text_width = 0;
+	const cJSON *step;
 
-	for (uint32_t i = 0; i < trace->step_count; i++) {
-		int stage = (int)strlen(trace->steps[i].stage), text = (int)strlen(trace->steps[i].text);
+	cJSON_ArrayForEach(step, steps)
+	{
+		int stage = width_of(text_of(step, "stage")), text = width_of(text_of(step, "text"));
 
 		stage_width = stage > stage_width ? stage : stage_width;
-		if (trace->steps[i].at[0] && text > text_width)
+		if (text_of(step, "at") && text > text_width)
 			text_width = text;
 	}
-	for (uint32_t i = 0; i < trace->step_count; i++) {
-		const struct lun_trace_step *step = &trace->steps[i];
+	cJSON_ArrayForEach(step, steps)
+	{
+		const char *stage = text_of(step, "stage"), *text = text_of(step, "text"), *at = text_of(step, "at");
 
-		if (step->at[0])
-			printf("  %-*s  %-*s  %s\n", stage_width, step->stage, text_width, step->text, step->at);
+		if (at)
+			printf("  %-*s  %-*s  %s\n", stage_width, stage ? stage : "", text_width, text ? text : "", at);
 		else
-			printf("  %-*s  %s\n", stage_width, step->stage, step->text);
+			printf("  %-*s  %s\n", stage_width, stage ? stage : "", text ? text : "");
 	}
 }
 
-static void print_endpoints(const struct lun_trace *trace)
+static void print_endpoints(const cJSON *answer)
 {
-	uint32_t shown = trace->candidate_count < SHOWN_CANDIDATES ? trace->candidate_count : SHOWN_CANDIDATES;
-	char text[LUN_ADDRESS_TEXT];
+	double count = cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(answer, "endpoint_count"));
+	const cJSON *endpoint;
+	int shown = 0;
 
-	if (trace->candidate_count < 2)
+	if (!(count >= 2))
 		return;
 	printf("\n  each of these was possible\n");
-	for (uint32_t i = 0; i < shown; i++)
-		printf("    %5.1f %%  %s\n", trace->candidates[i].probability * 100,
-		       lun_endpoint_format(&trace->candidates[i].address, trace->candidates[i].port, text));
-	if (shown < trace->candidate_count)
-		printf("             and %u more\n", trace->candidate_count - shown);
+	cJSON_ArrayForEach(endpoint, cJSON_GetObjectItemCaseSensitive(answer, "endpoints"))
+	{
+		const char *address = text_of(endpoint, "address");
+
+		if (shown++ == SHOWN_CANDIDATES)
+			break;
+		printf("    %5.1f %%  %s\n",
+		       cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(endpoint, "probability")) * 100,
+		       address ? address : "");
+	}
+	if (count > SHOWN_CANDIDATES)
+		printf("             and %.0f more\n", count - SHOWN_CANDIDATES);
 }
 
-static void print_result(const struct answer *answer)
+static void print_text(const cJSON *answer)
 {
-	char text[LUN_TUPLE_TEXT];
-	const char *reason = reason_of(answer);
+	const char *query = text_of(answer, "query"), *result = text_of(answer, "result"), *out = text_of(answer, "out");
+	const char *reason = text_of(answer, "reason");
+	static bool again;
 
-	printf("\n  => %s", result_of(answer));
-	if (answer->packet.verdict == LUN_ACCEPT)
-		printf("  %s", lun_tuple_format(&answer->packet.is, text));
+	if (!query || !result)
+		return; /* the summary of a running agent */
+	printf("%s%s\n\n", again ? "\n" : "", query);
+	print_steps(cJSON_GetObjectItemCaseSensitive(answer, "steps"));
+	printf("\n  => %s", result);
+	if (out)
+		printf("  %s", out);
 	if (reason)
 		printf(": %s", reason);
 	printf("\n");
+	print_endpoints(answer);
+	again = true;
 }
 
-static void print_text(const struct answer *answer)
+/* Prints what the engine said of a packet. */
+static int print_answer(const struct lun_packet *packet, const char *query, bool json, struct lun_error *error)
 {
-	static bool again;
+	char *line = lun_trace_json(packet, query);
+	cJSON *answer = line ? cJSON_Parse(line) : NULL;
 
-	printf("%s%s\n\n", again ? "\n" : "", answer->query);
-	print_steps(&answer->trace);
-	print_result(answer);
-	print_endpoints(&answer->trace);
-	again = true;
+	if (!answer)
+		*error = (struct lun_error) { LUN_NO_MEMORY, "out of memory for an answer" };
+	else if (json)
+		puts(line);
+	else
+		print_text(answer);
+	cJSON_Delete(answer);
+	free(line);
+	return answer ? 0 : LUN_NO_MEMORY;
+}
+
+/* ---- Of a running agent ---------------------------------------------------------------------------------------------- */
+
+static int trace_live(const struct arguments *arguments)
+{
+	cJSON *request = cJSON_CreateObject();
+
+	json_text(request, "command", "trace");
+	if (arguments->filter)
+		json_text(request, "expression", arguments->filter);
+	cJSON_AddNumberToObject(request, "count", (double)arguments->count);
+	setvbuf(stdout, NULL, _IOLBF, 0); /* each as soon as it comes */
+	return client_wait(arguments->control, request, arguments->json, print_text);
 }
 
 /* ---- The command ------------------------------------------------------------------------------------------------------ */
@@ -225,6 +235,13 @@ struct trace_command {
 	struct lun_policy *policy;
 	struct lun_candidate *candidates;
 	uint32_t candidate_capacity;
+};
+
+struct answer {
+	const char *query;
+	uint8_t data[PACKET_SIZE];
+	struct lun_packet packet;
+	struct lun_trace trace;
 };
 
 /* Runs the packet of `query` through a fresh engine. */
@@ -270,11 +287,7 @@ static int answer_query(struct trace_command *command, const char *query, struct
 	}
 	if (result < 0)
 		return result;
-	if (command->arguments.json)
-		print_json(&answer);
-	else
-		print_text(&answer);
-	return 0;
+	return print_answer(&answer.packet, query, command->arguments.json, error);
 }
 
 /* The line without blanks at either end. */
@@ -335,6 +348,8 @@ int command_trace(int argc, char **argv)
 		fputs(help, stdout);
 		return EXIT_DONE;
 	}
+	if (command.arguments.live)
+		return trace_live(&command.arguments);
 	result = open_policy(&command.policy, command.arguments.policy);
 	if (result != EXIT_DONE)
 		return result;

@@ -238,6 +238,18 @@ static void put_stats(struct session *session, FILE *out)
 		put_summary(session, out);
 }
 
+static void put_traces(struct session *session, FILE *out)
+{
+	cJSON *object;
+
+	session->last = tracing_take(session->tracing, out);
+	if (!session->last)
+		return;
+	object = cJSON_CreateObject();
+	add_counter(cJSON_AddObjectToObject(object, "summary"), "packets", session->request.count);
+	put_line(out, object);
+}
+
 char *answer_piece(struct session *session)
 {
 	char *text = NULL;
@@ -248,6 +260,8 @@ char *answer_piece(struct session *session)
 		return NULL;
 	if (session->request.command == REQUEST_STATS)
 		put_stats(session, out);
+	else if (session->request.command == REQUEST_TRACE)
+		put_traces(session, out);
 	else
 		put_flows(session, out);
 	return text_of(out, &text);

@@ -4,6 +4,7 @@
 
 #include "control/request.h"
 #include "control/tally.h"
+#include "control/tracing.h"
 
 #include <lunette/control.h>
 #include <stdio.h>
@@ -23,9 +24,10 @@ struct session {
 	struct request request;
 	uint64_t cursor, flows;
 	struct tally tally;
-	bool counted; /* all flows are in the tally */
-	char *piece;  /* malloc'ed, being written */
-	bool last;    /* nothing comes after this piece */
+	struct tracing *tracing; /* NULL: it did not ask for traces */
+	bool counted;            /* all flows are in the tally */
+	char *piece;             /* malloc'ed, being written */
+	bool last;               /* nothing comes after this piece */
 };
 
 struct lun_control {

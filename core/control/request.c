@@ -69,6 +69,35 @@ static int parse_filter(struct request *request, const cJSON *filter, struct lun
 	return 0;
 }
 
+static int parse_command(struct request *request, const char *command, struct lun_error *error)
+{
+	static const char *const commands[] = {
+		[REQUEST_FLOWS] = "flows", [REQUEST_STATS] = "stats", [REQUEST_TRACE] = "trace"
+	};
+
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		request->command = i;
+		if (strcmp(command, commands[i]) == 0)
+			return 0;
+	}
+	return control_fail(error, LUN_BAD_ARGUMENT, "command %.60s is not known, expected flows, stats or trace", command);
+}
+
+static int parse_count(struct request *request, double count, struct lun_error *error)
+{
+	if (!(count >= 1 && count <= REQUEST_COUNT_MOST))
+		return control_fail(error, LUN_BAD_ARGUMENT, "count: expected 1 to %d", REQUEST_COUNT_MOST);
+	request->count = (uint32_t)count;
+	return 0;
+}
+
+static int parse_expression(struct request *request, const char *text, struct lun_error *error)
+{
+	if ((size_t)snprintf(request->expression, sizeof(request->expression), "%s", text) < sizeof(request->expression))
+		return 0;
+	return control_fail(error, LUN_BAD_ARGUMENT, "expression: expected at most %d bytes", REQUEST_EXPRESSION - 1);
+}
+
 static int parse_item(struct request *request, const cJSON *item, struct lun_error *error)
 {
 	if (strcmp(item->string, "filter") == 0)
@@ -77,13 +106,13 @@ static int parse_item(struct request *request, const cJSON *item, struct lun_err
 		request->end = cJSON_IsTrue(item);
 		return 0;
 	}
-	if (strcmp(item->string, "command") != 0 || !cJSON_IsString(item))
-		return control_fail(error, LUN_BAD_ARGUMENT, "%.60s: not known", item->string);
-	request->command = strcmp(item->valuestring, "stats") == 0 ? REQUEST_STATS : REQUEST_FLOWS;
-	if (request->command == REQUEST_FLOWS && strcmp(item->valuestring, "flows") != 0)
-		return control_fail(error, LUN_BAD_ARGUMENT, "command %.60s is not known, expected flows or stats",
-				    item->valuestring);
-	return 0;
+	if (strcmp(item->string, "expression") == 0 && cJSON_IsString(item))
+		return parse_expression(request, item->valuestring, error);
+	if (strcmp(item->string, "count") == 0 && cJSON_IsNumber(item))
+		return parse_count(request, item->valuedouble, error);
+	if (strcmp(item->string, "command") == 0 && cJSON_IsString(item))
+		return parse_command(request, item->valuestring, error);
+	return control_fail(error, LUN_BAD_ARGUMENT, "%.60s: not known", item->string);
 }
 
 int request_parse(struct request *request, const char *line, struct lun_error *error)
@@ -92,7 +121,7 @@ int request_parse(struct request *request, const char *line, struct lun_error *e
 	const cJSON *item;
 	int code = 0;
 
-	*request = (struct request) { .end = false };
+	*request = (struct request) { .count = 1 };
 	if (!cJSON_IsObject(object) || !cJSON_HasObjectItem(object, "command"))
 		code = control_fail(error, LUN_BAD_ARGUMENT, "expected an object with a command");
 	else

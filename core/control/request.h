@@ -10,12 +10,19 @@ struct request_place {
 	uint16_t port;
 };
 
+enum {
+	REQUEST_EXPRESSION = 1024,
+	REQUEST_COUNT_MOST = 1000 /* traces: what is said of them waits in memory for who does not read */
+};
+
 struct request {
-	enum { REQUEST_FLOWS, REQUEST_STATS } command;
+	enum { REQUEST_FLOWS, REQUEST_STATS, REQUEST_TRACE } command;
 	bool end;
 	uint8_t protocol; /* 0: any */
 	char state[24], service[LUN_NAME_SIZE];
 	struct request_place source, destination, endpoint;
+	char expression[REQUEST_EXPRESSION]; /* of a trace: which packets, or "" */
+	uint32_t count;                      /* and how many */
 };
 
 /* Reads a line.  Fails with LUN_BAD_ARGUMENT and a sentence. */

@@ -24,11 +24,19 @@ void session_close(struct session *session)
 {
 	if (!session->control || uv_is_closing((uv_handle_t *)&session->pipe))
 		return;
+	tracing_end(session->tracing);
+	session->tracing = NULL;
 	uv_close((uv_handle_t *)&session->pipe, on_closed);
 	uv_close((uv_handle_t *)&session->idle, on_closed);
 }
 
 static void on_idle(uv_idle_t *idle);
+
+/* Is there something for the next piece? */
+static bool goes_on(const struct session *session)
+{
+	return !session->tracing || tracing_waits(session->tracing);
+}
 
 static void on_written(uv_write_t *write, int status)
 {
@@ -38,7 +46,7 @@ static void on_written(uv_write_t *write, int status)
 	session->piece = NULL;
 	if (status < 0 || session->last)
 		session_close(session);
-	else if (!uv_is_closing((uv_handle_t *)&session->idle))
+	else if (!uv_is_closing((uv_handle_t *)&session->idle) && goes_on(session))
 		uv_idle_start(&session->idle, on_idle);
 }
 
@@ -66,15 +74,29 @@ static void on_idle(uv_idle_t *idle)
 		write_piece(session, piece);
 }
 
+/* A packet is explained. */
+static void on_traced(void *user)
+{
+	struct session *session = user;
+
+	if (!session->piece)
+		uv_idle_start(&session->idle, on_idle);
+}
+
 static void on_line(struct session *session)
 {
+	const struct request *request = &session->request;
 	struct lun_error error;
+	int code = request_parse(&session->request, session->line, &error);
 
-	uv_read_stop((uv_stream_t *)&session->pipe);
-	session->last = request_parse(&session->request, session->line, &error) < 0;
+	if (code == 0 && request->command == REQUEST_TRACE)
+		code = tracing_begin(&session->tracing, session->control->live, request, on_traced, session, &error);
+	if (!session->tracing)
+		uv_read_stop((uv_stream_t *)&session->pipe); /* else it shows when the client has gone */
+	session->last = code < 0;
 	if (session->last)
 		write_piece(session, answer_error(error.text));
-	else
+	else if (!session->tracing)
 		uv_idle_start(&session->idle, on_idle);
 }
 
@@ -96,6 +118,8 @@ static void on_read(uv_stream_t *stream, ssize_t length, const uv_buf_t *bytes)
 		session_close(session);
 		return;
 	}
+	if (session->tracing)
+		return; /* it has nothing more to say */
 	session->length += (size_t)length;
 	session->line[session->length] = 0;
 	end = strchr(session->line, '\n');

@@ -12,6 +12,10 @@
  *		{"endpoint":"10.244.0.5:53","protocol":"udp","service":"default/dns:dns","flows":1}
  *		...
  *		{"summary":{"packets":...,...}}
+ *	{"command":"trace","expression":"tcp dst port 80","count":5}
+ *		{"query":"tcp 10.1.1.1:40000 10.96.0.10:80","result":"dnat",...}		as soon as such a packet comes
+ *		...
+ *		{"summary":{"packets":5}}
  *	anything else
  *		{"error":"..."}
  *
@@ -19,6 +23,7 @@
  * what came by the agent.  A filter may hold "protocol" (a name), "state", "service" (with or without the port), and
  * "source", "destination", "endpoint": prefixes, or addresses with a port as in "[fd00::1]:80".  All that it holds must
  * fit.  With "end":true each flow that is listed is ended, in the kernel too; a filter must be there then.
+ * An expression is of libpcap's language; 1,000 packets may be asked for, one is if nothing is said.
  *
  * The process must ignore SIGPIPE: clients come and go.  Answers are made bit by bit, so nobody's packet waits for a long
  * list, and a client that does not read holds up nobody else. */

@@ -178,6 +178,10 @@ LUN_API int lun_packet_from_line(struct lun_packet *packet, const char *line, co
 LUN_API char *lun_packet_to_line(const struct lun_packet *packet, char text[LUN_LINE_TEXT]);
 LUN_API char *lun_packet_outcome(const struct lun_packet *packet, char text[LUN_OUTCOME_TEXT]);
 
+/* What the trace of a packet says, when the engine is done with it, as a line of JSON (README.md, "Commands"; without the end of the
+ * line); `query` is what it was asked about.  => malloc'ed; NULL: no memory. */
+LUN_API char *lun_trace_json(const struct lun_packet *packet, const char *query);
+
 /* Builds the packet of a question: "tcp 203.0.113.2:40000 172.30.0.41:80" (tcp: a SYN; udp: four bytes of payload; sctp: an INIT;
  * IPv6 in brackets).  Bytes go to `data`, `packet` is made to point there.  Fails: LUN_BAD_ARGUMENT, the text says what was expected,
  * LUN_FULL (`capacity`; 128 suffices). */

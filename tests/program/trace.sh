@@ -50,7 +50,7 @@ answers "udp 10.1.1.1:40000 192.0.2.53:53" '"result":"accept","reason":null,"ser
 
 # The keys, in order.
 answers "tcp 192.168.31.9:40000 172.18.0.2:32329"
-grep -q '^{"query":.*,"result":.*,"reason":.*,"service":.*,"via":.*,"endpoints":.*,"masquerade":.*,"masquerade_why":.*,"steps":\[{"stage":"[a-z]*","text":"[^"]*","at":.*}\]}$' out ||
+grep -q '^{"query":.*,"result":.*,"reason":.*,"service":.*,"via":.*,"endpoints":.*,"masquerade":.*,"masquerade_why":.*,"steps":\[{"stage":"[a-z]*","text":"[^"]*","at":.*}\],"endpoint_count":2,"out":"tcp [^"]*"}$' out ||
 	fail "keys: $(cat out)"
 
 # Each query has an engine of its own: round robin begins anew, and the same tuple opens anew.
