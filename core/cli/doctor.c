@@ -6,13 +6,15 @@
 #include <lunette/live.h>
 #include <stdio.h>
 
-static const char help[] = "usage: lunette doctor\n\n"
-			   "Tries out what `lunette run` needs of this kernel and these privileges, in a network namespace "
-			   "of its own, so that\n"
-			   "nothing is left behind; and says what to do where something is missing.  Exit status 0 if run "
-			   "would work, else 3.\n\n"
-			   "      --json    one object for each thing, and a summary\n"
-			   "  -h, --help\n";
+static const char help[] =
+	"usage: lunette doctor\n\n"
+	"Tries out what `lunette run` needs of this kernel and these privileges, in a network namespace "
+	"of its own, so that\n"
+	"nothing is left behind; looks at what else is here: sysctls, others' firewall rules, the size of the\n"
+	"kernel's table, the clock; and says of each thing pass, warn or fail, with the cure.  Exit status 0 if\n"
+	"run would work, else 3.\n\n"
+	"      --json    one object for each thing, and a summary\n"
+	"  -h, --help\n";
 
 enum { OPTION_JSON = 256 };
 
@@ -42,12 +44,18 @@ static int parse_arguments(struct arguments *arguments, int argc, char **argv)
 	return EXIT_DONE;
 }
 
+/* What is only good to have is a warning. */
+static const char *result_of(const struct lun_live_finding *finding)
+{
+	return finding->ok ? "pass" : finding->needed ? "fail" : "warn";
+}
+
 static void print_finding(void *user, const struct lun_live_finding *finding)
 {
 	(void)user;
-	printf("%-7s %-20s %s\n", finding->ok ? "ok" : finding->needed ? "MISSING" : "no", finding->name, finding->text);
+	printf("%-4s  %-20s %s\n", result_of(finding), finding->name, finding->text);
 	if (finding->cure[0])
-		printf("%-7s %-20s   %s\n", "", "", finding->cure);
+		printf("%-4s  %-20s   %s\n", "", "", finding->cure);
 }
 
 static void print_finding_json(void *user, const struct lun_live_finding *finding)
@@ -56,6 +64,7 @@ static void print_finding_json(void *user, const struct lun_live_finding *findin
 
 	(void)user;
 	json_text(object, "name", finding->name);
+	json_text(object, "result", result_of(finding));
 	cJSON_AddBoolToObject(object, "ok", finding->ok);
 	cJSON_AddBoolToObject(object, "needed", finding->needed);
 	json_text(object, "text", finding->text);

@@ -10,6 +10,7 @@
 #include "live/privilege.h"
 #include "live/queue.h"
 #include "live/rules.h"
+#include "live/surroundings.h"
 #include "live/sysctl.h"
 
 #include <arpa/inet.h>
@@ -64,7 +65,16 @@ enum asked {
 	ASK_FORWARD6,
 	ASK_LOCALNET,
 	ASK_ACCOUNTING,
+	ASK_QUEUE,
+	ASK_KUBE_PROXY,
+	ASK_MARKS,
+	ASK_NOTRACK,
+	ASK_FORWARD,
+	ASK_TABLE,
+	ASK_CLOCK,
 };
+
+enum { DEFAULT_QUEUE = 4242, DEFAULT_MARKS = 0x00700000 /* live.h has them */ };
 
 static const struct question questions[] = {
 	[ASK_NET_ADMIN] = { "cap_net_admin", true, LUN_NO_PRIVILEGE, "run as root, or with this capability (also ambient)" },
@@ -91,6 +101,20 @@ static const struct question questions[] = {
 			   "sysctl -w net.ipv4.conf.all.route_localnet=1, only for node ports on 127.0.0.1" },
 	[ASK_ACCOUNTING] = { "conntrack_acct", false, 0,
 			     "sysctl -w net.netfilter.nf_conntrack_acct=1, to have the kernel count bytes" },
+	[ASK_QUEUE] = { "queue_free", false, 0, "run --queue N with another number" },
+	[ASK_KUBE_PROXY] = { "kube_proxy", false, 0,
+			     "no two may serve an address: stop it, or leave its services out of the policy" },
+	[ASK_MARKS] = { "mark_bits", false, 0, "run --marks Q,C,R with three bits that nobody else uses" },
+	[ASK_NOTRACK] = { "notrack", false, 0,
+			  "what the rule holds is not translated in the kernel: leave out the policy's services" },
+	[ASK_FORWARD] = { "forward_policy", false, 0,
+			  "a rule must let pass what goes to endpoints and comes from them; inline, what has the mark bit "
+			  "0x200000" },
+	[ASK_TABLE] = { "conntrack_size", false, 0,
+			"sysctl -w net.netfilter.nf_conntrack_max=262144 nf_conntrack_buckets=65536 (in the first "
+			"namespace)" },
+	[ASK_CLOCK] = { "clock", false, 0,
+			"another clock source, such as tsc (kernel parameter clocksource=tsc); set the time of day" },
 };
 
 /* What the child sends. */
@@ -357,6 +381,33 @@ static void look_at_sysctl(struct doctor *doctor, enum asked asked, const char *
 	answer(doctor, asked, strcmp(value, "0") != 0 && strcmp(value, "unknown") != 0, "is %s", value);
 }
 
+static void answer_rule(struct doctor *doctor, enum asked asked, const char *rule)
+{
+	answer(doctor, asked, !rule[0], "%s", rule[0] ? rule : "no rule that gets in the way");
+}
+
+static void look_around(struct doctor *doctor)
+{
+	char text[SURROUNDINGS_TEXT];
+	struct surrounding_rules rules;
+	struct lun_error error;
+	bool good = surroundings_queue(DEFAULT_QUEUE, text);
+
+	answer(doctor, ASK_QUEUE, good, "%s", text);
+	if (surroundings_rules(&rules, DEFAULT_MARKS, &error) < 0) {
+		answer(doctor, ASK_KUBE_PROXY, false, "rules cannot be listed: %s", error.text);
+	} else {
+		answer_rule(doctor, ASK_KUBE_PROXY, rules.kube_proxy);
+		answer_rule(doctor, ASK_MARKS, rules.mark_bits);
+		answer_rule(doctor, ASK_NOTRACK, rules.notrack);
+		answer_rule(doctor, ASK_FORWARD, rules.forward);
+	}
+	good = surroundings_table(text);
+	answer(doctor, ASK_TABLE, good, "%s", text);
+	good = surroundings_clock(text);
+	answer(doctor, ASK_CLOCK, good, "%s", text);
+}
+
 int lun_live_doctor(void (*report)(void *user, const struct lun_live_finding *finding), void *user, struct lun_error *error)
 {
 	struct doctor doctor = { .report = report, .user = user, .error = error, .child_fd = -1 };
@@ -373,5 +424,6 @@ int lun_live_doctor(void (*report)(void *user, const struct lun_live_finding *fi
 	look_at_sysctl(&doctor, ASK_FORWARD6, "/proc/sys/net/ipv6/conf/all/forwarding");
 	look_at_sysctl(&doctor, ASK_LOCALNET, "/proc/sys/net/ipv4/conf/all/route_localnet");
 	look_at_sysctl(&doctor, ASK_ACCOUNTING, "/proc/sys/net/netfilter/nf_conntrack_acct");
+	look_around(&doctor);
 	return doctor.code;
 }
