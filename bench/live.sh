@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What carrying connections costs: wrk against nginx, client - node - endpoint in namespaces of its own.
 #
-#	bench/live.sh [--json] [--rounds N] [--seconds N] [--setups direct,nft,commit,inline]
+#	bench/live.sh [--json] [--rounds N] [--seconds N] [--connections N] [--setups direct,nft,commit,inline]
 #
 #	direct   routed, no translation, no connection tracking
 #	nft      the same DNAT as a plain nft rule with a map
@@ -9,18 +9,20 @@
 #	inline   lunette run --inline
 #	accept   the same, to the endpoint itself: every packet passes the queue and is left alone
 #	bare     the least that a queue costs (bench/queue_loop.c): what accept is measured by
+#	commit-edits, inline-edits   commit and inline, with http = headers.forwarded()
+#	nginx, haproxy               a proxy on the node that adds the same headers
 #
-# Rounds go over all set-ups in turn, so that a drift of the machine hits all alike; figures are medians, and so are the
-# ratios, of rounds.  With keep-alive, 32 connections: requests/s, latency, CPU seconds of the whole machine per million
-# requests; without, new connections/s; and one download and upload.  Nothing else should run meanwhile.  The program is that of the
+# Rounds go over all set-ups in turn, so that a drift of the machine hits all alike; figures are medians, and so are the ratios, of
+# rounds.  With keep-alive, 32 connections or N: requests/s, latency, CPU seconds of the whole machine per million requests;
+# without, new connections/s; and one download and upload.  Nothing else should run meanwhile.  The program is that of the
 # environment variable LUNETTE, or build/release/bin/lunette.
 set -euo pipefail
 
-json=false rounds=7 seconds=3 setups=direct,nft,commit,inline
+json=false rounds=7 seconds=3 connections=32 setups=direct,nft,commit,inline
 while [[ $# -gt 0 ]]; do
 	case $1 in
 	--json) json=true ;;
-	--rounds | --seconds | --setups)
+	--rounds | --seconds | --connections | --setups)
 		[[ $# -gt 1 ]] || { echo "$1 needs a value" >&2; exit 2; }
 		declare "${1#--}=$2"
 		shift
@@ -31,9 +33,12 @@ while [[ $# -gt 0 ]]; do
 	shift
 done
 for setup in ${setups//,/ }; do
-	[[ $setup =~ ^(direct|nft|commit|inline|accept|bare)$ ]] || { echo "unknown set-up $setup, see $0 --help" >&2; exit 2; }
+	[[ $setup =~ ^(direct|nft|commit|inline|commit-edits|inline-edits|nginx|haproxy|accept|bare)$ ]] ||
+		{ echo "unknown set-up $setup, see $0 --help" >&2; exit 2; }
+	[[ $setup != haproxy ]] || command -v haproxy >/dev/null || { echo "skipped: haproxy is not installed"; exit 77; }
 done
-[[ $rounds =~ ^[1-9][0-9]*$ && $seconds =~ ^[1-9][0-9]*$ ]] || { echo "--rounds and --seconds expect numbers" >&2; exit 2; }
+[[ $rounds =~ ^[1-9][0-9]*$ && $seconds =~ ^[1-9][0-9]*$ && $connections =~ ^[1-9][0-9]*$ ]] ||
+	{ echo "--rounds, --seconds and --connections expect numbers" >&2; exit 2; }
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 export LUNETTE=${LUNETTE:-$here/build/release/bin/lunette}
@@ -49,6 +54,10 @@ cat >"$work/policy.lua" <<-EOT
 	node { name = "node", addresses = { "192.168.77.1" }, pods = { "10.244.0.0/16", "192.168.77.0/24" } }
 	service "default/web" {
 		cluster_ips = { "10.96.0.10" }, endpoints = { "10.244.0.5" }, ports = { { port = 80, target_port = 8080 } },
+	}
+	service "default/edited" {
+		cluster_ips = { "10.96.0.20" }, endpoints = { "10.244.0.5" }, ports = { { port = 80, target_port = 8080 } },
+		http = headers.forwarded(),
 	}
 EOT
 cat >"$work/wrk.lua" <<-'EOT'
@@ -74,10 +83,79 @@ nft_up() {
 	}'
 }
 nft_down() { node nft delete table ip plain; }
-commit_up() { url=http://10.96.0.10; agent_start --flush --flow-limit 262144; }
+commit_up() { url=http://10.96.0.10; agent_start --flush --set-sysctls --flow-limit 262144; }
 commit_down() { agent_stop TERM; }
 inline_up() { url=http://10.96.0.10; agent_start --inline --set-sysctls --flow-limit 262144; }
 inline_down() { agent_stop TERM; }
+commit-edits_up() { commit_up; url=http://10.96.0.20; }
+commit-edits_down() { commit_down; }
+inline-edits_up() { inline_up; url=http://10.96.0.20; }
+inline-edits_down() { inline_down; }
+
+# A proxy on the node, as many processes as there are processors, with the headers that headers.forwarded() sets.
+nginx_up() {
+	url=http://192.168.77.1:8081
+	cat >"$work/proxy.conf" <<-EOT
+		daemon off; worker_processes auto; user root; pid $work/proxy.pid; error_log $work/proxy.log; worker_rlimit_nofile 65536;
+		events { worker_connections 16384; }
+		http {
+			access_log off; client_max_body_size 0; keepalive_requests 1000000000;
+			client_body_temp_path $work/proxy.body; proxy_temp_path $work/proxy.temp; fastcgi_temp_path $work/proxy.fastcgi;
+			uwsgi_temp_path $work/proxy.uwsgi; scgi_temp_path $work/proxy.scgi;
+			upstream pod { server 10.244.0.5:8080; keepalive 320; keepalive_requests 1000000000; }
+			server {
+				listen 8081 reuseport backlog=4096;
+				location / {
+					proxy_pass http://pod; proxy_http_version 1.1; proxy_buffering off; proxy_request_buffering off;
+					proxy_set_header Host \$http_host; proxy_set_header Connection "";
+					proxy_set_header X-Request-ID \$request_id; proxy_set_header X-Real-IP \$remote_addr;
+					proxy_set_header X-Forwarded-For \$remote_addr; proxy_set_header X-Forwarded-Host \$http_host;
+					proxy_set_header X-Forwarded-Port \$server_port; proxy_set_header X-Forwarded-Proto \$scheme;
+					proxy_set_header X-Forwarded-Scheme \$scheme; proxy_set_header X-Scheme \$scheme;
+				}
+			}
+		}
+	EOT
+	ip netns exec "$lab-node" nginx -c "$work/proxy.conf" -e "$work/proxy.log" &
+	proxy=$!
+	started+=("$proxy")
+	wait_for client curl -sf -o "$work/null" "$url/"
+}
+nginx_down() {
+	kill "$proxy"
+	wait "$proxy" 2>/dev/null || true
+}
+haproxy_up() {
+	url=http://192.168.77.1:8082
+	cat >"$work/haproxy.cfg" <<-EOT
+		global
+			maxconn 4096
+		defaults
+			mode http
+			timeout connect 5s
+			timeout client 60s
+			timeout server 60s
+			http-reuse always
+		frontend clients
+			bind :8082
+			http-request set-header X-Request-ID %[uuid()]
+			http-request set-header X-Real-IP %[src]
+			http-request set-header X-Forwarded-For %[src]
+			http-request set-header X-Forwarded-Host %[req.hdr(host)]
+			http-request set-header X-Forwarded-Port %[dst_port]
+			http-request set-header X-Forwarded-Proto http
+			http-request set-header X-Forwarded-Scheme http
+			http-request set-header X-Scheme http
+			default_backend pod
+		backend pod
+			server pod1 10.244.0.5:8080
+	EOT
+	ip netns exec "$lab-node" haproxy -db -f "$work/haproxy.cfg" >"$work/haproxy.log" 2>&1 &
+	proxy=$!
+	started+=("$proxy")
+	wait_for client curl -sf -o "$work/null" "$url/"
+}
+haproxy_down() { nginx_down; }
 accept_up() { inline_up; url=http://10.244.0.6:8080; }
 accept_down() { inline_down; }
 bare_up() {
@@ -98,12 +176,12 @@ bare_down() {
 cpu() { awk -v hz="$(getconf CLK_TCK)" '/^cpu / { print ($2 + $3 + $4 + $7 + $8) / hz }' /proc/stat; }
 
 # load OPTION...: "requests microseconds p50 p99 errors"
-load() { client wrk -t1 -c32 -d "${seconds}s" -s "$work/wrk.lua" "$@" "$url/" | awk '/^RESULT/ { print $2, $3, $4, $5, $6 }'; }
+load() { client wrk -t1 -c"$connections" -d "${seconds}s" -s "$work/wrk.lua" "$@" "$url/" | awk '/^RESULT/ { print $2, $3, $4, $5, $6 }'; }
 
 # One round of one set-up: "keepalive_rps p50 p99 cps down_gbps cpu up_gbps"
 measure() {
 	local before after requests time p50 p99 errors new new_time down up
-	client wrk -t1 -c32 -d 1s "$url/" >/dev/null
+	client wrk -t1 -c"$connections" -d 1s "$url/" >/dev/null
 	before=$(cpu)
 	read -r requests time p50 p99 errors < <(load)
 	after=$(cpu)
@@ -141,7 +219,7 @@ compare() {
 			"download $(ratio "$1" "$2" 5), upload $(ratio "$1" "$2" 7)"
 }
 
-$json || printf '%-8s %14s %8s %8s %10s %10s %8s %14s\n' setup keepalive_rps p50_us p99_us cps down_gbps up_gbps cpu_s_per_mreq
+$json || printf '%-12s %14s %8s %8s %10s %10s %8s %14s\n' setup keepalive_rps p50_us p99_us cps down_gbps up_gbps cpu_s_per_mreq
 for setup in ${setups//,/ }; do
 	read -r rps p50 p99 cps down cpu up <<<"$(for f in 1 2 3 4 5 6 7; do median "$setup" $f; done | xargs)"
 	if $json; then
@@ -149,8 +227,10 @@ for setup in ${setups//,/ }; do
 			--argjson down "$down" --argjson up "$up" --argjson cpu "$cpu" '{ setup: $setup, keepalive_rps: ($rps | round), p50_us: $p50,
 			p99_us: $p99, cps: ($cps | round), down_gbps: $down, up_gbps: $up, cpu_s_per_mreq: $cpu }'
 	else
-		printf '%-8s %14.0f %8.0f %8.0f %10.0f %10.2f %8.2f %14.2f\n' "$setup" "$rps" "$p50" "$p99" "$cps" "$down" "$up" "$cpu"
+		printf '%-12s %14.0f %8.0f %8.0f %10.0f %10.2f %8.2f %14.2f\n' "$setup" "$rps" "$p50" "$p99" "$cps" "$down" "$up" "$cpu"
 	fi
 done
 compare commit nft 0.95
 compare accept bare 0.95
+compare commit-edits nginx 1.4
+compare commit-edits haproxy 1.4

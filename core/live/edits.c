@@ -41,13 +41,6 @@ static bool next_event(struct lun_live *live, struct lun_event *event)
 	return false;
 }
 
-static bool grew(const struct batch *batch, size_t index)
-{
-	const struct queue_packet *queued = &batch->queued[index];
-
-	return batch->packets[index].changed && batch->packets[index].length > queued->length && !queued->large;
-}
-
 /* The bits of a verdict are others': no rule of ours looks at the packet any more. */
 static void put_verdict(struct lun_live *live, struct batch *batch, size_t index, size_t shift_length)
 {
@@ -60,7 +53,7 @@ static void put_verdict(struct lun_live *live, struct batch *batch, size_t index
 		verdict->first = batch->shifts[index];
 		verdict->first_length = shift_length;
 	}
-	if (packet->verdict != LUN_ACCEPT || grew(batch, index))
+	if (packet->verdict != LUN_ACCEPT || sent_must_cut(queued, packet))
 		return;
 	if (packet->changed && packet->wire_length > packet->length) {
 		sent_log_loss(live, &packet->was,
@@ -92,7 +85,7 @@ static void answer(struct lun_live *live, struct batch *batch)
 			sent_event(live, packet, &event, batch->queued[i].mark);
 		}
 		put_verdict(live, batch, i, shift_length);
-		if (packet->verdict == LUN_ACCEPT && grew(batch, i)) {
+		if (packet->verdict == LUN_ACCEPT && sent_must_cut(&batch->queued[i], packet)) {
 			give_verdicts(live, batch);
 			sent_grown(live, &batch->queued[i], packet);
 		}

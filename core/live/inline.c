@@ -70,7 +70,7 @@ static struct queue_verdict verdict_of(struct lun_live *live, const struct queue
 			      "it is too long for the queue, of which a changed packet must come back whole");
 		return verdict;
 	}
-	if (packet->changed && packet->length > queued->length && !queued->large) {
+	if (sent_must_cut(queued, packet)) {
 		sent_grown(live, queued, packet);
 		return verdict;
 	}
@@ -104,7 +104,7 @@ static void answer(struct lun_live *live, struct batch *batch)
 	for (size_t i = 0; i < batch->count; i++) {
 		const struct lun_packet *packet = &batch->packets[i];
 
-		if ((emitted && event.packet == i) || packet->length > batch->queued[i].length)
+		if ((emitted && event.packet == i) || sent_must_cut(&batch->queued[i], packet))
 			give_verdicts(live, batch);
 		for (; emitted && event.packet == i; emitted = next_emitted(live, &event))
 			sent_event(live, packet, &event, batch->queued[i].mark);

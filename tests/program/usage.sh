@@ -44,7 +44,7 @@ says 2 "lunette: unknown command xyzzy; see lunette --help" xyzzy
 says 2 "lunette: unknown command ; see lunette --help" ""
 says 2 "lunette: unknown command --json; see lunette --help" --json
 
-says 2 "lunette run: --set-sysctls and --tenant-mask are for --inline; see lunette run --help" run -p x.lua --set-sysctls
+says 2 "lunette run: --tenant-mask is for --inline; see lunette run --help" run -p x.lua --tenant-mask 0xf
 says 2 "lunette run: --tenant-mask 0xfg: expected hexadecimal bits of the packet mark; see lunette run --help" run --tenant-mask 0xfg
 says 2 "lunette trace: unknown option -x; see lunette trace --help" trace -x
 says 2 "lunette trace: unknown option --nothing-like-it; see lunette trace --help" trace --nothing-like-it
