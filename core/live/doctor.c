@@ -364,7 +364,7 @@ static void look_at_inline_sysctls(struct doctor *doctor)
 	struct sysctls sysctls = { 0 };
 	struct lun_error error;
 
-	answer_code(doctor, ASK_INLINE_SYSCTLS, sysctls_require(&sysctls, NULL, false, &error), &error,
+	answer_code(doctor, ASK_INLINE_SYSCTLS, sysctls_require(&sysctls, NULL, "inline mode needs", false, &error), &error,
 		    "as inline mode needs them");
 }
 

@@ -131,11 +131,15 @@ static bool has_edits(const struct lun_policy *policy)
 
 int edits_prepare(struct lun_live *live, const struct lun_policy *policy, struct lun_error *error)
 {
+	static const char need[] = "requests that are refused, or whose edits outgrow the path, need";
+	struct lun_error missing;
 	int code = 0;
 
 	if (!has_edits(policy))
 		return 0;
 	if (!live->inject.open)
 		code = inject_open(&live->inject, error);
-	return code ? code : sysctls_require(&live->sysctls, policy, live->set_sysctls, error);
+	if (code == 0 && sysctls_require(&live->sysctls, policy, need, live->set_sysctls, &missing) < 0)
+		live_log(live, LUN_LOG_WARNING, "%s", missing.text);
+	return code;
 }

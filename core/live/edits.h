@@ -7,7 +7,7 @@
 struct lun_live;
 struct lun_policy;
 
-/* Opens, and requires of the system, what edits need if the policy has some.  Fails: LUN_SYSTEM, LUN_NO_PRIVILEGE,
+/* Opens what edits need, if the policy has some, and warns of what they need of the system.  Fails: LUN_SYSTEM, LUN_NO_PRIVILEGE,
  * LUN_UNSUPPORTED. */
 int edits_prepare(struct lun_live *live, const struct lun_policy *policy, struct lun_error *error);
 

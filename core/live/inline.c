@@ -185,7 +185,7 @@ static int inline_open(struct lun_live *live, struct lun_config *engine, struct 
 
 static int inline_prepare(struct lun_live *live, const struct lun_policy *policy, struct lun_error *error)
 {
-	return sysctls_require(&live->sysctls, policy, live->set_sysctls, error);
+	return sysctls_require(&live->sysctls, policy, "inline mode needs", live->set_sysctls, error);
 }
 
 static int inline_begin(struct lun_live *live, struct lun_error *error)

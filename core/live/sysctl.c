@@ -134,7 +134,8 @@ static bool serves_ipv6(const struct lun_policy *policy)
 	return false;
 }
 
-int sysctls_require(struct sysctls *sysctls, const struct lun_policy *policy, bool set, struct lun_error *error)
+int sysctls_require(struct sysctls *sysctls, const struct lun_policy *policy, const char *who, bool set,
+		    struct lun_error *error)
 {
 	struct need need = { .sysctls = sysctls, .error = error, .set = set };
 	int code = need_value(&need, "net/ipv4/ip_forward", "1");
@@ -146,9 +147,7 @@ int sysctls_require(struct sysctls *sysctls, const struct lun_policy *policy, bo
 	if (code == 0 && serves_ipv6(policy))
 		code = need_value(&need, "net/ipv6/conf/all/forwarding", "1");
 	if (code == 0 && need.missing[0])
-		code = live_fail(error, LUN_SYSTEM,
-				 "inline mode, and edits of requests, need `sysctl -w%s`, or --set-sysctls to do it",
-				 need.missing);
+		code = live_fail(error, LUN_SYSTEM, "%s `sysctl -w%s`, or --set-sysctls to do it", who, need.missing);
 	return code;
 }
 

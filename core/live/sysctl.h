@@ -12,9 +12,10 @@ struct sysctls {
 	size_t count;
 };
 
-/* Sees to it that inline mode works: with `set` by setting what is not right, else by a failure that names it and the
- * cure.  IPv6 is asked for only where the policy (or NULL) serves it.  Fails: LUN_SYSTEM, LUN_NO_MEMORY. */
-int sysctls_require(struct sysctls *sysctls, const struct lun_policy *policy, bool set, struct lun_error *error);
+/* Sees to it that packets which come in by "lo" go on: with `set` by setting what is not right, else by a failure that names it, the
+ * cure and who needs it ("inline mode needs").  IPv6 is asked for only where the policy (or NULL) serves it.  Fails: LUN_SYSTEM, LUN_NO_MEMORY. */
+int sysctls_require(struct sysctls *sysctls, const struct lun_policy *policy, const char *who, bool set,
+		    struct lun_error *error);
 
 /* Is the sysctl, "net/ipv4/ip_forward", something else than 0?  False if it cannot be read. */
 bool sysctl_is_on(const char *name);

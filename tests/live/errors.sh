@@ -54,7 +54,7 @@ agent_start --queue 7
 ruleset() { node nft list ruleset 2>/dev/null | sed 's/packets [0-9]* bytes [0-9]*//'; }
 ruleset >"$work/rules"
 refused 3 "queue 7 belongs to process $agent " "${run[@]}" --queue 7
-refused 3 "served by process $agent .*queue 7" "${run[@]}" --queue 8
+refused 3 "served by process $agent .*queue 7" "${run[@]}" --queue 9
 ruleset | cmp - "$work/rules" || fail "the first agent's rules were changed"
 client curl -s --max-time 2 http://10.96.0.10/ | grep -q ^pod || fail "the first agent does not serve any more"
 agent_stop TERM
