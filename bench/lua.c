@@ -154,11 +154,19 @@ static void build(struct side *side, int index)
 	side->batch[index] = (struct lun_packet) { .data = data, .length = 40, .capacity = BUFFER };
 }
 
-/* ns of a flow that opens. */
-static double open_flows(struct side *side)
+static double flows_end(struct side *side)
 {
-	double start = cpu_ns(), time;
+	double start = cpu_ns();
 	struct lun_flow flow;
+
+	for (uint64_t cursor = 0; lun_flow_next(side->engine, &cursor, &flow);)
+		lun_flow_end(side->engine, flow.id);
+	return (cpu_ns() - start) / ROUND;
+}
+
+static double flows_open(struct side *side)
+{
+	double start = cpu_ns();
 
 	for (uint32_t i = 0; i < ROUND; i += BATCH) {
 		for (int k = 0; k < BATCH; k++)
@@ -166,10 +174,23 @@ static double open_flows(struct side *side)
 		side->now += 1000;
 		lun_engine_packets(side->engine, side->batch, BATCH, side->now);
 	}
-	time = (cpu_ns() - start) / ROUND;
-	for (uint64_t cursor = 0; lun_flow_next(side->engine, &cursor, &flow);)
-		lun_flow_end(side->engine, flow.id);
+	return (cpu_ns() - start) / ROUND;
+}
+
+/* ns of a flow that opens, by its first packet. */
+static double open_flows(struct side *side)
+{
+	double time = flows_open(side);
+
+	flows_end(side);
 	return time;
+}
+
+/* ns of a flow that ends. */
+static double end_flows(struct side *side)
+{
+	flows_open(side);
+	return flows_end(side);
 }
 
 static void written(void *user, const struct lun_http_piece *piece)
@@ -226,6 +247,9 @@ static const struct bench_case {
 	{ "on_flow", NODE WEB,
 	  NODE WEB ON_FLOW("if flow.source_port == 80 and flow.service == 'default/web' then return drop() end\n"),
 	  open_flows, 1 },
+	{ "on_packet", NODE WEB, NODE WEB "function on_packet(packet) if packet.length == 7 then return drop() end end\n",
+	  open_flows, 1 },
+	{ "on_close", NODE WEB, NODE WEB "function on_close(flow) end\n", end_flows, 1 },
 	{ "rate_limit", NODE WEB LIMIT ON_FLOW("local a = opens.allow, flow.source\n"),
 	  NODE WEB LIMIT ON_FLOW("local a = opens:allow(flow.source)\n"), open_flows, 1 },
 	{ "on_request", NODE WEB, NODE WEB "function on_request(request) request.headers['X-Tenant'] = 'blue' end\n",

@@ -1,4 +1,7 @@
-/* flow.c - on_flow: the flow object that it gets, and the decision that it returns.
+/* flow.c - on_flow: the flow object that it and other hooks get, and the decision that it returns.
+ *
+ * What a script keeps by flow, flow.data, is a table that stands under the tuple of the flow's first packet: on_flow has no other name
+ * for a flow that may never be opened.  It goes when the engine tells the end of the flow, or that there was none.
  *
  * A flow object is a ticket of eight bytes, the number of the call it was made for; what it shows is read from the engine's
  * struct, which is gone after the call.  A script that kept the ticket gets an error instead of another flow's fields. */
@@ -20,7 +23,11 @@ struct ticket {
 	X(service)                                                                                                          \
 	X(port)                                                                                                             \
 	X(via)                                                                                                              \
-	X(tenant)
+	X(tenant)                                                                                                           \
+	X(data)                                                                                                             \
+	X(packets)                                                                                                          \
+	X(bytes)                                                                                                            \
+	X(age)
 enum flow_field {
 	FLOW_UNKNOWN,
 #define FLOW_FIELD_VALUE(name) FLOW_##name,
@@ -60,8 +67,67 @@ static const struct lun_new_flow *flow_check(lua_State *state)
 	return script->flow;
 }
 
+/* ---- flow.data ------------------------------------------------------------------------------------------------------- */
+
+/* Registry key of the table from tuples, as strings of their bytes, to what is kept. */
+static const char data_key;
+
+void flow_open_data(lua_State *state)
+{
+	lua_newtable(state);
+	lua_rawsetp(state, LUA_REGISTRYINDEX, &data_key);
+}
+
+/* Pushes the table, and in it the tuple of script->flow. */
+static void push_data_key(lua_State *state)
+{
+	const struct lun_tuple *tuple = &script_of(state)->flow->tuple;
+
+	lua_rawgetp(state, LUA_REGISTRYINDEX, &data_key);
+	lua_pushlstring(state, (const char *)tuple, sizeof(*tuple));
+}
+
+static void push_data(lua_State *state)
+{
+	push_data_key(state);
+	lua_pushvalue(state, -1);
+	if (lua_rawget(state, -3) != LUA_TNIL)
+		return;
+	lua_newtable(state);
+	lua_replace(state, -2);
+	lua_pushvalue(state, -2);
+	lua_pushvalue(state, -2);
+	lua_rawset(state, -5);
+	script_of(state)->data_count++;
+}
+
+int flow_drop_data(lua_State *state)
+{
+	push_data_key(state);
+	lua_pushvalue(state, -1);
+	if (lua_rawget(state, -3) == LUA_TNIL)
+		return 0;
+	lua_pop(state, 1);
+	lua_pushnil(state);
+	lua_rawset(state, -3);
+	script_of(state)->data_count--;
+	return 0;
+}
+
+/* ---- Fields ---------------------------------------------------------------------------------------------------------- */
+
+/* Of both directions, of a flow that ended; else nil. */
+static void push_sum(lua_State *state, const uint64_t counts[2])
+{
+	if (counts == NULL)
+		lua_pushnil(state);
+	else
+		lua_pushinteger(state, (lua_Integer)(counts[LUN_ORIG] + counts[LUN_REPLY]));
+}
+
 static int flow_index(lua_State *state)
 {
+	const struct lun_flow *ended = script_of(state)->ended;
 	const struct lun_new_flow *flow = flow_check(state);
 
 	lua_pushvalue(state, 2);
@@ -95,6 +161,21 @@ static int flow_index(lua_State *state)
 		break;
 	case FLOW_tenant:
 		lua_pushinteger(state, flow->tuple.tenant);
+		break;
+	case FLOW_data:
+		push_data(state);
+		break;
+	case FLOW_packets:
+		push_sum(state, ended != NULL ? ended->packets : NULL);
+		break;
+	case FLOW_bytes:
+		push_sum(state, ended != NULL ? ended->bytes : NULL);
+		break;
+	case FLOW_age:
+		if (ended != NULL)
+			lua_pushnumber(state, (lua_Number)ended->age / 1e9);
+		else
+			lua_pushnil(state);
 		break;
 	}
 	return 1;

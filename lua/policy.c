@@ -1,8 +1,8 @@
 /* policy.c - lun_lua_policy_load: runs the file, compiles what it declared, and answers the engine's hook from then on.
  *
- * All Lua code runs below lua_pcall, and so does everything of ours that may allocate in the state.  Loading ends with four
- * values on the stack, which stay there for the policy's life: the message handler, the functions that run on_flow and
- * on_request (or nil), and the last decision, whose strings the engine may read until the next call. */
+ * All Lua code runs below lua_pcall, and so does everything of ours that may allocate in the state.  Loading ends with some
+ * values on the stack, which stay there for the policy's life: the message handler, the functions that run the hooks (or nil), and the
+ * last decision, whose strings the engine may read until the next call. */
 #include "hash.h"
 #include "kept.h"
 #include "script.h"
@@ -16,7 +16,15 @@
 #include <sys/stat.h>
 #include <time.h>
 
-enum { HANDLER = 1, HOOK, REQUEST_HOOK, DECISION }; /* places on the stack */
+enum {
+	HANDLER = 1,
+	HOOK,
+	REQUEST_HOOK,
+	PACKET_HOOK,
+	CLOSE_HOOK,
+	DECISION,
+	HOOKS = DECISION - HOOK
+}; /* places on the stack */
 
 enum { ROOM_FIRST = 16 * 1024, ROOM_HUGE = 2 * 1024 * 1024, SOURCE_MAX = 16 * 1024 * 1024, LOOK_INTERVAL = 100 };
 
@@ -134,14 +142,14 @@ const char *script_folder(const struct script *script, const char *message)
 
 void script_log(struct script *script, const char *line)
 {
-	char text[SCRIPT_TEXT], more[64] = "";
+	char text[SCRIPT_TEXT + 64], more[64] = "";
 	uint64_t unsaid = 0;
 
 	if (script->options.log == NULL || (!script->loading && !log_may_speak(script, line, &unsaid)))
 		return;
 	if (unsaid > 0)
 		snprintf(more, sizeof(more), " (and %llu times since it was said last)", (unsigned long long)unsaid);
-	snprintf(text, sizeof(text), "%s%.*s%s", script_folder(script, line), SCRIPT_TEXT / 2, line, more);
+	snprintf(text, sizeof(text), "%s%s%s", script_folder(script, line), line, more);
 	script->options.log(script->options.user, text);
 }
 
@@ -299,17 +307,15 @@ static const char *message_of(struct script *script, int status, char text[SCRIP
 
 /* ---- The hook -------------------------------------------------------------------------------------------------------- */
 
-/* Calls the hook at a place of the stack, about script->flow, and says what is wrong with it if it fails; `results` are left on
+/* Calls the function on top of the stack, about script->flow, and says what is wrong with it if it fails; `results` are left on
  * top. */
-static int hook_call(struct script *script, int hook, int results)
+static int hook_call_top(struct script *script, int results)
 {
 	char text[SCRIPT_TEXT];
 	int status;
 
-	lua_settop(script->state, REQUEST_HOOK);
 	limits_begin(&script->limits, "one call of a hook", script->options.hook_instructions);
 	script->call++;
-	lua_pushvalue(script->state, hook);
 	status = lua_pcall(script->state, 0, results, HANDLER);
 	script->flow = NULL;
 	script->has_clock = false;
@@ -317,6 +323,14 @@ static int hook_call(struct script *script, int hook, int results)
 		return 0;
 	script_log(script, message_of(script, status, text));
 	return LUN_BAD_POLICY;
+}
+
+/* Calls the hook at a place of the stack. */
+static int hook_call(struct script *script, int hook, int results)
+{
+	lua_settop(script->state, CLOSE_HOOK);
+	lua_pushvalue(script->state, hook);
+	return hook_call_top(script, results);
 }
 
 /* The same, and what it costs, where somebody wants to know. */
@@ -362,6 +376,55 @@ static int policy_request(void *user, struct lun_request *request)
 	return code;
 }
 
+static int policy_packet(void *user, const struct lun_seen_packet *packet, struct lun_decision *decision)
+{
+	const struct lun_new_flow flow = {
+		.tuple = packet->orig, .service = packet->service, .port = packet->port, .now = packet->now
+	};
+	struct script *script = user;
+	int code;
+
+	script->flow = &flow;
+	script->now = packet->now;
+	script->has_clock = true;
+	script->packet = packet;
+	script->decision = decision;
+	code = hook_call(script, PACKET_HOOK, 1);
+	script->packet = NULL;
+	script->decision = NULL;
+	return code;
+}
+
+/* on_close, if there is one and there was a flow; then what the script kept for it goes. */
+static void policy_close(void *user, const struct lun_flow *ended, uint64_t now)
+{
+	struct script *script = user;
+	struct lun_new_flow flow = { .tuple = ended->orig, .now = now };
+	char service[LUN_NAME_SIZE], *colon;
+
+	if (ended->id != 0 && lua_isfunction(script->state, CLOSE_HOOK)) {
+		snprintf(service, sizeof(service), "%s", ended->service != NULL ? ended->service : "");
+		colon = strrchr(service, ':');
+		if (colon != NULL) {
+			*colon = '\0';
+			flow.service = service;
+			flow.port = colon + 1;
+		}
+		script->flow = &flow;
+		script->now = now;
+		script->has_clock = true;
+		script->ended = ended;
+		hook_call(script, CLOSE_HOOK, 0);
+		script->ended = NULL;
+	}
+	if (script->data_count > 0) {
+		script->flow = &flow;
+		lua_settop(script->state, CLOSE_HOOK);
+		lua_pushcfunction(script->state, flow_drop_data);
+		hook_call_top(script, 0);
+	}
+}
+
 void script_unref(void *user)
 {
 	struct script *script = user;
@@ -384,22 +447,22 @@ void script_unref(void *user)
 /* A function whose name is that of a hook which there is not. */
 static void hook_check_name(lua_State *state, const char *name)
 {
-	static const char *const later[] = { "on_packet", "on_close" };
+	static const char *const hooks[] = { "on_flow", "on_request", "on_packet", "on_close" };
+	static const size_t count = sizeof(hooks) / sizeof(hooks[0]);
 	lua_Debug function;
+	const char *near;
 
-	if (strncmp(name, "on_", 3) != 0 || strcmp(name, "on_flow") == 0 || strcmp(name, "on_request") == 0)
+	if (strncmp(name, "on_", 3) != 0)
 		return;
+	for (size_t i = 0; i < count; i++) {
+		if (strcmp(name, hooks[i]) == 0)
+			return;
+	}
 	lua_pushvalue(state, -1);
 	lua_getinfo(state, ">S", &function);
-	for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++) {
-		if (strcmp(name, later[i]) != 0)
-			continue;
-		lua_pushfstring(state, "%s:%d: %s is not supported yet by this version", function.short_src,
-				function.linedefined, name);
-		lua_error(state);
-	}
-	lua_pushfstring(state, "%s:%d: unknown hook %s, did you mean on_flow?", function.short_src, function.linedefined,
-			name);
+	near = suggest(name, hooks, count);
+	lua_pushfstring(state, "%s:%d: unknown hook %s, did you mean %s?", function.short_src, function.linedefined, name,
+			near != NULL ? near : "on_flow");
 	lua_error(state);
 }
 
@@ -428,7 +491,7 @@ static void hook_push(lua_State *state, const char *file, const char *name, void
 	}
 }
 
-/* => the two hooks, or nil */
+/* => the hooks, or nil */
 static int load_script(lua_State *state)
 {
 	const struct script *script = script_of(state);
@@ -443,6 +506,7 @@ static int load_script(lua_State *state)
 	rate_open(state);
 	time_open(state);
 	hash_open(state);
+	flow_open_data(state);
 	warn_keep_globals(state);
 	if (chunk_push(state, source->name, source->text, source->length) != LUA_OK)
 		return lua_error(state);
@@ -452,7 +516,9 @@ static int load_script(lua_State *state)
 	warn_globals(state);
 	hook_push(state, script->name, "on_flow", flow_push_hook);
 	hook_push(state, script->name, "on_request", request_push_hook);
-	return 2;
+	hook_push(state, script->name, "on_packet", packet_push_hook);
+	hook_push(state, script->name, "on_close", close_push_hook);
+	return HOOKS;
 }
 
 /* What a lua_pcall that failed with `status` means for who loads the policy. */
@@ -482,7 +548,7 @@ static int script_run(struct script *script, struct lun_error *error)
 	lua_pushcfunction(script->state, message_handle);
 	lua_pushcfunction(script->state, load_script);
 	script->loading = true;
-	status = lua_pcall(script->state, 0, 2, HANDLER);
+	status = lua_pcall(script->state, 0, HOOKS, HANDLER);
 	if (status == LUA_OK)
 		return 0;
 	return script_fail(script, status, error);
@@ -492,7 +558,7 @@ int script_call(struct script *script, lua_CFunction function, const char *what,
 {
 	int status;
 
-	lua_settop(script->state, REQUEST_HOOK);
+	lua_settop(script->state, CLOSE_HOOK);
 	limits_begin(&script->limits, what, script->options.load_instructions);
 	lua_pushcfunction(script->state, function);
 	status = lua_pcall(script->state, 0, 0, HANDLER);
@@ -527,6 +593,11 @@ int script_compile(struct script *script, struct lun_policy **policy, struct lun
 		config.hooks.flow = policy_flow;
 	if (lua_isfunction(script->state, REQUEST_HOOK))
 		config.hooks.request = policy_request;
+	if (lua_isfunction(script->state, PACKET_HOOK))
+		config.hooks.packet = policy_packet;
+	if (config.hooks.flow != NULL || config.hooks.request != NULL || config.hooks.packet != NULL ||
+	    lua_isfunction(script->state, CLOSE_HOOK))
+		config.hooks.close = policy_close; /* each of them may use flow.data */
 	code = lun_policy_new(policy, &config, &wrong);
 	if (code == 0) {
 		script->references++;

@@ -69,9 +69,12 @@ struct script {
 	uint64_t now;   /* ns, the engine's clock */
 	struct lun_decision *decision;
 	struct lun_request *request;
+	const struct lun_seen_packet *packet;
+	const struct lun_flow *ended; /* during on_close */
 	/* changes */
 	struct limits limits;
 	bool seeded;
+	uint64_t data_count;   /* flows that have a flow.data */
 	uint64_t call;         /* number of the hook's call: a flow object of another one is over */
 	uint32_t prefix_count; /* in the cache of address.c */
 	struct log_place log_places[16];
@@ -207,6 +210,14 @@ void flow_push_hook(lua_State *state);
 /* The metatable of flow objects, and a flow object with the one at that index. */
 void flow_push_metatable(lua_State *state);
 void flow_push(lua_State *state, int metatable);
+
+/* flow.c: makes the table of what scripts keep by flow; takes that of script->flow out of it. */
+void flow_open_data(lua_State *state);
+int flow_drop_data(lua_State *state);
+
+/* packet.c: the same for on_packet and script->packet, and for on_close. */
+void packet_push_hook(lua_State *state);
+void close_push_hook(lua_State *state);
 
 /* request.c: the same for on_request and script->request. */
 void request_push_hook(lua_State *state);

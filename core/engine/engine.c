@@ -142,6 +142,7 @@ int lun_engine_set_policy(struct lun_engine *engine, struct lun_policy *policy)
 		lun_policy_ref(policy);
 	lun_policy_unref(engine->policy);
 	engine->policy = policy;
+	engine->sees_packets = lun_policy_sees_packets(policy);
 	gone_begin(engine);
 	return 0;
 }

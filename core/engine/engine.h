@@ -19,6 +19,7 @@ struct lun_engine {
 	struct http http;
 	struct events events;
 	struct lun_policy *policy; /* or NULL */
+	bool sees_packets;         /* it has a hook for each */
 	struct ports ports;
 	struct sources sources;
 	struct affinity affinity;

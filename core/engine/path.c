@@ -7,6 +7,7 @@
 
 #include "base/cold.h"
 #include "engine/gone.h"
+#include "engine/hooks.h"
 #include "engine/retry.h"
 #include "packet/build.h"
 #include "packet/trace.h"
@@ -23,6 +24,7 @@ enum {
 
 void engine_forget_flow(struct lun_engine *engine, struct flow *flow)
 {
+	hooks_end(engine, flow);
 	if (flow->port != FLOW_NONE) {
 		flow_add_counts(flow, ports_port(&engine->ports, flow->port)->counts);
 		ports_count(&engine->ports, flow->port, -1);
@@ -293,6 +295,16 @@ static COLD bool answer_echo(struct lun_engine *engine, struct packet *p)
 	return true;
 }
 
+/* Does with a packet without a flow what was decided; true: it has one. */
+static bool engine_obey(struct lun_engine *engine, struct packet *p, const struct decision *decision)
+{
+	if (decision->verdict != LUN_ACCEPT)
+		return refuse(engine, p, decision->verdict, decision->reason);
+	if (decision->echo && answer_echo(engine, p))
+		return false;
+	return engine_open(engine, p, decision);
+}
+
 /* A packet without a flow: decide, bind, open. */
 static APART bool engine_admit(struct lun_engine *engine, struct packet *p)
 {
@@ -305,11 +317,10 @@ static APART bool engine_admit(struct lun_engine *engine, struct packet *p)
 		decide(engine, p, &made);
 		decision = &made;
 	}
-	if (decision->verdict != LUN_ACCEPT)
-		return refuse(engine, p, decision->verdict, decision->reason);
-	if (decision->echo && answer_echo(engine, p))
-		return false;
-	return engine_open(engine, p, decision);
+	if (engine_obey(engine, p, decision))
+		return true;
+	hooks_refused(engine, &p->tuple);
+	return false;
 }
 
 /* When committing, what comes may open a flow.  If we know that flow, the kernel's entry has to tell: a UDP packet may be one
@@ -519,6 +530,8 @@ static void engine_run(struct lun_engine *engine, struct packet *p)
 		flow_schedule(&engine->flows, p->flow);
 	if (engine->config.commit)
 		return; /* the kernel translates */
+	if (!hooks_packet(engine, p))
+		return;
 	goes_on = http_inspect(&engine->http, &engine->flows, p);
 	if (!goes_on || engine->http.acknowledges || engine->http.greets)
 		engine_answer(engine, p);

@@ -303,6 +303,15 @@ static void warn_carried(struct lun_live *live)
 				 frontend.service, lun_endpoint_format(&frontend.address, frontend.port, address));
 }
 
+/* What the kernel carries, no hook sees. */
+static int check_policy(const struct live_mode *mode, const struct lun_policy *policy, struct lun_error *error)
+{
+	if (!mode->carries || !lun_policy_sees_packets(policy))
+		return 0;
+	return live_fail(error, LUN_BAD_POLICY,
+			 "the policy has on_packet, but the kernel carries packets past it: expected lunette run --inline");
+}
+
 /* ---- The public functions ---- */
 
 static int config_check(const struct lun_live_config *config, struct lun_error *error)
@@ -322,6 +331,9 @@ int lun_live_start(struct lun_live **result, const struct lun_live_config *confi
 		return code;
 	if (!config->loop || !config->policy)
 		return live_fail(error, LUN_BAD_ARGUMENT, "a live agent needs a loop and a policy");
+	code = check_policy(config->mode == LUN_LIVE_INLINE ? &live_inline : &live_commit, config->policy, error);
+	if (code < 0)
+		return code;
 	live = calloc(1, sizeof(*live));
 	if (!live)
 		return live_fail(error, LUN_NO_MEMORY, "no memory for a live agent");
@@ -350,8 +362,10 @@ int lun_live_start(struct lun_live **result, const struct lun_live_config *confi
 /* The engine goes first: until the sets follow, nothing of a new service is queued. */
 int lun_live_set_policy(struct lun_live *live, struct lun_policy *policy, struct lun_error *error)
 {
-	int code = live->mode->prepare ? live->mode->prepare(live, policy, error) : 0;
+	int code = check_policy(live->mode, policy, error);
 
+	if (code == 0 && live->mode->prepare)
+		code = live->mode->prepare(live, policy, error);
 	if (code < 0)
 		return code;
 	code = lun_engine_set_policy(live->engine, policy);

@@ -670,6 +670,11 @@ static void policy_free(struct lun_policy *policy)
 	free(policy);
 }
 
+bool lun_policy_sees_packets(const struct lun_policy *policy)
+{
+	return policy && policy->hooks.packet;
+}
+
 static int check_on_error(const struct lun_policy_config *config, struct lun_error *error)
 {
 	if (config->on_error == LUN_ACTION_MAP || config->on_error == LUN_ACTION_ACCEPT ||

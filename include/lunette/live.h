@@ -47,11 +47,11 @@ struct lun_live;
 /* Binds the queue, adopts what the kernel carries already, installs the rules, and serves on the loop.  Fails, leaving
  * nothing behind: LUN_BAD_ARGUMENT (the size, no loop or policy, marks), LUN_NO_PRIVILEGE, LUN_EXISTS (the queue belongs to
  * another process), LUN_UNSUPPORTED (what the kernel lacks, by name), LUN_SYSTEM (also a sysctl that inline mode needs),
- * LUN_NO_MEMORY. */
+ * LUN_NO_MEMORY; LUN_BAD_POLICY: it has a hook for each packet, and the mode is not inline. */
 LUN_API int lun_live_start(struct lun_live **live, const struct lun_live_config *config, struct lun_error *error);
 
 /* Swaps the policy: new flows see it, the addresses that are intercepted follow in one transaction.  Fails, and keeps the
- * old policy: LUN_SYSTEM, LUN_NO_MEMORY. */
+ * old policy: LUN_SYSTEM, LUN_NO_MEMORY, LUN_BAD_POLICY as above. */
 LUN_API int lun_live_set_policy(struct lun_live *live, struct lun_policy *policy, struct lun_error *error);
 
 /* The engine inside, for flows and counters; do not feed it packets. */

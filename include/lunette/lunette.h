@@ -431,6 +431,23 @@ LUN_API int lun_request_set(struct lun_request *request, const char *name, const
  * LUN_FULL (4 kB of text, headers included). */
 LUN_API int lun_request_set_target(struct lun_request *request, const char *target);
 
+/* A packet of a flow, as a hook sees it: as it came, before it is translated or edited.  Valid during the call. */
+struct lun_seen_packet {
+	struct lun_tuple tuple;     /* what it carries */
+	struct lun_tuple orig;      /* of its flow */
+	const char *service, *port; /* by which the flow was decided, while the policy has them; or NULL */
+	enum lun_direction direction;
+	enum lun_state state;   /* of the flow, with this packet */
+	const uint8_t *data;    /* the IP header */
+	uint32_t length;        /* of the packet, or of what a capture left of it */
+	const uint8_t *payload; /* of TCP, UDP or an ICMP query; NULL: none is there */
+	uint32_t payload_length;
+	uint8_t tcp_flags; /* as in the header: FIN 1, SYN 2, RST 4, PSH 8, ACK 16 */
+	uint64_t now;      /* the engine's clock, which goes by the millisecond */
+};
+
+struct lun_flow;
+
 /* The only calls out of the engine.  A hook that returns negative failed: `on_error` decides, `policy_error` is counted. */
 struct lun_hooks {
 	/* A new flow, before the service map.  `decision` comes zeroed (LUN_ACTION_MAP). */
@@ -438,6 +455,12 @@ struct lun_hooks {
 	/* The head of each request to a service whose requests are edited.  What it set counts only if it returns 0.  It is asked
 	 * again when the client sends the head again, and must then set the same. */
 	int (*request)(void *user, struct lun_request *request);
+	/* Each packet of a flow, also the first; an engine that commits does not ask.  MAP or ACCEPT lets it go its way, DROP drops
+	 * it, and any other answer is a failure, of which only the `on_error` DROP is felt. */
+	int (*packet)(void *user, const struct lun_seen_packet *packet, struct lun_decision *decision);
+	/* A flow ended, and is forgotten; if its id is 0: `flow` was asked about one with this `orig`, which was not opened.  The
+	 * policy that the engine has then is told, not the one that decided.  A flow that ends with the engine is not told. */
+	void (*close)(void *user, const struct lun_flow *flow, uint64_t now);
 	/* The last reference of the policy went; free `user`. */
 	void (*free)(void *user);
 	void *user;
@@ -512,6 +535,9 @@ LUN_API bool lun_policy_health_check(const struct lun_policy *policy, size_t ind
 /* The same for destinations besides frontends of which the policy wants to see new flows: the node's service ranges, and what
  * `intercept` holds. */
 LUN_API bool lun_policy_range(const struct lun_policy *policy, size_t index, struct lun_prefix *prefix);
+
+/* Whether it has a hook for each packet; false for NULL. */
+LUN_API bool lun_policy_sees_packets(const struct lun_policy *policy);
 
 /* ---- Engine ---------------------------------------------------------------------------------------------------------- */
 

@@ -224,7 +224,7 @@ static const struct {
 	  "p.lua:5: cluster_ips[1] of service \"a/b1\": expected an IPv4 or IPv6 address, got \"x\"" },
 
 	/* functions */
-	{ NODE "\nfunction on_packet() end\n", "p.lua:3: on_packet is not supported yet by this version" },
+	{ NODE "\nfunction on_pakcet() end\n", "p.lua:3: unknown hook on_pakcet, did you mean on_packet?" },
 	{ NODE "on_request = {}\n", "p.lua:1: on_request is a table, expected a function" },
 	{ NODE "\nfunction on_flwo() end\n", "p.lua:3: unknown hook on_flwo, did you mean on_flow?" },
 	{ NODE "on_flow = 5\n", "p.lua:1: on_flow is a number, expected a function" },

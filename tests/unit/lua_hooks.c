@@ -1,0 +1,237 @@
+/* lua_hooks.c - on_packet, on_close and flow.data: what they see, what they may do, and that nothing of a flow outlives it. */
+#include "lua_load.h"
+
+#define HERE "node { name = 'n1', addresses = { '172.18.0.2' }, pods = { '10.244.0.0/16' }, intercept = 'all' }\n" WEB
+#define SYN "tcp 10.244.0.7:1 10.96.0.1:80 S seq 1000"
+#define SYNACK "tcp 10.244.0.5:80 10.244.0.7:1 S. seq 9000 ack 1001"
+
+static uint64_t policy_errors(const struct loaded *l)
+{
+	struct lun_stats stats;
+
+	lun_engine_stats(l->notation.engine, &stats);
+	return stats.reasons[LUN_REASON_policy_error];
+}
+
+static void packets_are_seen_as_they_came(void **state)
+{
+	struct loaded l;
+
+	(void)state;
+	loaded_init(&l);
+	loaded_start(&l,
+		     HERE "local seen = {}\n"
+			  "function on_packet(p, flow)\n"
+			  " seen[#seen + 1] = table.concat({ tostring(p.source), p.source_port, tostring(p.destination),\n"
+			  "  p.destination_port, p.protocol, p.direction, p.state, p.length, p.flags, p.payload or 'none',\n"
+			  "  tostring(flow.source), flow.destination_port, tostring(flow.service) }, ' ')\n"
+			  "end\n"
+			  "function on_close() print(table.concat(seen, '; ')) end\n");
+	EXPECT(&l.notation, { SYN, "accept new SYN_SENT -> tcp 10.244.0.7:1 10.244.0.5:80" },
+	       { SYNACK, "accept established SYN_RECV -> tcp 10.96.0.1:80 10.244.0.7:1" },
+	       { "tcp 10.244.0.7:1 10.96.0.1:80 P. seq 1001 ack 9001 text \"abc\"",
+		 "accept established ESTABLISHED -> tcp 10.244.0.7:1 10.244.0.5:80" },
+	       { "tcp 10.244.0.7:1 10.96.0.1:80 R seq 1004", "accept established CLOSE -> tcp 10.244.0.7:1 10.244.0.5:80" });
+	l.log[0] = '\0';
+	l.notation.now += UINT64_C(3600) * 1000000000;
+	lun_engine_tick(l.notation.engine, l.notation.now);
+	assert_string_equal(l.log, "p.lua:9: 10.244.0.7 1 10.96.0.1 80 tcp orig SYN_SENT 40 S  10.244.0.7 80 default/web; "
+				   "10.244.0.5 80 10.244.0.7 1 tcp reply SYN_RECV 40 S.  10.244.0.7 80 default/web; "
+				   "10.244.0.7 1 10.96.0.1 80 tcp orig ESTABLISHED 43 P. abc 10.244.0.7 80 default/web; "
+				   "10.244.0.7 1 10.96.0.1 80 tcp orig CLOSE 40 R  10.244.0.7 80 default/web\n");
+	loaded_fini(&l);
+}
+
+/* Each as the body of on_packet, for a packet that opens a flow to the service. */
+static const struct {
+	const char *body, *out, *log;
+	bool error; /* is counted */
+} bodies[] = {
+	{ "", "accept new SYN_SENT -> tcp 10.244.0.7:1 10.244.0.5:80", "", false },
+	{ "return accept()", "accept new SYN_SENT -> tcp 10.244.0.7:1 10.244.0.5:80", "", false },
+	{ "return drop 'no'", "drop new SYN_SENT (policy_drop)", "", false },
+	{ "if packet.direction == 'reply' then return drop() end", "accept new SYN_SENT -> tcp 10.244.0.7:1 10.244.0.5:80",
+	  "", false },
+	{ "return reject()", "accept new SYN_SENT -> tcp 10.244.0.7:1 10.244.0.5:80",
+	  "p.lua:3: on_packet returned another decision, expected nothing, accept() or drop(why)\n", true },
+	{ "return dnat '10.0.0.1'", "accept new SYN_SENT -> tcp 10.244.0.7:1 10.244.0.5:80", "p.lua:3: on_packet returned",
+	  true },
+	{ "return 5", "accept new SYN_SENT -> tcp 10.244.0.7:1 10.244.0.5:80",
+	  "p.lua:3: on_packet returned a number, expected nothing, accept() or drop(why)\n", true },
+	{ "packet.length = 5", "accept new SYN_SENT -> tcp 10.244.0.7:1 10.244.0.5:80",
+	  "p.lua:3: a packet can not be changed, on_packet answers with accept() or drop(why)\n", true },
+	{ "return packet.lenght", "accept new SYN_SENT -> tcp 10.244.0.7:1 10.244.0.5:80",
+	  "p.lua:3: a packet has no field lenght, did you mean length?\n", true },
+	{ "while true do end", "accept new SYN_SENT -> tcp 10.244.0.7:1 10.244.0.5:80",
+	  "p.lua:3: more than 100000 instructions", true },
+	{ "local t = {} while true do t[#t + 1] = packet.payload .. #t end",
+	  "accept new SYN_SENT -> tcp 10.244.0.7:1 10.244.0.5:80", "p.lua:3: more than 100000 instructions", true },
+	{ "return setmetatable(packet, {})", "accept new SYN_SENT -> tcp 10.244.0.7:1 10.244.0.5:80",
+	  "p.lua:3: bad argument #1", true },
+	{ "flow.data = {}", "accept new SYN_SENT -> tcp 10.244.0.7:1 10.244.0.5:80", "p.lua:3: a flow can not be changed",
+	  true },
+};
+
+static void on_packet_lets_go_or_drops(void **state)
+{
+	char text[1000];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
+		struct loaded l;
+		const char *got;
+
+		loaded_init(&l);
+		snprintf(text, sizeof(text), HERE "function on_packet(packet, flow) %s end\n", bodies[i].body);
+		loaded_start(&l, text);
+		got = notation_run(&l.notation, SYN);
+		if (strcmp(got, bodies[i].out) != 0 || strncmp(l.log, bodies[i].log, strlen(bodies[i].log)) != 0 ||
+		    (*bodies[i].log == '\0' && *l.log != '\0'))
+			fail_msg("%s\n  expected %s, %s\n  got %s, %s", bodies[i].body, bodies[i].out, bodies[i].log, got,
+				 l.log);
+		assert_int_equal(policy_errors(&l), bodies[i].error);
+		loaded_fini(&l);
+	}
+}
+
+static void on_error_drops_packets_too(void **state)
+{
+	struct loaded l;
+
+	(void)state;
+	loaded_init(&l);
+	loaded_start(&l, "node { name = 'n1', pods = { '10.244.0.0/16' }, on_error = 'drop' }\n" WEB
+			 "function on_packet() error 'oh' end\n");
+	EXPECT(&l.notation, { SYN, "drop new SYN_SENT (policy_error)" });
+	assert_int_equal(policy_errors(&l), 1);
+	loaded_fini(&l);
+}
+
+static void a_packet_that_was_kept_is_over(void **state)
+{
+	struct loaded l;
+
+	(void)state;
+	loaded_init(&l);
+	loaded_start(&l, HERE "function on_packet(packet)\n"
+			      " if kept then return drop(kept.flags) end\n"
+			      " kept = packet\n"
+			      "end\n");
+	notation_run(&l.notation, SYN);
+	assert_string_equal(l.log, "");
+	notation_run(&l.notation, SYNACK);
+	assert_string_equal(l.log,
+			    "p.lua:4: this packet is over: it can be used only during the call of on_packet that it was "
+			    "given to\n");
+	loaded_fini(&l);
+}
+
+/* What on_flow keeps, on_packet and on_close find, until the flow is gone. */
+static void data_lives_as_long_as_its_flow(void **state)
+{
+	struct loaded l;
+
+	(void)state;
+	loaded_init(&l);
+	loaded_start(&l, HERE
+		     "function on_flow(flow) assert(flow.data.n == nil) flow.data.n = 0 end\n"
+		     "function on_packet(packet, flow)\n"
+		     " flow.data.n = flow.data.n + 1\n"
+		     " if flow.data.n == 3 then return drop 'the third' end\n"
+		     "end\n"
+		     "function on_close(flow)\n"
+		     " print(tostring(flow.source), flow.data.n, flow.packets, flow.bytes, flow.age >= 0, flow.service)\n"
+		     "end\n");
+	for (int i = 0; i < 2; i++) {
+		EXPECT(&l.notation, { SYN, "accept new SYN_SENT -> tcp 10.244.0.7:1 10.244.0.5:80" },
+		       { SYNACK, "accept established SYN_RECV -> tcp 10.96.0.1:80 10.244.0.7:1" },
+		       { "tcp 10.244.0.7:1 10.96.0.1:80 . seq 1001 ack 9001",
+			 "drop established ESTABLISHED (policy_drop)" });
+		l.notation.now += UINT64_C(24 * 3600) * 1000000000;
+		lun_engine_tick(l.notation.engine, l.notation.now);
+	}
+	assert_string_equal(l.log, "p.lua:9: 10.244.0.7\t3\t3\t120\ttrue\tdefault/web\n");
+	assert_int_equal(policy_errors(&l), 0);
+	loaded_fini(&l);
+}
+
+/* Flows that never open, that end, that are dropped by the map: 300,000 tables, each of 1 kB, in 64 MB. */
+static void data_of_no_flow_goes(void **state)
+{
+	static const char *const answers[] = { "return drop()", "return reject()", "", "return forward 'default/none'" };
+	char text[1000], packet[100];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
+		struct loaded l;
+
+		loaded_init(&l);
+		snprintf(text, sizeof(text),
+			 "node { name = 'n', pods = { '10.244.0.0/16' } }\nservice 'default/web' { cluster_ips = { "
+			 "'10.96.0.1' }, ports = { "
+			 "{ port = 80 } } }\n"
+			 "local n = 0\n"
+			 "function on_flow(flow) n = n + 1 flow.data.text = ('x'):rep(1024) .. n %s end\n",
+			 answers[i]);
+		loaded_start(&l, text);
+		l.notation.traced = false;
+		for (int k = 0; k < 75000; k++) {
+			snprintf(packet, sizeof(packet), "tcp 10.244.%d.%d:%d 10.96.0.1:80 S", k >> 15, k >> 7 & 255,
+				 1 + (k & 127));
+			notation_run(&l.notation, packet);
+			assert_int_not_equal(l.notation.packet.verdict, LUN_ACCEPT);
+		}
+		assert_int_equal(policy_errors(&l), strstr(answers[i], "forward") != NULL ? 75000 : 0);
+		loaded_fini(&l);
+	}
+}
+
+/* Another policy hears the end, with nothing kept. */
+static void the_policy_of_the_day_hears_the_end(void **state)
+{
+	struct lun_policy *before;
+	struct loaded l;
+
+	(void)state;
+	loaded_init(&l);
+	loaded_start(&l, HERE "function on_flow(flow) flow.data.n = 1 end\nfunction on_close() print 'old' end\n");
+	notation_run(&l.notation, SYN);
+	before = l.policy;
+	assert_int_equal(loaded_text(&l, HERE "function on_close(flow) print('new', flow.data.n) end\n"), 0);
+	assert_int_equal(lun_engine_set_policy(l.notation.engine, l.policy), 0);
+	lun_policy_unref(before);
+	l.notation.now += UINT64_C(24 * 3600) * 1000000000;
+	lun_engine_tick(l.notation.engine, l.notation.now);
+	assert_string_equal(l.log, "p.lua:3: new\tnil\n");
+	loaded_fini(&l);
+}
+
+static void a_failing_on_close_harms_nobody(void **state)
+{
+	struct loaded l;
+
+	(void)state;
+	loaded_init(&l);
+	loaded_start(&l, HERE "function on_flow(flow) assert(not flow.data.n) flow.data.n = 1 end\n"
+			      "function on_close(flow) while true do end end\n");
+	for (int i = 0; i < 2; i++) {
+		EXPECT(&l.notation, { SYN, "accept new SYN_SENT -> tcp 10.244.0.7:1 10.244.0.5:80" });
+		l.notation.now += UINT64_C(24 * 3600) * 1000000000;
+		lun_engine_tick(l.notation.engine, l.notation.now);
+	}
+	assert_string_equal(l.log, "p.lua:4: more than 100000 instructions, the most that one call of a hook may take\n");
+	assert_int_equal(policy_errors(&l), 0);
+	loaded_fini(&l);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(packets_are_seen_as_they_came),       cmocka_unit_test(on_packet_lets_go_or_drops),
+		cmocka_unit_test(on_error_drops_packets_too),          cmocka_unit_test(a_packet_that_was_kept_is_over),
+		cmocka_unit_test(data_lives_as_long_as_its_flow),      cmocka_unit_test(data_of_no_flow_goes),
+		cmocka_unit_test(the_policy_of_the_day_hears_the_end), cmocka_unit_test(a_failing_on_close_harms_nobody),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
