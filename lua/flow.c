@@ -119,10 +119,12 @@ int flow_drop_data(lua_State *state)
 /* Of both directions, of a flow that ended; else nil. */
 static void push_sum(lua_State *state, const uint64_t counts[2])
 {
+	uint64_t sum = counts != NULL ? counts[LUN_ORIG] + counts[LUN_REPLY] : 0;
+
 	if (counts == NULL)
 		lua_pushnil(state);
 	else
-		lua_pushinteger(state, (lua_Integer)(counts[LUN_ORIG] + counts[LUN_REPLY]));
+		lua_pushinteger(state, (lua_Integer)sum);
 }
 
 static int flow_index(lua_State *state)

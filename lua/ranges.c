@@ -102,7 +102,8 @@ bool ranges_build(struct ranges *ranges, struct range *list, size_t count, void 
 
 	*ranges = (struct ranges) { .wide = memory, .narrow = memory };
 	ranges->buckets = (uint32_t *)(ranges->wide + key_room(count));
-	qsort(list, count, sizeof(*list), range_compare);
+	if (count > 0)
+		qsort(list, count, sizeof(*list), range_compare);
 	for (size_t i = 0; i < count; i++) {
 		open = range_leave(ranges, open, &list[i]);
 		if (!range_fits(&list[i], open)) {

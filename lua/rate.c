@@ -197,7 +197,7 @@ static int limit_allow(lua_State *state)
 	bool allowed;
 
 	if (!script->has_clock)
-		return luaL_error(state, "a rate limit can be asked only in on_flow");
+		return luaL_error(state, "a rate limit can be asked only in a hook, and not in on_request");
 	luaL_argcheck(state, count >= 0, 3, "a count of 0 or more expected");
 	key_of(state, key);
 	full = kept_place(rate->table, key);

@@ -129,7 +129,7 @@ static int window_open(lua_State *state)
 	    !lua_rawequal(state, -1, lua_upvalueindex(1)))
 		luaL_typeerror(state, 1, "time_window");
 	if (!script->has_clock)
-		return luaL_error(state, "a time window can be asked only in on_flow");
+		return luaL_error(state, "a time window can be asked only in a hook, and not in on_request");
 	minute = script->now;
 	if (script->options.utc != NULL)
 		minute = script->options.utc(script->options.user, minute);

@@ -21,6 +21,8 @@ run=("${in_node[@]}" "$LUNETTE" run -p "$work/policy.lua")
 refused 2 'no policy' "${in_node[@]}" "$LUNETTE" run
 refused 2 'nowhere.lua' "${in_node[@]}" "$LUNETTE" run -p "$work/nowhere.lua"
 refused 2 '70000' "${run[@]}" --queue 70000
+sed '$a function on_packet() end' "$work/policy.lua" >"$work/packets.lua"
+refused 2 'on_packet.*--inline' "${in_node[@]}" "$LUNETTE" run -p "$work/packets.lua"
 nothing_left "bad arguments"
 
 chmod 755 "$work"

@@ -37,6 +37,9 @@ done
 wants field lua/flow.c < <(
 	sed -n '/define FLOW_FIELDS/,/^enum/p' lua/flow.c | grep -oE 'X\([a-z_]+\)' | grep -v 'X(X)' | sed 's/X(\(.*\))/\1/'
 )
+wants field lua/packet.c < <(
+	sed -n '/define PACKET_FIELDS/,/^enum/p' lua/packet.c | grep -oE 'X\([a-z_]+\)' | grep -v 'X(X)' | sed 's/X(\(.*\))/\1/'
+)
 wants field lua/request.c < <(
 	sed -n '/define REQUEST_FIELDS/,/^static/p' lua/request.c | grep -oE 'X\([a-z_]+\)' | grep -v 'X(X)' | sed 's/X(\(.*\))/\1/'
 )
