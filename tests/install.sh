@@ -7,7 +7,7 @@ packages=(
 	gcc g++ clang cmake ninja-build pkg-config binutils libc6-dev
 	liblua5.4-dev libuv1-dev libnetfilter-queue-dev libnetfilter-conntrack-dev libmnl-dev libpcap-dev libxxhash-dev
 	libcjson-dev libmicrohttpd-dev dpkg-dev systemd
-	libcmocka-dev clang-format clang-tidy libclang-rt-14-dev valgrind jq procps
+	libcmocka-dev clang-format clang-tidy libclang-rt-14-dev valgrind jq procps libxml2-utils perl
 	iproute2 ethtool iptables nftables conntrack tcpdump nginx-light curl wrk
 )
 

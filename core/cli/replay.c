@@ -1,5 +1,6 @@
 /* replay.c - `lunette replay`: a capture through a policy, as lines or as a summary. */
 #include "cli/command.h"
+#include "cli/journey.h"
 #include "cli/json.h"
 #include "cli/numbers.h"
 #include "cli/options.h"
@@ -23,6 +24,8 @@ static const char help[] =
 	"      --filter EXPR    which packets that file gets, in libpcap's language\n"
 	"      --packets        a line for each packet of the capture\n"
 	"      --flows          a line for each flow that is left at the end\n"
+	"      --journey FILE   draw a flow's life into FILE, *.svg or *.html\n"
+	"      --flow WHICH     the flow to draw: its number, or the first packet's ADDRESS or ADDRESS:PORT (1)\n"
 	"      --json           one object a line, the summary last\n"
 	"      --seed N         of random choices; the same seed gives the same result (0)\n"
 	"      --flow-limit N   most flows at once (65536)\n"
@@ -40,11 +43,13 @@ enum option_code {
 	OPTION_SEED,
 	OPTION_FLOW_LIMIT,
 	OPTION_CAPTURE,
-	OPTION_FILTER
+	OPTION_FILTER,
+	OPTION_JOURNEY,
+	OPTION_FLOW
 };
 
 struct arguments {
-	const char *in, *out, *policy;
+	const char *in, *out, *policy, *journey, *flow;
 	bool json, packets, flows, help;
 	struct lun_config config;
 	struct lun_recorder_config capture;
@@ -56,6 +61,7 @@ struct report {
 	struct lun_engine *engine;
 	struct numbers numbers;
 	struct progress progress;
+	struct journey journey;
 	uint64_t verdicts[LUN_REJECT + 1];
 	struct lun_replay_summary summary;
 	struct lun_stats stats;
@@ -91,6 +97,12 @@ static bool take_option(struct arguments *arguments, int option)
 			return false;
 		arguments->config.flows = (uint32_t)number;
 		return true;
+	case OPTION_JOURNEY:
+		arguments->journey = optarg;
+		return true;
+	case OPTION_FLOW:
+		arguments->flow = optarg;
+		return true;
 	case 'p':
 		arguments->policy = optarg;
 		return true;
@@ -113,6 +125,8 @@ static int parse_arguments(struct arguments *arguments, int argc, char **argv)
 		{ "filter", required_argument, NULL, OPTION_FILTER },
 		{ "packets", no_argument, NULL, OPTION_PACKETS },
 		{ "flows", no_argument, NULL, OPTION_FLOWS },
+		{ "journey", required_argument, NULL, OPTION_JOURNEY },
+		{ "flow", required_argument, NULL, OPTION_FLOW },
 		{ "json", no_argument, NULL, OPTION_JSON },
 		{ "seed", required_argument, NULL, OPTION_SEED },
 		{ "flow-limit", required_argument, NULL, OPTION_FLOW_LIMIT },
@@ -144,6 +158,10 @@ static int parse_arguments(struct arguments *arguments, int argc, char **argv)
 				    optind == argc ? "no capture, expected IN" : "%s is one too many, expected one capture",
 				    argv[optind == argc ? 0 : optind + 1]);
 	arguments->in = argv[optind];
+	if (arguments->flow && !arguments->journey)
+		return report_usage(argv[0], "--flow is for --journey");
+	if (arguments->journey && !journey_takes(arguments->journey))
+		return report_usage(argv[0], "--journey %s: expected a name that ends in .svg or .html", arguments->journey);
 	return EXIT_DONE;
 }
 
@@ -239,15 +257,24 @@ static void on_frame(void *user, const struct lun_replay_frame *frame)
 	struct line line;
 
 	report->verdicts[verdict_of(frame)]++;
-	if (!report->arguments.packets && !report->arguments.flows)
+	if (!report->arguments.packets && !report->arguments.flows && !report->arguments.journey)
 		return;
 	line_fill(&line, report, frame); /* also gives flows their numbers */
+	if (report->arguments.journey)
+		journey_frame(&report->journey, frame, line.flow);
 	if (!report->arguments.packets)
 		return;
 	if (report->arguments.json)
 		print_packet_json(report, &line);
 	else
 		print_packet(report, &line);
+}
+
+static void on_emission(void *user, const struct lun_replay_emission *emission)
+{
+	struct report *report = user;
+
+	journey_emission(&report->journey, emission);
 }
 
 static void on_progress(void *user, const struct lun_replay_progress *at)
@@ -393,6 +420,17 @@ static void print_summary(const struct report *report)
 
 /* ---- The command ------------------------------------------------------------------------------------------------------ */
 
+static int draw_journey(const struct report *report)
+{
+	const char *flow = report->arguments.flow;
+
+	if (report->journey.count)
+		return journey_draw(&report->journey, report->arguments.journey);
+	fprintf(stderr, "lunette: %s: no packet of flow %s in it, so there is no journey to draw\n", report->arguments.in,
+		flow ? flow : "1");
+	return EXIT_BAD_INPUT;
+}
+
 static int finish_report(struct report *report)
 {
 	const struct lun_replay_summary *summary = &report->summary;
@@ -406,6 +444,8 @@ static int finish_report(struct report *report)
 		print_summary_json(report);
 	else
 		print_summary(report);
+	if (report->arguments.journey && result == EXIT_DONE)
+		result = draw_journey(report);
 	if (!summary->cut)
 		return result;
 	fflush(report->stream);
@@ -428,6 +468,11 @@ static int run_report(struct report *report)
 		result = lun_recorder_open(&options.recorder, &report->arguments.capture, &error);
 	if (result < 0)
 		return report_error(&error);
+	if (report->arguments.journey) {
+		options.on_emission = on_emission;
+		options.before = true;
+		report->journey.engine = report->engine;
+	}
 	progress_init(&report->progress, to_stdout ? stdout : report->arguments.packets ? report->stream : NULL);
 	result = lun_replay_run(report->engine, report->arguments.in, &options, &report->summary, &error);
 	progress_clear(&report->progress);
@@ -454,6 +499,9 @@ int command_replay(int argc, char **argv)
 		return EXIT_DONE;
 	}
 	report.stream = arguments->out && strcmp(arguments->out, "-") == 0 ? stderr : stdout;
+	if (arguments->journey && !journey_init(&report.journey, arguments->flow ? arguments->flow : "1"))
+		return report_usage(argv[0], "--flow %s: expected a flow's number, ADDRESS or ADDRESS:PORT",
+				    arguments->flow);
 	if (arguments->policy)
 		result = open_policy(&policy, arguments->policy);
 	if (result != EXIT_DONE)

@@ -56,6 +56,8 @@ void batch_add(struct batch *batch, uint64_t now)
 	frame->bytes = batch->bytes + batch->used;
 	batch->used += place_size(&frame->read);
 	memcpy(frame->bytes, frame->read.data, frame->read.header.caplen);
+	if (batch->keep)
+		memcpy(batch->before + (frame->bytes - batch->bytes), frame->read.data, frame->read.header.caplen);
 	frame->packet = frame->read.ip ? add_packet(batch, frame, now) : NULL;
 }
 

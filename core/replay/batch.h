@@ -30,6 +30,7 @@ struct batch_frame {
 
 struct batch {
 	uint32_t most; /* packets, from 1 to BATCH_MOST: set by the owner */
+	bool keep;     /* frames as they were captured, in `before`: likewise */
 	/* The clock, which survives batch_clear. */
 	bool started;
 	uint64_t epoch; /* ns: of the first packet of all */
@@ -41,6 +42,7 @@ struct batch {
 	struct batch_frame frames[BATCH_MOST + 1]; /* the one behind the last is being read */
 	struct lun_packet packets[BATCH_MOST];
 	uint8_t bytes[BATCH_BYTES];
+	uint8_t before[BATCH_BYTES]; /* the same places; untouched, and so no memory, unless they are kept */
 };
 
 /* Where the next frame is to be read to, so that it need not be copied. */

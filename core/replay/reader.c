@@ -170,8 +170,6 @@ static bool next_record(struct reader *reader, struct reader_frame *frame)
 
 bool reader_next(struct reader *reader, struct reader_frame *frame)
 {
-	uint64_t time;
-
 	if (reader->plain && !plain_next(reader->plain, &frame->header, &frame->data)) {
 		plain_free(reader->plain);
 		reader->plain = NULL;
@@ -179,10 +177,10 @@ bool reader_next(struct reader *reader, struct reader_frame *frame)
 	if (!reader->plain && !next_record(reader, frame))
 		return false;
 	measure(frame, reader->link_type);
-	time = time_of(&frame->header);
+	frame->time = time_of(&frame->header);
 	if (reader->frames++ == 0)
-		reader->first = time;
-	if (time > reader->now)
-		reader->now = time;
+		reader->first = frame->time;
+	if (frame->time > reader->now)
+		reader->now = frame->time;
 	return true;
 }

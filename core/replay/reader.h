@@ -23,6 +23,7 @@ struct reader {
 /* One frame; valid until the next is read. */
 struct reader_frame {
 	struct pcap_pkthdr header; /* tv_usec counts nanoseconds */
+	uint64_t time;             /* ns since 1970, as the file has it */
 	const uint8_t *data;
 	uint32_t link_size;   /* of the link header */
 	uint32_t length;      /* of the IP packet in it, as captured, without padding */

@@ -92,6 +92,7 @@ static struct lun_error *recorder_error(const struct replay *replay)
 /* Bytes of the engine's own, behind the link header of the packet that caused them; true if they go the way it went. */
 static bool write_emitted(struct replay *replay, const struct batch_frame *frame, const struct lun_event *event)
 {
+	struct lun_replay_emission emission = { .data = event->data, .length = event->length };
 	bool onward = (event->side == LUN_SIDE_UPSTREAM) == (frame->packet->direction == LUN_ORIG);
 	struct pcap_pkthdr header = frame->read.header;
 	uint32_t link_size = frame->read.link_size;
@@ -101,6 +102,9 @@ static bool write_emitted(struct replay *replay, const struct batch_frame *frame
 	if (replay->options.recorder)
 		lun_recorder_emitted(replay->options.recorder, event->data, event->length, time_of(&header),
 				     recorder_error(replay));
+	emission.onward = onward;
+	if (replay->options.on_emission)
+		replay->options.on_emission(replay->options.user, &emission);
 	memcpy(replay->emitted, frame->bytes, link_size);
 	memcpy(replay->emitted + link_size, event->data, event->length);
 	if (!onward)
@@ -183,10 +187,15 @@ static bool finish_packet(struct replay *replay, const struct batch_frame *frame
 
 static void finish_frame(struct replay *replay, const struct batch_frame *frame, uint64_t number)
 {
-	struct lun_replay_frame seen = { .number = number, .packet = frame->packet, .left = true };
+	const struct reader_frame *read = &frame->read;
+	struct lun_replay_frame seen = { .number = number, .time = read->time, .packet = frame->packet, .left = true };
 
 	if (frame->packet) {
 		seen.left = finish_packet(replay, frame);
+		if (replay->batch.keep) {
+			seen.before = replay->batch.before + (frame->bytes - replay->batch.bytes) + read->link_size;
+			seen.before_length = read->length;
+		}
 	} else {
 		replay->summary.not_ip++;
 		write_frame(replay, &frame->read.header, frame->bytes);
@@ -259,6 +268,7 @@ static void prepare(struct replay *replay, struct lun_engine *engine)
 	uint32_t most = replay->options.batch;
 
 	replay->engine = engine;
+	replay->batch.keep = replay->options.before;
 	replay->batch.most = most > 0 && most < BATCH_MOST ? most : BATCH_MOST;
 	replay->clock_cost = clock_cost();
 	replay->started = clock_ns();

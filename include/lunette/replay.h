@@ -59,13 +59,27 @@ LUN_API void lun_recorder_close(struct lun_recorder *recorder); /* NULL is fine 
  * call. */
 struct lun_replay_frame {
 	uint64_t number;                 /* from 1, as other tools count */
+	uint64_t time;                   /* ns since 1970, as the capture has it */
 	const struct lun_packet *packet; /* NULL if the frame held no IP packet */
 	/* It went on its way: accepted, or stolen and what was emitted in its stead went the way that it was going.  A stolen
 	 * packet whose bytes are emitted later, after another one, did not. */
 	bool left;
+	/* The IP packet as it was captured; NULL unless options.before, or if the frame held none. */
+	const uint8_t *before;
+	uint32_t before_length;
 };
 
 typedef void lun_replay_frame_fn(void *user, const struct lun_replay_frame *frame);
+
+/* A packet of the engine's own.  Valid during the call. */
+struct lun_replay_emission {
+	const uint8_t *data; /* the IP packet */
+	uint32_t length;
+	bool onward; /* it goes the way of the packet that caused it; else back to who sent that */
+};
+
+/* Called for each, before the call of on_frame for the frame that caused it. */
+typedef void lun_replay_emission_fn(void *user, const struct lun_replay_emission *emission);
 
 /* How far a replay is. */
 struct lun_replay_progress {
@@ -80,13 +94,15 @@ struct lun_replay_options {
 	size_t size;
 	const char *out;                     /* capture to write, as the packets left; "-": standard output; NULL: none */
 	lun_replay_frame_fn *on_frame;       /* called in order; NULL: none */
-	void *user;                          /* of both functions */
+	void *user;                          /* of all functions */
 	lun_replay_progress_fn *on_progress; /* called at most ten times a second; NULL: none */
 	/* Most packets of one call of the engine, up to 32; 0: 32.  Fewer for an engine with room for fewer events; 1 if on_frame
 	 * asks the engine how it stands after just this packet. */
 	uint32_t batch;
 	struct lun_recorder *recorder;    /* packets before and after, beside `out`; NULL: none */
 	struct lun_error *recorder_error; /* filled where it fails, which does not end the replay; code 0: it did not */
+	lun_replay_emission_fn *on_emission; /* NULL: none */
+	bool before;                         /* frames come with their packets as they were captured, which costs a copy */
 };
 
 struct lun_replay_summary {
