@@ -53,7 +53,7 @@ static FILE *ask(const char *path, const cJSON *request, int patience_s)
 }
 
 /* One line of the answer; false if it is an error, which is printed, or no JSON. */
-static bool take_line(const char *line, bool raw, void (*on_object)(const cJSON *object), bool *complete)
+static bool take_line(const char *line, bool raw, client_object_fn *on_object, void *user, bool *complete)
 {
 	cJSON *object = cJSON_Parse(line);
 	const cJSON *problem = cJSON_GetObjectItemCaseSensitive(object, "error");
@@ -65,26 +65,26 @@ static bool take_line(const char *line, bool raw, void (*on_object)(const cJSON 
 	else if (raw)
 		fputs(line, stdout);
 	else
-		on_object(object);
+		on_object(user, object);
 	cJSON_Delete(object);
 	return good;
 }
 
-static int read_answer(FILE *stream, bool raw, void (*on_object)(const cJSON *object))
+static int read_answer(FILE *stream, bool raw, client_object_fn *on_object, void *user)
 {
 	bool good = true, complete = false;
 	char *line = NULL;
 	size_t size = 0;
 
 	while (good && getline(&line, &size, stream) > 0)
-		good = take_line(line, raw, on_object, &complete);
+		good = take_line(line, raw, on_object, user, &complete);
 	free(line);
 	if (good && !complete)
 		fprintf(stderr, "lunette: the agent broke off its answer\n");
 	return !good ? EXIT_BAD_INPUT : complete ? EXIT_DONE : EXIT_SYSTEM_REFUSED;
 }
 
-static int ask_and_read(const char *path, cJSON *request, bool raw, void (*on_object)(const cJSON *object), int patience_s)
+static int ask_and_read(const char *path, cJSON *request, bool raw, client_object_fn *on_object, void *user, int patience_s)
 {
 	char own[LUN_CONTROL_PATH];
 	FILE *stream;
@@ -98,17 +98,17 @@ static int ask_and_read(const char *path, cJSON *request, bool raw, void (*on_ob
 			errno == ENOENT || errno == ECONNREFUSED ? "; does an agent run in this network namespace?" : "");
 		return EXIT_SYSTEM_REFUSED;
 	}
-	result = read_answer(stream, raw, on_object);
+	result = read_answer(stream, raw, on_object, user);
 	fclose(stream);
 	return result;
 }
 
-int client_ask(const char *path, cJSON *request, bool raw, void (*on_object)(const cJSON *object))
+int client_ask(const char *path, cJSON *request, bool raw, client_object_fn *on_object, void *user)
 {
-	return ask_and_read(path, request, raw, on_object, PATIENCE_S);
+	return ask_and_read(path, request, raw, on_object, user, PATIENCE_S);
 }
 
-int client_wait(const char *path, cJSON *request, bool raw, void (*on_object)(const cJSON *object))
+int client_wait(const char *path, cJSON *request, bool raw, client_object_fn *on_object, void *user)
 {
-	return ask_and_read(path, request, raw, on_object, PATIENCE_ENDLESS);
+	return ask_and_read(path, request, raw, on_object, user, PATIENCE_ENDLESS);
 }

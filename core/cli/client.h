@@ -6,12 +6,14 @@
 
 #include <stdbool.h>
 
+typedef void client_object_fn(void *user, const cJSON *object);
+
 /* Sends the request, which it deletes, to the agent at `path` (NULL: that of this network namespace), and hands every object
  * of the answer to `on_object`; with `raw`, prints its lines instead.  Returns an exit code; a message was printed if it is
  * not EXIT_DONE. */
-int client_ask(const char *path, cJSON *request, bool raw, void (*on_object)(const cJSON *object));
+int client_ask(const char *path, cJSON *request, bool raw, client_object_fn *on_object, void *user);
 
 /* The same for an answer that takes as long as it takes. */
-int client_wait(const char *path, cJSON *request, bool raw, void (*on_object)(const cJSON *object));
+int client_wait(const char *path, cJSON *request, bool raw, client_object_fn *on_object, void *user);
 
 #endif

@@ -4,6 +4,7 @@
 #include "cli/options.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static const char help[] =
 	"usage: lunette stats\n\n"
@@ -44,7 +45,25 @@ static int parse_arguments(struct arguments *arguments, int argc, char **argv)
 	return EXIT_DONE;
 }
 
-/* Each counter on a line; one of a group behind its group's name: "reasons  no_endpoint  3". */
+/* What a reason means, or "". */
+static const char *sentence_of(const char *group, const char *name)
+{
+	for (int i = 0; strcmp(group, "reasons") == 0 && i < LUN_REASON_COUNT; i++)
+		if (strcmp(lun_reason_name(i), name) == 0)
+			return lun_reason_text(i);
+	return "";
+}
+
+static void print_counter(const char *group, const cJSON *counter)
+{
+	const char *sentence = sentence_of(group, counter->string);
+
+	printf("%-8s %-28s %.0f%s%s\n", group, counter->string, cJSON_GetNumberValue(counter), *sentence ? "  " : "",
+	       sentence);
+}
+
+/* Each counter on a line; one of a group behind its group's name, a reason with its sentence:
+ * "reasons  no_endpoint                  3  the service has no ready endpoint". */
 static void print_counters(const char *group, const cJSON *counters)
 {
 	const cJSON *item;
@@ -53,7 +72,7 @@ static void print_counters(const char *group, const cJSON *counters)
 		if (cJSON_IsObject(item))
 			print_counters(item->string, item);
 		else
-			printf("%-8s %-28s %.0f\n", group, item->string, cJSON_GetNumberValue(item));
+			print_counter(group, item);
 	}
 }
 
@@ -64,10 +83,11 @@ static const char *text_of(const cJSON *object, const char *key)
 	return text ? text : "-";
 }
 
-static void print_object(const cJSON *object)
+static void print_object(void *user, const cJSON *object)
 {
 	const cJSON *summary = cJSON_GetObjectItemCaseSensitive(object, "summary");
 
+	(void)user;
 	if (summary)
 		print_counters("", summary);
 	else
@@ -88,5 +108,5 @@ int command_stats(int argc, char **argv)
 	}
 	request = cJSON_CreateObject();
 	json_text(request, "command", "stats");
-	return client_ask(arguments.control, request, arguments.json, print_object);
+	return client_ask(arguments.control, request, arguments.json, print_object, NULL);
 }

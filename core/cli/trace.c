@@ -177,7 +177,7 @@ static void print_endpoints(const cJSON *answer)
 		printf("             and %.0f more\n", count - SHOWN_CANDIDATES);
 }
 
-static void print_text(const cJSON *answer)
+static void print_text(void *user, const cJSON *answer)
 {
 	const char *query = text_of(answer, "query"), *result = text_of(answer, "result"), *out = text_of(answer, "out");
 	const char *reason = text_of(answer, "reason");
@@ -208,7 +208,7 @@ static int print_answer(const struct lun_packet *packet, const char *query, bool
 	else if (json)
 		puts(line);
 	else
-		print_text(answer);
+		print_text(NULL, answer);
 	cJSON_Delete(answer);
 	free(line);
 	return answer ? 0 : LUN_NO_MEMORY;
@@ -225,7 +225,7 @@ static int trace_live(const struct arguments *arguments)
 		json_text(request, "expression", arguments->filter);
 	cJSON_AddNumberToObject(request, "count", (double)arguments->count);
 	setvbuf(stdout, NULL, _IOLBF, 0); /* each as soon as it comes */
-	return client_wait(arguments->control, request, arguments->json, print_text);
+	return client_wait(arguments->control, request, arguments->json, print_text, NULL);
 }
 
 /* ---- The command ------------------------------------------------------------------------------------------------------ */

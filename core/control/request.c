@@ -4,6 +4,7 @@
 
 #include <cjson/cJSON.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* "10.0.0.0/8", "10.0.0.1", "10.0.0.1:80", "[fd00::1]:80". */
@@ -37,6 +38,16 @@ static bool parse_service(struct request *request, const char *text)
 	return (size_t)snprintf(request->service, sizeof(request->service), "%s", text) < sizeof(request->service) && *text;
 }
 
+/* Seconds. */
+static bool parse_age(struct request *request, const char *text)
+{
+	char *end;
+	unsigned long seconds = strtoul(text, &end, 10);
+
+	request->age = seconds * UINT64_C(1000000000);
+	return *text >= '0' && *text <= '9' && !*end && seconds <= UINT32_MAX;
+}
+
 /* False: the key is unknown, or the value is none for it. */
 static bool parse_filter_item(struct request *request, const char *key, const char *text)
 {
@@ -46,6 +57,8 @@ static bool parse_filter_item(struct request *request, const char *key, const ch
 		return parse_state(request, text);
 	if (strcmp(key, "service") == 0)
 		return parse_service(request, text);
+	if (strcmp(key, "age") == 0)
+		return parse_age(request, text);
 	if (strcmp(key, "source") == 0)
 		return parse_place(&request->source, text);
 	if (strcmp(key, "destination") == 0)
@@ -152,7 +165,7 @@ bool request_wants(const struct request *request, const struct lun_flow *flow)
 {
 	return (!request->protocol || request->protocol == flow->orig.protocol) &&
 	       (!request->state[0] || strcmp(request->state, lun_state_name(flow->state)) == 0) &&
-	       service_fits(request->service, flow->service) &&
+	       flow->age >= request->age && service_fits(request->service, flow->service) &&
 	       place_holds(&request->source, &flow->orig.source, flow->orig.source_port) &&
 	       place_holds(&request->destination, &flow->orig.destination, flow->orig.destination_port) &&
 	       place_holds(&request->endpoint, &flow->reply.source, flow->reply.source_port);

@@ -19,6 +19,7 @@ struct request {
 	enum { REQUEST_FLOWS, REQUEST_STATS, REQUEST_TRACE } command;
 	bool end;
 	uint8_t protocol; /* 0: any */
+	uint64_t age;     /* ns: no younger ones */
 	char state[24], service[LUN_NAME_SIZE];
 	struct request_place source, destination, endpoint;
 	char expression[REQUEST_EXPRESSION]; /* of a trace: which packets, or "" */

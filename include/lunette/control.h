@@ -20,7 +20,7 @@
  *		{"error":"..."}
  *
  * Packets and bytes, of both directions, are the kernel's where it counts (sysctl net.netfilter.nf_conntrack_acct), else
- * what came by the agent.  A filter may hold "protocol" (a name), "state", "service" (with or without the port), and
+ * what came by the agent.  A filter may hold "protocol" (a name), "state", "age" (seconds, at least), "service" (with or without the port), and
  * "source", "destination", "endpoint": prefixes, or addresses with a port as in "[fd00::1]:80".  All that it holds must
  * fit.  With "end":true each flow that is listed is ended, in the kernel too; a filter must be there then.
  * An expression is of libpcap's language; 1,000 packets may be asked for, one is if nothing is said.

@@ -56,6 +56,29 @@ echo "ok: the kernel's count of bytes: $before, then $(bytes)"
 	grep -qE '^tcp 192.168.77.2:40001 10.96.0.10:80 -> 10.244.0.[56]:8080  ESTABLISHED  [0-9]+ s  default/web:http, masqueraded$' ||
 	fail "not a line for a person"
 
+# Sorted, counted, as CSV, by age; columns are aligned.
+list() { "$LUNETTE" flows --control "$work/control" "$@"; }
+is "$(list --sort bytes | head -1 | cut -d ' ' -f 1)" tcp "what carries most"
+is "$(list --sort source --source 192.168.77.0/24 | grep -oE ':4[0-9]+' | xargs)" ":40001 :40002 :41000" "sorted by source"
+is "$(list | awk '{ print index($0, "->") }' | sort -u | wc -l)" 1 "places where a column begins"
+is "$(list --count-by service | xargs)" "2 default/dns:53 2 default/web:http" "flows of each service"
+is "$(list --count-by source --source 192.168.77.0/24 | xargs)" "3 192.168.77.2" "flows of each client"
+is "$(list --csv --sort source --source 192.168.77.2:40001 | cut -d , -f 1-3,5-7 | xargs)" \
+	"protocol,source,destination,state,service,masquerade tcp,192.168.77.2:40001,10.96.0.10:80,ESTABLISHED,default/web:http,true" "CSV"
+is "$(count --age 0) $(count --age 1000)" "4 0" "flows by age"
+list --follow --protocol udp >"$work/followed" &
+started+=($!)
+port=41100 # another one each time: what is there when it begins to look did not open
+wait_for eval 'client "$LUNETTE_BUILD/tests/helper-datagram" ask -f $((++port)) 10.96.0.11 53
+	grep -qE "^opened  udp 192.168.77.2:411.. 10.96.0.11:53 -> 10.244.0.5:5353 .*default/dns:53" "$work/followed"'
+for ((; port > 41100; port--)); do list --source 192.168.77.2:$port --end >/dev/null; done
+wait_for grep -q "^ended   udp 192.168.77.2:411" "$work/followed"
+echo "ok: followed: $(grep -cE "^(opened|ended) " "$work/followed") changes"
+kill "${started[-1]}"
+status=0
+list --age x 2>"$work/said" || status=$?
+is "$status: $(cat "$work/said")" "2: lunette: the agent says: filter: age x is not known" "a wrong age"
+
 # Ended, in the kernel too, and only what was meant.
 is "$(count --source 192.168.77.2:40001 --end)" 1 "flows ended"
 is "$(node conntrack -L -p tcp --orig-port-src 40001 2>/dev/null | wc -l)" 0 "entries of the ended flow"
