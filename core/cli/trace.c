@@ -183,6 +183,7 @@ static void print_text(void *user, const cJSON *answer)
 	const char *reason = text_of(answer, "reason");
 	static bool again;
 
+	(void)user;
 	if (!query || !result)
 		return; /* the summary of a running agent */
 	printf("%s%s\n\n", again ? "\n" : "", query);

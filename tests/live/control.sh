@@ -20,6 +20,9 @@ cat >>"$work/policy.lua" <<-EOT
 		cluster_ips = { "10.96.0.11", "fd96::11" }, endpoints = { "10.244.0.5", "fd44::5" },
 		ports = { { protocol = "udp", port = 53, target_port = 5353 } },
 	}
+	function on_flow(flow)
+		if flow.source_port == 40081 then return drop("not this one") end
+	end
 EOT
 sysctl_of node net.netfilter.nf_conntrack_acct=1 net.netfilter.nf_conntrack_udp_timeout=120
 agent_start
@@ -55,6 +58,10 @@ echo "ok: the kernel's count of bytes: $before, then $(bytes)"
 "$LUNETTE" flows --control "$work/control" --source 192.168.77.2:40001 |
 	grep -qE '^tcp 192.168.77.2:40001 10.96.0.10:80 -> 10.244.0.[56]:8080  ESTABLISHED  [0-9]+ s  default/web:http, masqueraded$' ||
 	fail "not a line for a person"
+
+client curl -s --max-time 0.2 --local-port 40081 http://10.96.0.10/ && fail "the policy's drop came through"
+"$LUNETTE" stats --control "$work/control" | grep -qE '^reasons  policy_drop  +[1-9][0-9]*  the policy script said drop$' ||
+	fail "a reason without its sentence: $("$LUNETTE" stats --control "$work/control")"
 
 # Sorted, counted, as CSV, by age; columns are aligned.
 list() { "$LUNETTE" flows --control "$work/control" "$@"; }
