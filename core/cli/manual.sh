@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# manual.sh - the manual page lunette.1, on standard output, out of the program's own help: manual.sh PROGRAM.
+# manual.sh - the manual page lunette.1, out of the program's own help: manual.sh PROGRAM [FILE].
 set -euo pipefail
 program=$1
+[[ $# -lt 2 ]] || exec >"$2"
 
 # Text as roff takes it literally.
 literal() { sed -e 's/\\/\\e/g' -e 's/-/\\-/g' -e "s/^[.']/\\\\\&&/"; }

@@ -4,6 +4,8 @@
 #include "base/cold.h"
 #include "packet/trace.h"
 
+#include <stdio.h>
+
 /* The service port by which the flow was decided, while the policy has it; or NULL. */
 static const struct service_port *port_of(const struct lun_engine *engine, const struct flow *flow)
 {
@@ -60,6 +62,8 @@ APART bool hooks_ask_packet(struct lun_engine *engine, struct packet *p)
 	if (answer.action != LUN_ACTION_DROP)
 		return packet_failed(engine, p);
 	TRACE(p, "script", answer.at, "drop%s%s", answer.why ? ": " : "", answer.why ? answer.why : "");
+	if (p->io->trace && answer.why)
+		snprintf(p->io->trace->reason, sizeof(p->io->trace->reason), "%s", answer.why);
 	return packet_stop(p, LUN_DROP, LUN_REASON_policy_drop);
 }
 

@@ -52,14 +52,16 @@ struct http_stream {
 	uint32_t next;        /* of the next byte that is to come */
 	uint32_t released;    /* of the first that has not gone on: what is between is held */
 	uint32_t first;       /* of the first byte */
-	uint8_t greeting;     /* length of the PROXY header that the upstream has not acknowledged yet; 0: none */
-	bool greeted;         /* it was sent */
 	uint32_t answer_next; /* the upstream's number of the next byte of its first answer */
 	struct answer answer; /* to the first request, if that asks for another protocol */
-	uint32_t hold;        /* index, or HTTP_NONE */
-	uint32_t frames;      /* the same */
-	uint32_t next_free;   /* in the pool */
-	uint16_t trailers;    /* a bit for each edit of the ring: it is one of a trailer section */
+	uint8_t greeting;     /* length of the PROXY header that the upstream has not acknowledged yet; 0: none */
+	bool greeted;         /* it was sent */
+	union {
+		uint32_t hold;      /* index, or HTTP_NONE */
+		uint32_t next_free; /* in the pool, of one that is free */
+	};
+	uint32_t frames;   /* index, or HTTP_NONE */
+	uint16_t trailers; /* a bit for each edit of the ring: it is one of a trailer section */
 	/* If the kernel carries the flow. */
 	uint8_t overtaken; /* pieces in `ahead` */
 	uint8_t again;     /* times that what is held came again, with nothing in front of it between */

@@ -15,16 +15,16 @@
 /* What a service does to its requests; the policy's memory. */
 struct http_headers {
 	const struct lun_header *headers;
-	size_t count; /* at most LUN_HEADERS */
 	const struct lun_path_rule *paths;
-	size_t path_count;
 	const struct lun_prefix *trusted; /* proxies whose X-Forwarded-... are believed */
-	size_t trusted_count;
 	const struct lun_hooks *hooks;
-	bool read;                /* requests are; else they are bytes like any others */
-	uint8_t greeting_version; /* of the PROXY header in front of the stream, or 0 */
-	const char *service;      /* "namespace/name" */
+	const char *service; /* "namespace/name" */
+	uint32_t count;      /* of headers, at most LUN_HEADERS */
+	uint32_t path_count;
+	uint32_t trusted_count;
 	uint16_t port;            /* the service's */
+	uint8_t greeting_version; /* of the PROXY header in front of the stream, or 0 */
+	bool read;                /* requests are; else they are bytes like any others */
 };
 
 struct request {

@@ -99,8 +99,8 @@ struct lun_replay_options {
 	/* Most packets of one call of the engine, up to 32; 0: 32.  Fewer for an engine with room for fewer events; 1 if on_frame
 	 * asks the engine how it stands after just this packet. */
 	uint32_t batch;
-	struct lun_recorder *recorder;    /* packets before and after, beside `out`; NULL: none */
-	struct lun_error *recorder_error; /* filled where it fails, which does not end the replay; code 0: it did not */
+	struct lun_recorder *recorder;       /* packets before and after, beside `out`; NULL: none */
+	struct lun_error *recorder_error;    /* filled where it fails, which does not end the replay; code 0: it did not */
 	lun_replay_emission_fn *on_emission; /* NULL: none */
 	bool before;                         /* frames come with their packets as they were captured, which costs a copy */
 };

@@ -20,7 +20,7 @@ cd "$LUNETTE_BUILD"
 
 declared=$(grep -E '^LUN_API ' "$LUNETTE_SOURCE/include/lunette/lunette.h" |
 	grep -oE '\blun_[a-z0-9_]+ *\(' | tr -d ' (' | sort)
-exported=$(nm -D --defined-only liblunette.so | awk '{ sub(/@.*/, "", $3); print $3 }' | sort)
+exported=$(nm -D --defined-only liblunette.so | awk '$2 != "A" { sub(/@.*/, "", $3); print $3 }' | sort)
 if [[ $declared != "$exported" ]]; then
 	echo "liblunette.so exports other symbols than lunette.h declares (< declared, > exported):"
 	diff <(echo "$declared") <(echo "$exported") || true
