@@ -34,11 +34,16 @@ uint32_t sent_others_bits(const struct lun_live *live, uint32_t mark)
 	return mark & ~(marks->queue | marks->committed | marks->reject);
 }
 
-static void send_on(struct lun_live *live, const struct lun_packet *packet, const uint8_t *data, uint32_t length,
-		    uint32_t mark, uint32_t ours, uint16_t segment)
+/* The mark by which our rules let a packet pass that we send, made of that of the one that caused it. */
+static uint32_t own_mark(const struct lun_live *live, uint32_t mark)
 {
-	int problem = inject_send(&live->inject, data, length,
-				  sent_others_bits(live, mark) | live->rules.marks.committed | ours, segment);
+	return sent_others_bits(live, mark) | live->rules.marks.committed;
+}
+
+static void send_on(struct lun_live *live, const struct lun_packet *packet, const uint8_t *data, uint32_t length,
+		    uint32_t mark, uint16_t segment)
+{
+	int problem = inject_send(&live->inject, data, length, mark, segment);
 
 	if (problem)
 		sent_log_loss(live, &packet->is, strerror(-problem));
@@ -52,7 +57,7 @@ void sent_grown(struct lun_live *live, const struct queue_packet *queued, const 
 
 	if (queued->length > segment + HEADERS_MOST)
 		segment = queued->length - HEADERS_MOST;
-	send_on(live, packet, packet->data, packet->length, queued->mark, 0, (uint16_t)segment);
+	send_on(live, packet, packet->data, packet->length, own_mark(live, queued->mark), (uint16_t)segment);
 }
 
 void sent_event(struct lun_live *live, const struct lun_packet *packet, const struct lun_event *event, uint32_t mark)
@@ -60,5 +65,5 @@ void sent_event(struct lun_live *live, const struct lun_packet *packet, const st
 	bool past = live->mode->carries && event->side == LUN_SIDE_CLIENT; /* conntrack, which would translate it */
 
 	live_show_emitted(live, event->data, event->length);
-	send_on(live, packet, event->data, event->length, mark, past ? live->rules.marks.reject : 0, 0);
+	send_on(live, packet, event->data, event->length, own_mark(live, mark) | (past ? live->rules.marks.reject : 0), 0);
 }

@@ -10,7 +10,7 @@ grep -q 'queue num 77' "$work/nft" && grep -q 'queue-num 77' "$work/xtables" || 
 is "$("$LUNETTE" rules -p "$work/policy.lua" --queue 77 --json | jq -r .rules)" "$(cat "$work/rules")" "as JSON" >/dev/null
 
 # Not every kernel has nft's queue expression; everything else of the text must be right on any.
-sed -i 's/queue num 77/counter/' "$work/nft"
+sed -i 's/queue num 7[78]/counter/' "$work/nft" # 78: of edited requests
 node nft -f "$work/nft"
 chains() { node nft -a list table inet lunette | grep -E 'chain .* # handle'; }
 chains >"$work/first"

@@ -18,7 +18,7 @@ cat >"$work/policy.lua" <<-EOT
 	service "default/none" { cluster_ips = { "10.96.0.12" }, endpoints = {}, ports = { { protocol = "sctp", port = 2905 } } }
 EOT
 ask() { "$1" "$sctp" ask "${@:2}" || echo "status $?"; }
-queued() { node cat /proc/net/netfilter/nfnetlink_queue | awk '{ print $8 }'; }
+queued() { node cat /proc/net/netfilter/nfnetlink_queue | awk '$1 == 4242 { print $8 }'; }
 entry() { node conntrack -L -o id -p sctp --orig-port-src "$1" 2>/dev/null; }
 client nft 'table inet leak { chain input { type filter hook prerouting priority -400; ip daddr 10.96.0.0/12 counter; }; }'
 

@@ -20,7 +20,7 @@ EOT
 # ask NAMESPACE ARGUMENT...: what `datagram ask` says, or "status N".
 ask() { "$1" "$datagram" ask "${@:2}" || echo "status $?"; }
 # packets that were ever queued
-queued() { node cat /proc/net/netfilter/nfnetlink_queue | awk '{ print $8 }'; }
+queued() { node cat /proc/net/netfilter/nfnetlink_queue | awk '$1 == 4242 { print $8 }'; }
 # saw NAMESPACE SOURCE ADDRESS PORT: whatever pod it was, this is the source that it saw.
 saw() { is "$(ask "$1" "${@:3}" | sed 's/1 pod[12] //')" "$2" "$1 to $3 is seen as"; }
 known() { node nft -j list set inet lunette "committed$1" | jq '[.. | .elem? | arrays | length] | add // 0'; }
