@@ -35,7 +35,7 @@ has root
 works
 agent_stop TERM
 is "$agent_status" 0 "exit status"
-is "$(rules | grep -cE 'NFQUEUE|queue (num|to)')" 0 "rules that queue, at the end"
+is "$(rules | grep -cE 'queue-num 4242|queue (num|to) 4242')" 0 "rules that queue openings, at the end"
 
 agent_start --user nobody
 has nobody
@@ -52,7 +52,7 @@ echo "ok: packets that found the queue full: $(lost)"
 serves "after that"
 agent_stop TERM
 is "$agent_status" 0 "exit status"
-is "$(rules | grep -cE 'NFQUEUE|queue (num|to)')" 0 "rules that queue, at the end"
+is "$(rules | grep -cE 'queue-num 4242|queue (num|to) 4242')" 0 "rules that queue openings, at the end"
 agent_start --user nobody --flush
 agent_stop TERM
 is "$(rules)" "" "rules after --flush"

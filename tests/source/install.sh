@@ -99,7 +99,7 @@ runs() { # PROGRAM shared|static
 # The engine's objects hold GCC's intermediate form too, which linking would optimise as a whole; that takes its time.
 plainly=-fno-lto
 warnings=(-Wall -Wextra -Werror "$plainly")
-all=(-llunette-lua -llunette-replay -llunette-control -llunette-live -llunette)
+all=(-llunette-lua -llunette-control -llunette-live -llunette-replay -llunette)
 read -ra flags < <(PKG_CONFIG_PATH=$folder/shared/$libraries/pkgconfig \
 	pkg-config --cflags --libs lunette-lua lunette-replay lunette-control)
 cc -std=gnu11 "${warnings[@]}" "$folder/consumer.c" -o "$folder/pkg-config-shared" "${flags[@]}"
@@ -128,7 +128,7 @@ c++ -std=c++11 "${warnings[@]}" -Wpedantic -I"$folder/shared/include" "$folder/c
 	-L"$folder/shared/$libraries" -Wl,-rpath-link,"$folder/shared/$libraries" "${all[@]}" -luv
 runs "$folder/cc-shared" shared
 cc -std=gnu11 "${warnings[@]}" -I"$folder/static/include" "$folder/consumer.c" -o "$folder/cc-static" -L"$folder/static/$libraries" \
-	"${all[@]}" -llua5.4 -lcjson -lpcap -luv -lnetfilter_queue -lnetfilter_conntrack -lmnl -lm
+	"${all[@]}" -llua5.4 -lcjson -lpcap -lmicrohttpd -luv -lnetfilter_queue -lnetfilter_conntrack -lmnl -lm
 runs "$folder/cc-static" static
 
 mkdir "$folder/cmake"
