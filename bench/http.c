@@ -13,7 +13,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+
+#include "timing.h"
 
 #include <lunette/lunette.h>
 
@@ -49,21 +50,6 @@ static void die(const char *what)
 {
 	fprintf(stderr, "http: %s\n", what);
 	exit(1);
-}
-
-static double cpu_ns(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-	return (double)time.tv_sec * 1e9 + (double)time.tv_nsec;
-}
-
-static int compare(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
 }
 
 static struct lun_policy *make_policy(size_t header_count)
@@ -142,8 +128,7 @@ static double feed_ns(struct work *work, uint32_t times)
 			lun_http_feed(work->http, work->bytes, work->length);
 		runs[run] = (cpu_ns() - start) / times;
 	}
-	qsort(runs, RUNS, sizeof(runs[0]), compare);
-	return runs[RUNS / 2];
+	return median(runs, RUNS);
 }
 
 static double bench_head(size_t header_count, uint32_t times)
@@ -261,8 +246,7 @@ static double bench_path(uint32_t times)
 		runs[run] = (cpu_ns() - start) / times;
 	}
 	lun_engine_free(c.engine);
-	qsort(runs, RUNS, sizeof(runs[0]), compare);
-	return runs[RUNS / 2];
+	return median(runs, RUNS);
 }
 
 static double connection_bytes(void)

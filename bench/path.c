@@ -45,19 +45,6 @@ struct result {
 	uint64_t bytes_per_flow;
 };
 
-static int by_value(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-static double median(double *values, uint32_t count)
-{
-	qsort(values, count, sizeof(*values), by_value);
-	return values[count / 2];
-}
-
 /* ---- Measuring ------------------------------------------------------------------------------------------------------- */
 
 /* ns for each of `count` packets of known flows; without the engine: of building and looking at them. */

@@ -24,14 +24,6 @@ void die(const char *what)
 	exit(1);
 }
 
-uint64_t cpu_ns(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-	return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
-}
-
 uint32_t load_random_below(uint64_t *state, uint32_t limit)
 {
 	*state ^= *state >> 12;

@@ -4,6 +4,8 @@
 #ifndef LUNETTE_BENCH_LOAD_H
 #define LUNETTE_BENCH_LOAD_H
 
+#include "../timing.h"
+
 #include <lunette/lunette.h>
 
 enum { LOAD_BATCH = 32, LOAD_BUFFER = 128 };
@@ -51,8 +53,6 @@ void load_check(const struct load *load, const char *phase);
 
 /* xorshift64*, Vigna 2014; below `limit` by multiplication. */
 uint32_t load_random_below(uint64_t *state, uint32_t limit);
-
-uint64_t cpu_ns(void); /* of this thread */
 
 _Noreturn void die(const char *what);
 
