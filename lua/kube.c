@@ -78,6 +78,8 @@ bool kube_name(const struct kube_source *source, char name[LUN_NAME_SIZE])
 	const char *own = kube_text(metadata, "name"), *space = kube_text(metadata, "namespace");
 	int length;
 
+	if (space == NULL && (is_text(source->json, "kind", "Service") || is_text(source->json, "kind", "EndpointSlice")))
+		space = "default"; /* as kubectl takes it */
 	if (!is_name(own) || (space != NULL && !is_name(space)))
 		return false;
 	length = snprintf(name, LUN_NAME_SIZE, "%s%s%s", space != NULL ? space : "", space != NULL ? "/" : "", own);
@@ -118,17 +120,6 @@ static void add_address(const struct kube_source *source, struct lun_address *ad
 		++*count;
 }
 
-static const struct lun_address *read_addresses(const struct kube_source *source, struct arena *arena, const cJSON *object,
-						const char *key, size_t *count)
-{
-	size_t size;
-	const cJSON *texts = array(object, key, &size), *text;
-	struct lun_address *addresses = arena_take(arena, size, sizeof(*addresses));
-
-	cJSON_ArrayForEach(text, texts) add_address(source, addresses, count, cJSON_GetStringValue(text), key);
-	return addresses;
-}
-
 /* ---- services -------------------------------------------------------------------------------------------------------- */
 
 /* clusterIPs, or in older objects clusterIP alone. */
@@ -136,13 +127,44 @@ static void read_cluster_ips(const struct kube_source *source, struct arena *are
 			     struct lun_service *service)
 {
 	const char *one = kube_text(spec, "clusterIP");
-	struct lun_address *addresses;
+	size_t size;
+	const cJSON *texts = array(spec, "clusterIPs", &size), *text;
+	struct lun_address *addresses = arena_take(arena, size + 1, sizeof(*addresses));
 
-	service->cluster_ips = read_addresses(source, arena, spec, "clusterIPs", &service->cluster_ip_count);
-	if (service->cluster_ip_count > 0 || one == NULL || *one == '\0')
+	service->cluster_ips = addresses;
+	cJSON_ArrayForEach(text, texts)
+		add_address(source, addresses, &service->cluster_ip_count, cJSON_GetStringValue(text), "clusterIPs");
+	if (service->cluster_ip_count == 0 && one != NULL && *one != '\0')
+		add_address(source, addresses, &service->cluster_ip_count, one, "clusterIP");
+}
+
+/* Adds an address of a family that the service has a cluster IP of: in the other one there is no such service, as if each had a
+ * proxy of its own. */
+static void add_outer_address(const struct kube_source *source, struct lun_address *addresses, size_t *count,
+			      const char *text, const char *what, const struct lun_service *service)
+{
+	size_t before = *count;
+
+	add_address(source, addresses, count, text, what);
+	if (*count == before || service->cluster_ip_count == 0)
 		return;
-	service->cluster_ips = addresses = arena_take(arena, 1, sizeof(*addresses));
-	add_address(source, addresses, &service->cluster_ip_count, one, "clusterIP");
+	for (size_t i = 0; i < service->cluster_ip_count; i++)
+		if (lun_address_is_v4(&service->cluster_ips[i]) == lun_address_is_v4(&addresses[before]))
+			return;
+	*count = before;
+	kube_say(source, "%s %.60s is of a family that the service has no cluster IP of: left out", what, text);
+}
+
+static void read_external_ips(const struct kube_source *source, struct arena *arena, const cJSON *spec,
+			      struct lun_service *service)
+{
+	size_t size;
+	const cJSON *texts = array(spec, "externalIPs", &size), *text;
+	struct lun_address *addresses = arena_take(arena, size, sizeof(*addresses));
+
+	cJSON_ArrayForEach(text, texts) add_outer_address(source, addresses, &service->external_ip_count,
+							  cJSON_GetStringValue(text), "externalIPs", service);
+	service->external_ips = addresses;
 }
 
 /* status.loadBalancer.ingress; ipMode Proxy is not handled on the node (R33). */
@@ -154,7 +176,8 @@ static void read_load_balancer_ips(const struct kube_source *source, struct aren
 	struct lun_address *addresses = arena_take(arena, size, sizeof(*addresses));
 
 	cJSON_ArrayForEach(item, items) if (kube_text(item, "ip") != NULL && !is_text(item, "ipMode", "Proxy"))
-		add_address(source, addresses, &service->load_balancer_ip_count, kube_text(item, "ip"), "load balancer IP");
+		add_outer_address(source, addresses, &service->load_balancer_ip_count, kube_text(item, "ip"),
+				  "load balancer IP", service);
 	service->load_balancer_ips = addresses;
 }
 
@@ -264,22 +287,28 @@ static void read_policies(const cJSON *spec, struct lun_service *service)
 		service->health_check_node_port = (uint16_t)number(spec, "healthCheckNodePort", UINT16_MAX);
 }
 
-/* Whether there is nothing to do for a service, and why. */
-static const char *reason_to_ignore(const struct kube_source *source, const cJSON *spec)
+/* Whether labels say that there is nothing to do for a service, or a slice, and why. */
+static const char *label_to_ignore(const struct kube_source *source)
 {
 	const cJSON *labels = member(member(source->json, "metadata"), "labels");
 
+	if (member(labels, "service.kubernetes.io/headless") != NULL)
+		return "it is headless";
+	if (member(labels, "service.kubernetes.io/service-proxy-name") != NULL)
+		return "it is for another proxy";
+	return NULL;
+}
+
+/* Whether there is nothing to do for a service, and why. */
+static const char *reason_to_ignore(const struct kube_source *source, const cJSON *spec)
+{
 	if (spec == NULL)
 		return "it has no spec";
 	if (is_text(spec, "type", "ExternalName"))
 		return "the type is ExternalName";
 	if (is_text(spec, "clusterIP", "None"))
 		return "it is headless";
-	if (member(labels, "service.kubernetes.io/headless") != NULL)
-		return "it is headless";
-	if (member(labels, "service.kubernetes.io/service-proxy-name") != NULL)
-		return "it is for another proxy";
-	return NULL;
+	return label_to_ignore(source);
 }
 
 bool kube_read_service(const struct kube_source *source, struct arena *arena, struct lun_service *service)
@@ -302,7 +331,7 @@ bool kube_read_service(const struct kube_source *source, struct arena *arena, st
 	}
 	service->yields = true;
 	read_cluster_ips(source, arena, spec, service);
-	service->external_ips = read_addresses(source, arena, spec, "externalIPs", &service->external_ip_count);
+	read_external_ips(source, arena, spec, service);
 	read_load_balancer_ips(source, arena, service);
 	read_source_ranges(source, arena, spec, service);
 	read_affinity(source, spec, service);
@@ -381,10 +410,12 @@ bool kube_read_slice(const struct kube_source *source, struct arena *arena, stru
 	const cJSON *items = array(source->json, "endpoints", &size);
 	struct lun_endpoint *ports = arena_take(arena, port_size, sizeof(*ports));
 	struct lun_endpoint *endpoints = arena_take(arena, size * port_size, sizeof(*endpoints)), endpoint;
+	const char *ignored = is_text(source->json, "addressType", "FQDN") ? "its endpoints have names, not addresses"
+									   : label_to_ignore(source);
 	size_t port_count;
 
-	if (is_text(source->json, "addressType", "FQDN")) {
-		kube_say(source, "its endpoints have names, not addresses: ignored");
+	if (ignored != NULL) {
+		kube_say(source, "%s: ignored", ignored);
 		return false;
 	}
 	if (ports == NULL || endpoints == NULL)

@@ -397,8 +397,28 @@ static int offer(struct input *input, const cJSON *json, unsigned long line)
 	return code;
 }
 
+static bool is_list_kind(const cJSON *object)
+{
+	const char *kind = kube_text(object, "kind");
+	size_t length = kind != NULL ? strlen(kind) : 0;
+
+	return length >= 4 && strcmp(kind + length - 4, "List") == 0;
+}
+
+/* The API server's own lists say once what kind their items are: a ServiceList holds Services.  False: no memory. */
+static bool name_kind(const cJSON *list, cJSON *item)
+{
+	const char *whole = is_list_kind(list) ? kube_text(list, "kind") : "List";
+	char kind[LUN_NAME_SIZE];
+
+	if (strcmp(whole, "List") == 0 || kube_text(item, "kind") != NULL || kube_text(item, "type") != NULL)
+		return true;
+	snprintf(kind, sizeof(kind), "%.*s", (int)strlen(whole) - 4, whole);
+	return cJSON_AddStringToObject(item, "kind", kind) != NULL;
+}
+
 /* Behind the '[' of a list: each item to the store. */
-static int take_items(struct input *input)
+static int take_items(struct input *input, const cJSON *list)
 {
 	if (take(input, ']'))
 		return 0;
@@ -412,7 +432,7 @@ static int take_items(struct input *input)
 		item = take_value(input);
 		if (item == NULL)
 			return input_fail(input, "an item of the list");
-		code = offer(input, item, line);
+		code = !cJSON_IsObject(item) || name_kind(list, item) ? offer(input, item, line) : LUN_NO_MEMORY;
 		cJSON_Delete(item);
 		if (code < 0)
 			return code;
@@ -432,7 +452,7 @@ static int take_member(struct input *input, cJSON *object, bool *is_list)
 		code = input_fail(input, "\":\"");
 	} else if (strcmp(key->valuestring, "items") == 0 && take(input, '[')) {
 		*is_list = true;
-		code = take_items(input);
+		code = take_items(input, object);
 	} else {
 		value = take_value(input);
 		if (value == NULL) {
@@ -444,14 +464,6 @@ static int take_member(struct input *input, cJSON *object, bool *is_list)
 	}
 	cJSON_Delete(key);
 	return code;
-}
-
-static bool is_list_kind(const cJSON *object)
-{
-	const char *kind = kube_text(object, "kind");
-	size_t length = kind != NULL ? strlen(kind) : 0;
-
-	return length >= 4 && strcmp(kind + length - 4, "List") == 0;
 }
 
 /* Behind the '{' of a list, an object or an event. */

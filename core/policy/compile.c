@@ -359,16 +359,31 @@ static bool serves_localhost(const struct lun_node *node)
 	       any_prefix_holds(node->node_port_addresses, node->node_port_address_count, &localhost);
 }
 
-static int add_node_port(struct lun_policy *policy, uint16_t port, uint32_t service_port, struct lun_error *error)
+/* Whether a service is of a family, so that its NodePorts are served there: it has a cluster IP or an endpoint of it, or no cluster
+ * IP at all.  A port of one that is not is left alone, as if each family had a proxy of its own. */
+static bool is_of_family(const struct lun_service *service, bool v4)
+{
+	for (size_t i = 0; i < service->cluster_ip_count; i++)
+		if (lun_address_is_v4(&service->cluster_ips[i]) == v4)
+			return true;
+	for (size_t i = 0; i < service->endpoint_count; i++)
+		if (lun_address_is_v4(&service->endpoints[i].address) == v4)
+			return true;
+	return service->cluster_ip_count == 0;
+}
+
+static int add_node_port(struct lun_policy *policy, const struct lun_service *from, uint16_t port, uint32_t service_port,
+			 struct lun_error *error)
 {
 	static const struct lun_address localhost = { { [10] = 0xff, [11] = 0xff, [12] = 127, [15] = 1 } };
 	const struct lun_node *node = &policy->node;
+	bool served[2] = { is_of_family(from, false), is_of_family(from, true) };
 	int result = 0;
 
 	for (size_t i = 0; i < node->address_count && result == 0; i++)
-		if (serves_node_ports(node, i))
+		if (served[lun_address_is_v4(&node->addresses[i])] && serves_node_ports(node, i))
 			result = add_frontend(policy, &node->addresses[i], port, service_port, LUN_VIA_node_port, error);
-	if (result == 0 && serves_localhost(node))
+	if (result == 0 && served[true] && serves_localhost(node))
 		result = add_frontend(policy, &localhost, port, service_port, LUN_VIA_node_port, error);
 	return result;
 }
@@ -397,7 +412,7 @@ static int fill_frontends(struct lun_policy *policy, const struct lun_service *f
 		result = add_frontends_of(policy, from->external_ips, from->external_ip_count, number, LUN_VIA_external_ip,
 					  error);
 	if (result == 0 && port->node_port)
-		result = add_node_port(policy, port->node_port, number, error);
+		result = add_node_port(policy, from, port->node_port, number, error);
 	return result;
 }
 

@@ -53,7 +53,8 @@ static bool serves_port(const struct sorting *sorting, const struct lun_endpoint
 	       (!endpoint->port_name || strcmp(endpoint->port_name, port->name ? port->name : "") == 0);
 }
 
-/* Whether the list has this address and port already; from now on it does. */
+/* Whether the list has this address and port already; from now on it does.  Of two the first counts, but one that is said to be here
+ * before one that is not. */
 static bool seen_before(const struct sorting *sorting, const struct lun_endpoint *endpoint)
 {
 	const struct lun_endpoint *endpoints = sorting->service->endpoints;
@@ -63,8 +64,12 @@ static bool seen_before(const struct sorting *sorting, const struct lun_endpoint
 	for (; sorting->seen[at]; at = (at + 1) & (sorting->seen_size - 1)) {
 		const struct lun_endpoint *other = &endpoints[sorting->seen[at] - 1];
 
-		if (port_of(sorting, other) == port && address_equal(&other->address, &endpoint->address))
+		if (port_of(sorting, other) != port || !address_equal(&other->address, &endpoint->address))
+			continue;
+		if (is_here(sorting, other) || !is_here(sorting, endpoint))
 			return true;
+		sorting->kinds[sorting->seen[at] - 1] = NO_KIND;
+		break;
 	}
 	sorting->seen[at] = (uint32_t)(endpoint - endpoints) + 1;
 	return false;
@@ -172,11 +177,11 @@ static void fill_list(const struct sorting *sorting, struct endpoint_list *list)
 	uint32_t first = sorting->set->count, count[KINDS] = { 0 }, ready, ending;
 
 	memset(sorting->seen, 0, sorting->seen_size * sizeof(*sorting->seen));
-	for (size_t i = 0; i < service->endpoint_count; i++) {
+	for (size_t i = 0; i < service->endpoint_count; i++)
 		sorting->kinds[i] = (uint8_t)kind_of(sorting, &service->endpoints[i]);
+	for (size_t i = 0; i < service->endpoint_count; i++)
 		if (sorting->kinds[i] != NO_KIND)
 			count[sorting->kinds[i]]++;
-	}
 	for (int kind = 0; kind < KINDS; kind++)
 		for (size_t i = 0; count[kind] > 0 && i < service->endpoint_count; i++)
 			if (sorting->kinds[i] == kind)

@@ -272,12 +272,12 @@ struct lun_port {
 	const char *name; /* NULL where there is only one */
 	uint8_t protocol; /* LUN_TCP, LUN_UDP, LUN_SCTP; 0: TCP */
 	uint16_t port;
-	uint16_t node_port;   /* 0: none */
+	uint16_t node_port;   /* 0: none; in each family of which the service has a cluster IP or an endpoint, or in both */
 	uint16_t target_port; /* 0: as `port` */
 };
 
 /* An endpoint that is not ready gets no new flows; one that still serves while it ends gets them where no endpoint is ready (R20,
- * R21).  The same address and port again is the same endpoint: the first of them counts. */
+ * R21).  The same address and port again is the same endpoint: the first of them counts, but one on this node before all others. */
 struct lun_endpoint {
 	struct lun_address address;
 	uint16_t port;         /* 0: the target port of each service port */

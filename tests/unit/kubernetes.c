@@ -108,6 +108,15 @@ static const struct {
 	  "objects.json:1: EndpointSlice a/c: a port without a number or protocol of its own (name \"\"): left out\n" },
 	{ "{\"kind\":\"EndpointSlice\",\"metadata\":{\"namespace\":\"a\",\"name\":\"c\"}}",
 	  "objects.json:1: EndpointSlice a/c: no label kubernetes.io/service-name says its service: ignored\n" },
+	{ "{\"kind\":\"EndpointSlice\",\"metadata\":{\"name\":\"c\",\"labels\":{\"kubernetes.io/service-name\":\"b\","
+	  "\"service.kubernetes.io/headless\":\"\"}}}",
+	  "objects.json:1: EndpointSlice default/c: it is headless: ignored\n" },
+	{ "{\"kind\":\"EndpointSlice\",\"metadata\":{\"name\":\"c\",\"labels\":{\"kubernetes.io/service-name\":\"b\","
+	  "\"service.kubernetes.io/service-proxy-name\":\"x\"}}}",
+	  "objects.json:1: EndpointSlice default/c: it is for another proxy: ignored\n" },
+	{ SERVICE("\"clusterIP\":\"10.96.0.1\",\"externalIPs\":[\"2001:db8::1\",\"192.0.2.1\"],\"ports\":[{\"port\":80}]"),
+	  "objects.json:1: Service a/b: externalIPs 2001:db8::1 is of a family that the service has no cluster IP of: left "
+	  "out\n" },
 	{ "{\"kind\":\"List\",\"items\":[" GOOD
 	  ",\n{\"kind\":\"Service\",\"metadata\":{\"namespace\":\"z\",\"name\":\"z\"},\"spec\":{"
 	  "\"externalIPs\":[\"10.96.0.1\"],\"ports\":[{\"port\":80}]}}]}",
@@ -168,6 +177,12 @@ static void objects_meet_in_any_order(void **state)
 	       KUBE_NODE LOAD, SYN, "reject new NONE (no_endpoint)");
 	expect(GOOD SLICE("b-1", "\"endpoints\":[{\"addresses\":[\"10.244.0.5\"],\"conditions\":{\"ready\":false,"
 				 "\"terminating\":true}}]," PORTS),
+	       KUBE_NODE LOAD, SYN, TO("10.244.0.5:8080"));
+	/* the API server's own lists, whose items do not say their kind; and no namespace, which is "default" */
+	expect("{\"kind\":\"ServiceList\",\"items\":[{\"metadata\":{\"name\":\"b\"},\"spec\":{\"clusterIP\":\"10.96.0.1\","
+	       "\"ports\":[{\"port\":80}]}}]}{\"kind\":\"EndpointSliceList\",\"items\":[{\"metadata\":{\"name\":\"b-1\","
+	       "\"namespace\":\"default\",\"labels\":{\"kubernetes.io/service-name\":\"b\"}},\"endpoints\":[{\"addresses\":"
+	       "[\"10.244.0.5\"]}]," PORTS "}]}",
 	       KUBE_NODE LOAD, SYN, TO("10.244.0.5:8080"));
 }
 

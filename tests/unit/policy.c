@@ -637,6 +637,53 @@ static void r19_families_have_endpoints_of_their_own(void **state)
 	stop(&n);
 }
 
+/* A service of one family has no NodePorts in the other: there it is not known, and what is not known is left alone. */
+static void r32_node_ports_are_of_the_families_of_their_service(void **state)
+{
+	struct world w;
+	struct notation n;
+
+	(void)state;
+	world_init(&w, ONLY_HERE);
+	w.services[0].endpoints = w.endpoints + 2; /* IPv4, here */
+	w.services[0].endpoint_count = 1;
+	w.services[0].cluster_ip_count = 1;
+	start(&n, &w);
+	EXPECT(&n,
+	       { "tcp 172.18.0.1:40000 172.18.0.2:30080 S", "accept new SYN_SENT -> tcp 172.18.0.2:40000 10.244.0.5:8080" },
+	       { "tcp [fc00:f853:ccd:e793::1]:40000 [fc00:f853:ccd:e793::2]:30080 S", "accept new SYN_SENT" });
+	stop(&n);
+	w.services[0].endpoint_count = 0;
+	start(&n, &w);
+	EXPECT(&n, { "tcp 172.18.0.1:40000 172.18.0.2:30080 S", "reject new NONE (no_endpoint)" },
+	       { "tcp [fc00:f853:ccd:e793::1]:40000 [fc00:f853:ccd:e793::2]:30080 S", "accept new SYN_SENT" });
+	stop(&n);
+	w.services[0].cluster_ip_count = 0;
+	start(&n, &w);
+	EXPECT(&n, { "tcp [fc00:f853:ccd:e793::1]:40000 [fc00:f853:ccd:e793::2]:30080 S", "reject new NONE (no_endpoint)" });
+	stop(&n);
+}
+
+/* What comes twice is here if one of the two says so. */
+static void r16_an_endpoint_that_comes_twice_is_here_if_one_of_them_is(void **state)
+{
+	struct world w;
+	struct notation n;
+
+	(void)state;
+	for (int first = 0; first < 2; first++) {
+		world_init(&w, INTERNAL_LOCAL);
+		w.services[0].endpoint_count = 2;
+		w.endpoints[0] = w.endpoints[2];
+		w.endpoints[1] = w.endpoints[2];
+		w.endpoints[first].node = "there";
+		start(&n, &w);
+		EXPECT(&n, { "tcp 10.244.0.7:40000 10.96.0.1:80 S",
+			     "accept new SYN_SENT -> tcp 10.244.0.7:40000 10.244.0.5:8080" });
+		stop(&n);
+	}
+}
+
 static void r15_an_address_that_is_listed_twice_is_the_first_of_its_kinds(void **state)
 {
 	struct world w;
@@ -1804,6 +1851,8 @@ int main(void)
 		RULES(RULE_ENTRY) cmocka_unit_test(r3_protocols_are_apart),
 		cmocka_unit_test(r2_an_endpoint_may_have_its_own_port),
 		cmocka_unit_test(r19_families_have_endpoints_of_their_own),
+		cmocka_unit_test(r32_node_ports_are_of_the_families_of_their_service),
+		cmocka_unit_test(r16_an_endpoint_that_comes_twice_is_here_if_one_of_them_is),
 		cmocka_unit_test(r15_an_address_that_is_listed_twice_is_the_first_of_its_kinds),
 		cmocka_unit_test(r28_a_loopback_address_of_the_node_serves_no_node_ports),
 		cmocka_unit_test(r35_new_flows_see_only_the_new_policy),
