@@ -332,7 +332,7 @@ static bool parse_length(const uint8_t *bytes, struct part part, uint64_t *lengt
 	for (uint32_t i = 0; i < part.length; i++) {
 		uint8_t byte = bytes[part.offset + i];
 
-		if (byte < '0' || byte > '9' || *length > (INT64_MAX - 9) / 10)
+		if (byte < '0' || byte > '9' || *length > (uint64_t)(INT64_MAX - (byte - '0')) / 10)
 			return false;
 		*length = *length * 10 + (uint64_t)(byte - '0');
 	}

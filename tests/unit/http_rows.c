@@ -78,6 +78,7 @@ static const struct row rows[] = {
 	REFUSE("CL empty", 0, "", POST, "Content-Length: \r\n\r\nhello"),
 	REFUSE("CL of text", 0, "", POST, "Content-Length: five\r\n\r\nhello"),
 	REFUSE("CL with a blank inside", 0, "", POST, "Content-Length: 5 5\r\n\r\nhello"),
+	PASS("CL of 2^63 - 1", 1, POST "Content-Length: 9223372036854775807\r\n\r\nhello"),
 	REFUSE("CL of 2^63", 0, "", POST, "Content-Length: 9223372036854775808\r\n\r\n"),
 	REFUSE("CL of 2^64", 0, "", POST, "Content-Length: 18446744073709551616\r\n\r\n"),
 	REFUSE("CL, spelled with _", 0, "", POST, "Content_Length: 5\r\n\r\nhello"),
