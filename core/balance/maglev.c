@@ -6,6 +6,8 @@
  * several the one with the lower hash: so the table is the same on every node, whatever order it lists them in. */
 #include "balance/balance.h"
 
+#include "base/memory.h"
+
 #include <stdlib.h>
 
 struct turn {
@@ -82,18 +84,18 @@ static void fill(uint32_t *table, struct turn *turns, uint32_t count)
 
 uint32_t *maglev_new(const struct endpoint *endpoints, uint32_t count, uint64_t seed)
 {
-	uint32_t *table = calloc(MAGLEV_SIZE, sizeof(*table));
-	struct turn *turns = malloc((count + 1) * sizeof(*turns));
+	uint32_t *table = memory_zeroed(MAGLEV_SIZE, sizeof(*table));
+	struct turn *turns = memory_take((count + 1) * sizeof(*turns));
 
 	for (uint32_t i = 0; table && turns && i < count; i++)
 		turns[i] = turn_of(&endpoints[i], i, seed);
 	if (!table || !turns) {
-		free(table);
-		free(turns);
+		memory_give(table);
+		memory_give(turns);
 		return NULL;
 	}
 	if (count)
 		fill(table, turns, count);
-	free(turns);
+	memory_give(turns);
 	return table;
 }

@@ -1,10 +1,23 @@
-/* memory.h - the large, long-lived arrays of an engine: zeroed, page-aligned, on huge pages where the system gives them. */
+/* memory.h - where the engine's memory comes from: the process that the embedder told of (lun_process_set), else the C library and
+ * the kernel. */
 #ifndef LUNETTE_BASE_MEMORY_H
 #define LUNETTE_BASE_MEMORY_H
 
 #include <stddef.h>
 
-/* NULL when there is none.  => give the same size to memory_free */
+/* As malloc, calloc and free. */
+void *memory_take(size_t size);
+void *memory_zeroed(size_t count, size_t size);
+void memory_give(void *memory);
+
+/* Memory that begins a cache line. */
+void *memory_aligned(size_t size);
+
+/* The same bytes in a piece of `size`, which is less than it had.  NULL: it is left as it was. */
+void *memory_shrink(void *memory, size_t size);
+
+/* The large, long-lived arrays of an engine: zeroed, page-aligned, on huge pages where the system gives them.  NULL when there is
+ * none.  => give the same size to memory_free */
 void *memory_new(size_t size);
 void memory_free(void *memory, size_t size);
 

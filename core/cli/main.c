@@ -59,7 +59,9 @@ static int run(int argc, char **argv)
 		return EXIT_DONE;
 	}
 	if (strcmp(argv[1], "--version") == 0) {
-		printf("lunette %s\n", LUNETTE_VERSION);
+		uint32_t version = lun_version();
+
+		printf("lunette %u.%u.%u\n", version >> 16, version >> 8 & 255, version & 255);
 		return EXIT_DONE;
 	}
 	for (const struct command *command = commands; command->name; command++)

@@ -428,11 +428,12 @@ static int settle(struct agent *agent, struct lun_error *error)
 
 static int start(struct agent *agent, struct lun_error *error)
 {
+	const struct lun_config engine = { .size = sizeof(engine), .flows = (uint32_t)agent->arguments.flows };
 	struct lun_live_config config = {
 		.size = sizeof(config),
 		.loop = &agent->loop,
 		.queue = (uint16_t)agent->arguments.queue,
-		.engine = { .size = sizeof(config.engine), .flows = (uint32_t)agent->arguments.flows },
+		.engine = &engine,
 		.log = on_log,
 		.user = agent,
 		.mode = agent->arguments.translate ? LUN_LIVE_INLINE : LUN_LIVE_COMMIT,

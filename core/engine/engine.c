@@ -4,8 +4,7 @@
 
 #include "base/config.h"
 #include "base/fail.h"
-
-#include <stdlib.h>
+#include "base/memory.h"
 
 enum {
 	FLOWS_DEFAULT = 65536,
@@ -75,7 +74,7 @@ int lun_engine_new(struct lun_engine **made, const struct lun_config *given, str
 	if (config->fragment_size && config->fragment_size < FRAGMENT_LEAST)
 		return fail(error, LUN_BAD_ARGUMENT, "fragment_size is %u, expected at least %d", config->fragment_size,
 			    FRAGMENT_LEAST);
-	engine = aligned_alloc(64, (sizeof(*engine) + 63) / 64 * 64);
+	engine = memory_aligned(sizeof(*engine));
 	if (!engine)
 		return fail(error, LUN_NO_MEMORY, "out of memory");
 	*engine = (struct lun_engine) { .config = config_completed(config), .ports.drain_next = UINT64_MAX };
@@ -112,7 +111,7 @@ void lun_engine_free(struct lun_engine *engine)
 	sources_fini(&engine->sources);
 	affinity_fini(&engine->affinity);
 	fragments_fini(&engine->fragments);
-	free(engine);
+	memory_give(engine);
 }
 
 /* Counts the sources of the flows that there are: from now on a policy limits them. */

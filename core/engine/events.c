@@ -1,13 +1,13 @@
 /* events.c - two rings that are filled and emptied in the same order. */
 #include "engine/events.h"
 
-#include <stdlib.h>
+#include "base/memory.h"
 
 int events_init(struct events *events, uint32_t capacity, uint32_t bytes_size)
 {
 	*events = (struct events) { .capacity = capacity, .bytes_size = bytes_size };
-	events->ring = calloc(capacity, sizeof(*events->ring));
-	events->bytes = malloc(bytes_size);
+	events->ring = memory_zeroed(capacity, sizeof(*events->ring));
+	events->bytes = memory_take(bytes_size);
 	if (events->ring && events->bytes)
 		return 0;
 	events_fini(events);
@@ -16,8 +16,8 @@ int events_init(struct events *events, uint32_t capacity, uint32_t bytes_size)
 
 void events_fini(struct events *events)
 {
-	free(events->ring);
-	free(events->bytes);
+	memory_give(events->ring);
+	memory_give(events->bytes);
 	events->ring = NULL;
 	events->bytes = NULL;
 }

@@ -2,6 +2,7 @@
 #include "engine/ports.h"
 
 #include "base/address.h"
+#include "base/memory.h"
 
 #include <stdlib.h>
 
@@ -9,9 +10,9 @@ enum { NS_PER_MS = 1000000 };
 
 void ports_fini(struct ports *ports)
 {
-	free(ports->slots);
-	free(ports->slot);
-	free(ports->endpoint_slot);
+	memory_give(ports->slots);
+	memory_give(ports->slot);
+	memory_give(ports->endpoint_slot);
 }
 
 /* A slot's name and number, for looking it up. */
@@ -169,11 +170,11 @@ static bool mapping_init(struct mapping *mapping, const struct ports *ports, con
 	size_t endpoints = policy && policy->counts ? policy->first_endpoints[policy->service_count] : 0;
 
 	*mapping = (struct mapping) { .policy = policy };
-	mapping->slots = calloc(ports->count + added + endpoints + 1, sizeof(*mapping->slots));
-	mapping->slot = calloc(added + 1, sizeof(*mapping->slot));
-	mapping->known = calloc((size_t)ports->count + 1, sizeof(*mapping->known));
+	mapping->slots = memory_zeroed(ports->count + added + endpoints + 1, sizeof(*mapping->slots));
+	mapping->slot = memory_zeroed(added + 1, sizeof(*mapping->slot));
+	mapping->known = memory_zeroed((size_t)ports->count + 1, sizeof(*mapping->known));
 	if (endpoints)
-		mapping->endpoint_slot = calloc(endpoints, sizeof(*mapping->endpoint_slot));
+		mapping->endpoint_slot = memory_zeroed(endpoints, sizeof(*mapping->endpoint_slot));
 	if (!mapping->slots || !mapping->slot || !mapping->known || (endpoints && !mapping->endpoint_slot))
 		return false;
 	for (uint32_t i = 0; i < ports->count; i++) {
@@ -203,12 +204,12 @@ int ports_set_policy(struct ports *ports, const struct lun_policy *before, const
 	mapping.now_ms = flows->now_ms;
 	if (policy && result >= 0)
 		result = map_ports(&mapping, flows);
-	free(mapping.known);
+	memory_give(mapping.known);
 	flow_timeouts_settle(flows, result >= 0);
 	if (result < 0) {
-		free(mapping.slots);
-		free(mapping.slot);
-		free(mapping.endpoint_slot);
+		memory_give(mapping.slots);
+		memory_give(mapping.slot);
+		memory_give(mapping.endpoint_slot);
 		return result;
 	}
 	ports_fini(ports);

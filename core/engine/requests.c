@@ -3,10 +3,10 @@
  * Bytes that cannot go on yet are kept, at most one head of them; all others are written from where they are. */
 #include "base/config.h"
 #include "base/fail.h"
+#include "base/memory.h"
 #include "engine/engine.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { HELD_SIZE = HEAD_SIZE + 1, RENDERED_SIZE = 4 * HEAD_SIZE };
@@ -97,11 +97,11 @@ int lun_http_new(struct lun_http **made, const struct lun_http_config *given, st
 	port = find_service(config.policy, config.service);
 	if (!port)
 		return fail(error, LUN_NOT_FOUND, "the policy has no service \"%s\" with a TCP port", config.service);
-	http = calloc(1, sizeof(*http));
-	bytes = malloc(HELD_SIZE + RENDERED_SIZE);
+	http = memory_zeroed(1, sizeof(*http));
+	bytes = memory_take(HELD_SIZE + RENDERED_SIZE);
 	if (!http || !bytes) {
-		free(http);
-		free(bytes);
+		memory_give(http);
+		memory_give(bytes);
 		return fail(error, LUN_NO_MEMORY, "out of memory");
 	}
 	http->held = bytes;
@@ -123,8 +123,8 @@ void lun_http_free(struct lun_http *http)
 	if (!http)
 		return;
 	lun_policy_unref(http->config.policy);
-	free(http->held);
-	free(http);
+	memory_give(http->held);
+	memory_give(http);
 }
 
 /* ---- its requests ---- */

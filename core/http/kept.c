@@ -4,8 +4,6 @@
 
 #include "base/memory.h"
 
-#include <stdlib.h>
-
 /* ---- held bytes ---- */
 
 enum { HOLD_SIZE = HEAD_SIZE + UINT16_MAX + 1 }; /* a head that lacks a byte, and a packet behind it */
@@ -209,7 +207,7 @@ int http_init(struct http *http, uint32_t capacity, const struct hash_key *key)
 	http->holds = memory_new(holds * sizeof(*http->holds));
 	http->hold_bytes = memory_new((size_t)holds * HOLD_SIZE);
 	http->frames = memory_new(http->frames_count * sizeof(*http->frames));
-	http->payload = (struct writer) { .bytes = malloc(UINT16_MAX), .capacity = UINT16_MAX };
+	http->payload = (struct writer) { .bytes = memory_take(UINT16_MAX), .capacity = UINT16_MAX };
 	if (!http->streams || !http->holds || !http->hold_bytes || !http->frames || !http->payload.bytes) {
 		http_fini(http);
 		return LUN_NO_MEMORY;
@@ -225,7 +223,7 @@ void http_fini(struct http *http)
 	memory_free(http->holds, http->hold_count * sizeof(*http->holds));
 	memory_free(http->hold_bytes, (size_t)http->hold_count * HOLD_SIZE);
 	memory_free(http->frames, http->frames_count * sizeof(*http->frames));
-	free(http->payload.bytes);
+	memory_give(http->payload.bytes);
 	*http = (struct http) { .free = FLOW_NONE };
 }
 

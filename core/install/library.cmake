@@ -5,6 +5,13 @@
 # the pkg-config file goes by its own place, so a tree may be staged and moved.
 include(CMakePackageConfigHelpers)
 
+# What a program that was linked needs to find again (lunette.h, "Growth").
+set(soversion ${PROJECT_VERSION_MAJOR})
+if(soversion EQUAL 0)
+	string(APPEND soversion .${PROJECT_VERSION_MINOR})
+endif()
+configure_file(core/install/exports.map.in exports.map @ONLY)
+
 # lunette_library(NAME IS "what it is" FOLDERS folder... [ON our libraries...] [PACKAGES pkg-config names...]
 #	[PUBLIC those of PACKAGES whose headers ours include...])
 function(lunette_library name)
@@ -35,8 +42,8 @@ function(lunette_library name)
 	endforeach()
 	set_target_properties(${name} PROPERTIES EXPORT_NAME ${name}-static)
 	set_target_properties(${name}-shared PROPERTIES EXPORT_NAME ${name} OUTPUT_NAME ${name}
-		VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR} LINK_DEPENDS ${PROJECT_SOURCE_DIR}/core/install/exports.map)
-	target_link_options(${name}-shared PRIVATE -Wl,--version-script=${PROJECT_SOURCE_DIR}/core/install/exports.map)
+		VERSION ${PROJECT_VERSION} SOVERSION ${soversion} LINK_DEPENDS ${CMAKE_BINARY_DIR}/exports.map)
+	target_link_options(${name}-shared PRIVATE -Wl,--version-script=${CMAKE_BINARY_DIR}/exports.map)
 	if(NOT LUNETTE_SANITIZE AND NOT LUNETTE_FUZZ) # clang's runtime is in the program alone
 		target_link_options(${name}-shared PRIVATE -Wl,--no-undefined)
 	endif()

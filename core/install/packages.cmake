@@ -3,7 +3,7 @@
 install(FILES core/install/lunette.service DESTINATION lib/systemd/system COMPONENT tool)
 install(FILES core/install/lunette.sysusers DESTINATION lib/sysusers.d RENAME lunette.conf COMPONENT tool)
 install(FILES LICENSE README.md DESTINATION ${CMAKE_INSTALL_DATAROOTDIR}/doc/lunette COMPONENT tool)
-install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DATAROOTDIR}/doc/liblunette${PROJECT_VERSION_MAJOR} COMPONENT library)
+install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DATAROOTDIR}/doc/liblunette${soversion} COMPONENT library)
 install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DATAROOTDIR}/doc/liblunette-dev COMPONENT dev)
 
 set(CPACK_GENERATOR DEB)
@@ -15,7 +15,6 @@ set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_PACKAGE_CONTACT "the Lunette project")
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS_PRIVATE_DIRS ${CMAKE_BINARY_DIR})
-set(soversion ${PROJECT_VERSION_MAJOR})
 set(CPACK_DEBIAN_LIBRARY_PACKAGE_NAME liblunette${soversion})
 set(CPACK_DEBIAN_LIBRARY_PACKAGE_SECTION libs)
 set(CPACK_COMPONENT_LIBRARY_DESCRIPTION "connection tracker with a scriptable policy, shared libraries

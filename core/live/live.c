@@ -229,12 +229,27 @@ static void handles_start(struct lun_live *live)
 	arm_engine(live, uv_hrtime());
 }
 
+/* A struct of the caller's that begins with its `size` (lunette.h, "Growth"), into ours, which is zero. */
+static int struct_read(void *ours, size_t size, const void *given, const char *name, struct lun_error *error)
+{
+	size_t given_size;
+
+	memcpy(&given_size, given, sizeof(given_size));
+	if (given_size == 0 || given_size > size)
+		return live_fail(error, LUN_BAD_ARGUMENT, "the size in the %s is %zu, expected its sizeof, here %zu", name,
+				 given_size, size);
+	memcpy(ours, given, given_size);
+	return 0;
+}
+
 /* The parts of the mode, and the engine as it wants it. */
 static int engine_open(struct lun_live *live, const struct lun_live_config *config, struct lun_error *error)
 {
-	struct lun_config engine = config->engine;
-	int code;
+	struct lun_config engine = { 0 };
+	int code = config->engine ? struct_read(&engine, sizeof(engine), config->engine, "engine's config", error) : 0;
 
+	if (code < 0)
+		return code;
 	engine.size = sizeof(engine);
 	if (!engine.flows)
 		engine.flows = DEFAULT_FLOWS;
@@ -315,18 +330,12 @@ static int check_policy(const struct live_mode *mode, const struct lun_policy *p
 
 /* ---- The public functions ---- */
 
-static int config_check(const struct lun_live_config *config, struct lun_error *error)
+int lun_live_start(struct lun_live **result, const struct lun_live_config *given, struct lun_error *error)
 {
-	if (config->size == sizeof(*config))
-		return 0;
-	return live_fail(error, LUN_BAD_ARGUMENT, "config.size is %zu, expected sizeof(struct lun_live_config), here %zu",
-			 config->size, sizeof(*config));
-}
-
-int lun_live_start(struct lun_live **result, const struct lun_live_config *config, struct lun_error *error)
-{
+	struct lun_live_config ours = { 0 };
+	const struct lun_live_config *config = &ours;
 	struct lun_live *live;
-	int code = config_check(config, error);
+	int code = struct_read(&ours, sizeof(ours), given, "config", error);
 
 	if (code < 0)
 		return code;
@@ -426,15 +435,16 @@ void lun_live_stop(struct lun_live *live, bool flush)
 	live_close(live);
 }
 
-int lun_live_rules(char **text, const struct lun_live_config *config, struct lun_error *error)
+int lun_live_rules(char **text, const struct lun_live_config *given, struct lun_error *error)
 {
+	struct lun_live_config config = { 0 };
 	struct rules rules;
-	int code = config_check(config, error);
+	int code = struct_read(&config, sizeof(config), given, "config", error);
 
 	if (code == 0)
-		code = rules_init(&rules, config, error);
+		code = rules_init(&rules, &config, error);
 	if (code < 0)
 		return code;
-	*text = rules_text(&rules, config->policy);
+	*text = rules_text(&rules, config.policy);
 	return *text ? 0 : live_fail(error, LUN_NO_MEMORY, "no memory for the rules");
 }

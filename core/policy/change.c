@@ -3,15 +3,14 @@
  * Endpoints come and go all the time, services seldom.  So the new policy has sets of its own for the services that changed, shares
  * the other sets, and all else is the first policy's, which it keeps alive. */
 #include "base/fail.h"
+#include "base/memory.h"
 #include "policy/policy.h"
-
-#include <stdlib.h>
 
 /* The set of a service with other endpoints; NULL: no memory. */
 static struct endpoint_set *set_change(const struct lun_policy *policy, const struct service *service,
 				       const struct lun_service *changed)
 {
-	struct lun_port *ports = malloc(service->port_count * sizeof(*ports));
+	struct lun_port *ports = memory_take(service->port_count * sizeof(*ports));
 	struct lun_service whole = { .ports = ports,
 				     .port_count = service->port_count,
 				     .endpoints = changed->endpoints,
@@ -29,7 +28,7 @@ static struct endpoint_set *set_change(const struct lun_policy *policy, const st
 	}
 	if (ports)
 		set = endpoint_set_new(&whole, &policy->node, policy->hash_seed);
-	free(ports);
+	memory_give(ports);
 	return set;
 }
 
@@ -55,14 +54,14 @@ static int replace(struct lun_policy *policy, const struct lun_service *changed,
 /* All as in `from`, and shared; NULL: no memory. */
 static struct lun_policy *policy_share(struct lun_policy *from)
 {
-	struct lun_policy *policy = malloc(sizeof(*policy));
-	struct endpoint_set **sets = malloc((from->service_count + 1) * sizeof(struct endpoint_set *));
-	size_t *first = malloc((from->service_count + 1) * sizeof(*first));
+	struct lun_policy *policy = memory_take(sizeof(*policy));
+	struct endpoint_set **sets = memory_take((from->service_count + 1) * sizeof(struct endpoint_set *));
+	size_t *first = memory_take((from->service_count + 1) * sizeof(*first));
 
 	if (!policy || !sets || !first) {
-		free(policy);
-		free(sets);
-		free(first);
+		memory_give(policy);
+		memory_give(sets);
+		memory_give(first);
 		return NULL;
 	}
 	*policy = *from;

@@ -6,6 +6,7 @@
 #include "base/config.h"
 #include "base/fail.h"
 #include "base/header.h"
+#include "base/memory.h"
 #include "policy/policy.h"
 
 #include <assert.h>
@@ -33,7 +34,7 @@ static const char *copy_text(struct lun_policy *policy, const char *text)
 /* A copy of an array on the heap: NULL for none, and *failed set when memory is out. */
 static void *copy_array(const void *array, size_t count, size_t size, bool *failed)
 {
-	void *copy = count ? malloc(count * size) : NULL;
+	void *copy = count ? memory_take(count * size) : NULL;
 
 	if (copy)
 		memcpy(copy, array, count * size);
@@ -449,7 +450,7 @@ static int fill_http(struct lun_policy *policy, const struct lun_service *from, 
 
 	into->headers = COPY_ARRAY(from->headers, from->header_count, &failed);
 	into->paths = COPY_ARRAY(from->paths, from->path_count, &failed);
-	into->conditions = condition = count ? calloc(count, sizeof(*condition)) : NULL;
+	into->conditions = condition = count ? memory_zeroed(count, sizeof(*condition)) : NULL;
 	into->trusted = COPY_ARRAY(from->trusted_proxies, from->trusted_proxy_count, &failed);
 	if (failed || (count && !condition))
 		return LUN_NO_MEMORY;
@@ -575,15 +576,15 @@ static int allocate(struct lun_policy *policy, const struct lun_policy_config *c
 {
 	for (policy->map_size = 4; policy->map_size < sizes->frontends * 2;)
 		policy->map_size *= 2;
-	policy->text = malloc(sizes->text + 1);
-	policy->services = calloc(config->service_count + 1, sizeof(*policy->services));
-	policy->ports = calloc(sizes->ports + 1, sizeof(*policy->ports));
-	policy->sets = calloc(config->service_count + 1, sizeof(struct endpoint_set *));
-	policy->first_endpoints = calloc(config->service_count + 1, sizeof(*policy->first_endpoints));
-	policy->health_checks = calloc(config->service_count + 1, sizeof(*policy->health_checks));
-	policy->frontends = calloc(sizes->frontends + 1, sizeof(*policy->frontends));
-	policy->map = calloc(policy->map_size, sizeof(*policy->map));
-	policy->cluster_ips = calloc(policy->map_size, sizeof(*policy->cluster_ips));
+	policy->text = memory_take(sizes->text + 1);
+	policy->services = memory_zeroed(config->service_count + 1, sizeof(*policy->services));
+	policy->ports = memory_zeroed(sizes->ports + 1, sizeof(*policy->ports));
+	policy->sets = memory_zeroed(config->service_count + 1, sizeof(struct endpoint_set *));
+	policy->first_endpoints = memory_zeroed(config->service_count + 1, sizeof(*policy->first_endpoints));
+	policy->health_checks = memory_zeroed(config->service_count + 1, sizeof(*policy->health_checks));
+	policy->frontends = memory_zeroed(sizes->frontends + 1, sizeof(*policy->frontends));
+	policy->map = memory_zeroed(policy->map_size, sizeof(*policy->map));
+	policy->cluster_ips = memory_zeroed(policy->map_size, sizeof(*policy->cluster_ips));
 	if (!policy->text || !policy->services || !policy->ports || !policy->sets || !policy->first_endpoints ||
 	    !policy->health_checks || !policy->frontends || !policy->map || !policy->cluster_ips)
 		return LUN_NO_MEMORY;
@@ -627,7 +628,7 @@ static int by_name(const void *a, const void *b)
 /* Fills services in the order of their names, so that a name is found by bisection; frontends follow, in the same order. */
 static int fill(struct lun_policy *policy, const struct lun_policy_config *config, struct lun_error *error)
 {
-	const struct lun_service **sorted = malloc((config->service_count + 1) * sizeof(const struct lun_service *));
+	const struct lun_service **sorted = memory_take((config->service_count + 1) * sizeof(const struct lun_service *));
 	int result = sorted && fill_node(policy, &config->node) == 0 ? 0 : fail(error, LUN_NO_MEMORY, "out of memory");
 
 	for (size_t i = 0; i < config->service_count && sorted; i++)
@@ -641,7 +642,7 @@ static int fill(struct lun_policy *policy, const struct lun_policy_config *confi
 		else
 			result = fill_service(policy, sorted[i], &policy->services[policy->service_count++], error);
 	}
-	free(sorted);
+	memory_give(sorted);
 	if (result < 0)
 		return result;
 	count_endpoints(policy);
@@ -652,37 +653,37 @@ static void policy_free(struct lun_policy *policy)
 {
 	for (size_t i = 0; policy->sets && i < policy->service_count; i++)
 		endpoint_set_unref(policy->sets[i]);
-	free(policy->sets);
-	free(policy->first_endpoints);
+	memory_give(policy->sets);
+	memory_give(policy->first_endpoints);
 	if (policy->base) {
 		lun_policy_unref(policy->base);
-		free(policy);
+		memory_give(policy);
 		return;
 	}
 	for (size_t i = 0; i < policy->service_count; i++) {
-		free(policy->services[i].load_balancer_ips);
-		free(policy->services[i].source_ranges);
-		free(policy->services[i].headers);
-		free(policy->services[i].paths);
-		free(policy->services[i].conditions);
-		free(policy->services[i].trusted);
-		free(policy->services[i].timeouts);
+		memory_give(policy->services[i].load_balancer_ips);
+		memory_give(policy->services[i].source_ranges);
+		memory_give(policy->services[i].headers);
+		memory_give(policy->services[i].paths);
+		memory_give(policy->services[i].conditions);
+		memory_give(policy->services[i].trusted);
+		memory_give(policy->services[i].timeouts);
 	}
-	free((void *)policy->node.addresses);
-	free((void *)policy->node.pods);
-	free((void *)policy->node.service_ranges);
-	free((void *)policy->node.node_port_addresses);
-	free((void *)policy->node.masquerade_addresses);
-	free(policy->intercept);
-	free(policy->timeouts);
-	free(policy->text);
-	free(policy->services);
-	free(policy->ports);
-	free(policy->health_checks);
-	free(policy->frontends);
-	free(policy->map);
-	free(policy->cluster_ips);
-	free(policy);
+	memory_give((void *)policy->node.addresses);
+	memory_give((void *)policy->node.pods);
+	memory_give((void *)policy->node.service_ranges);
+	memory_give((void *)policy->node.node_port_addresses);
+	memory_give((void *)policy->node.masquerade_addresses);
+	memory_give(policy->intercept);
+	memory_give(policy->timeouts);
+	memory_give(policy->text);
+	memory_give(policy->services);
+	memory_give(policy->ports);
+	memory_give(policy->health_checks);
+	memory_give(policy->frontends);
+	memory_give(policy->map);
+	memory_give(policy->cluster_ips);
+	memory_give(policy);
 }
 
 bool lun_policy_sees_packets(const struct lun_policy *policy)
@@ -713,7 +714,7 @@ int lun_policy_new(struct lun_policy **made, const struct lun_policy_config *giv
 		return fail(error, LUN_BAD_ARGUMENT,
 			    "config.size is %zu, expected sizeof(struct lun_policy_config), here %zu", given->size,
 			    sizeof(ours));
-	policy = calloc(1, sizeof(*policy));
+	policy = memory_zeroed(1, sizeof(*policy));
 	if (!policy)
 		return fail(error, LUN_NO_MEMORY, "out of memory");
 	policy->references = 1;

@@ -7,11 +7,11 @@
  *	one of them;
  *	whether the source must be masqueraded (R4 to R9). */
 #include "base/address.h"
+#include "base/memory.h"
 #include "packet/trace.h"
 #include "policy/policy.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 enum { NS_PER_MS = 1000000 };
 
@@ -179,7 +179,7 @@ static void trace_candidate(struct lun_trace *trace, const struct lun_address *a
 static void trace_candidates(const struct question *q, const struct balance *balance)
 {
 	struct lun_trace *trace = q->packet->io->trace;
-	double *shares = malloc(balance->count * sizeof(*shares)); /* a packet that is traced may */
+	double *shares = memory_take(balance->count * sizeof(*shares)); /* a packet that is traced may */
 
 	trace->candidate_count = 0;
 	if (!shares)
@@ -188,7 +188,7 @@ static void trace_candidates(const struct question *q, const struct balance *bal
 	for (uint32_t i = 0; i < balance->count; i++)
 		if (shares[i] > 0)
 			trace_candidate(trace, &balance->endpoints[i].address, balance->endpoints[i].port, shares[i]);
-	free(shares);
+	memory_give(shares);
 }
 
 /* The endpoint that the client had, if that was not long ago and it may still have it; NULL.  *entry is where to remember the one

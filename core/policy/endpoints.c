@@ -5,9 +5,8 @@
  * R20 and R21 are a matter of where a range begins.  Endpoints that are preferred by hints or by the service are scattered among
  * the ready ones and stand once more behind the list. */
 #include "base/address.h"
+#include "base/memory.h"
 #include "policy/policy.h"
-
-#include <stdlib.h>
 
 enum kind { READY_HERE, READY_AWAY, ENDING_HERE, ENDING_AWAY, KINDS, NO_KIND = KINDS };
 
@@ -223,7 +222,7 @@ static bool fill_tables(const struct endpoint_set *set, struct endpoint_list *li
 static struct endpoint_set *set_allocate(size_t lists, size_t endpoints)
 {
 	struct endpoint_set *set =
-		calloc(1, sizeof(*set) + lists * sizeof(set->lists[0]) + endpoints * sizeof(struct endpoint));
+		memory_zeroed(1, sizeof(*set) + lists * sizeof(set->lists[0]) + endpoints * sizeof(struct endpoint));
 
 	if (set) {
 		set->references = 1;
@@ -237,7 +236,7 @@ static struct endpoint_set *set_shrink(struct endpoint_set *set)
 {
 	size_t lists = set->list_count;
 	struct endpoint_set *shrunk =
-		realloc(set, sizeof(*set) + lists * sizeof(set->lists[0]) + set->count * sizeof(struct endpoint));
+		memory_shrink(set, sizeof(*set) + lists * sizeof(set->lists[0]) + set->count * sizeof(struct endpoint));
 
 	if (!shrunk)
 		return set;
@@ -253,8 +252,8 @@ static struct endpoint_set *set_sort(const struct lun_service *service, const st
 
 	while (sorting.seen_size < 2 * count)
 		sorting.seen_size *= 2;
-	sorting.kinds = malloc(count + 1);
-	sorting.seen = malloc(sorting.seen_size * sizeof(*sorting.seen));
+	sorting.kinds = memory_take(count + 1);
+	sorting.seen = memory_take(sorting.seen_size * sizeof(*sorting.seen));
 	sorting.set = set_allocate(lists, lists * count);
 	for (size_t i = 0; sorting.kinds && sorting.seen && sorting.set && i < lists; i++) {
 		sorting.port = &service->ports[i / 2];
@@ -262,11 +261,11 @@ static struct endpoint_set *set_sort(const struct lun_service *service, const st
 		fill_list(&sorting, &sorting.set->lists[i]);
 	}
 	if (!sorting.kinds || !sorting.seen) {
-		free(sorting.set);
+		memory_give(sorting.set);
 		sorting.set = NULL;
 	}
-	free(sorting.kinds);
-	free(sorting.seen);
+	memory_give(sorting.kinds);
+	memory_give(sorting.seen);
 	return sorting.set ? set_shrink(sorting.set) : NULL;
 }
 
@@ -289,8 +288,8 @@ void endpoint_set_unref(struct endpoint_set *set)
 		return;
 	for (uint32_t i = 0; i < set->list_count; i++) {
 		if (set->lists[i].local_table != set->lists[i].cluster_table)
-			free(set->lists[i].local_table);
-		free(set->lists[i].cluster_table);
+			memory_give(set->lists[i].local_table);
+		memory_give(set->lists[i].cluster_table);
 	}
-	free(set);
+	memory_give(set);
 }

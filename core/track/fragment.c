@@ -2,19 +2,18 @@
 #include "track/fragment.h"
 
 #include "base/address.h"
+#include "base/memory.h"
 #include "packet/checksum.h"
-
-#include <stdlib.h>
 
 enum { WAIT_V4_MS = 30000, WAIT_V6_MS = 60000, IP6_FRAGMENT_HEADER = 8, ADDRESSES_V4 = 12, ADDRESSES_V6 = 8 };
 
 int fragments_init(struct fragments *fragments, uint32_t size)
 {
 	*fragments = (struct fragments) { .blocks = size / FRAGMENT_BLOCK };
-	fragments->datagrams = calloc(FRAGMENT_DATAGRAMS, sizeof(*fragments->datagrams));
-	fragments->bytes = malloc(size);
-	fragments->next = malloc(fragments->blocks * sizeof(*fragments->next));
-	fragments->whole = malloc(FRAGMENT_WHOLE);
+	fragments->datagrams = memory_zeroed(FRAGMENT_DATAGRAMS, sizeof(*fragments->datagrams));
+	fragments->bytes = memory_take(size);
+	fragments->next = memory_take(fragments->blocks * sizeof(*fragments->next));
+	fragments->whole = memory_take(FRAGMENT_WHOLE);
 	if (!fragments->datagrams || !fragments->bytes || !fragments->next || !fragments->whole) {
 		fragments_fini(fragments);
 		return LUN_NO_MEMORY;
@@ -27,10 +26,10 @@ int fragments_init(struct fragments *fragments, uint32_t size)
 
 void fragments_fini(struct fragments *fragments)
 {
-	free(fragments->datagrams);
-	free(fragments->bytes);
-	free(fragments->next);
-	free(fragments->whole);
+	memory_give(fragments->datagrams);
+	memory_give(fragments->bytes);
+	memory_give(fragments->next);
+	memory_give(fragments->whole);
 	*fragments = (struct fragments) { 0 };
 }
 

@@ -2,8 +2,8 @@
 #include "track/index.h"
 
 #include "base/memory.h"
+#include "base/process.h"
 
-#include <assert.h>
 #include <lunette/lunette.h>
 
 int index_init(struct index *index, uint32_t entries, uint64_t (*hash_of)(const void *owner, uint32_t slot),
@@ -94,5 +94,5 @@ void index_remove(struct index *index, uint64_t hash, uint32_t slot)
 		found = bucket_take(index_second(index, hash), index_tag(hash), slot);
 		first->away--;
 	}
-	assert(found);
+	invariant(found);
 }

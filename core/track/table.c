@@ -1,9 +1,7 @@
 /* table.c - the life of flows: records, index, wheel.  See flow.h for the idea. */
 #include "base/memory.h"
+#include "base/process.h"
 #include "track/track.h"
-
-#include <assert.h>
-#include <stdlib.h>
 
 enum { NS_PER_MS = 1000000, LEAP_MS = 1 << 29 /* six days */ };
 
@@ -21,7 +19,7 @@ int flow_table_init(struct flow_table *table, uint32_t capacity, uint32_t edits,
 	table->flows = memory_new((size_t)capacity * sizeof(*table->flows));
 	table->more = memory_new((size_t)capacity * sizeof(*table->more));
 	table->maps = memory_new((size_t)edits * sizeof(*table->maps));
-	table->timeouts = calloc(FLOW_TIMEOUT_ROWS, sizeof(*table->timeouts));
+	table->timeouts = memory_zeroed(FLOW_TIMEOUT_ROWS, sizeof(*table->timeouts));
 	if (!table->flows || !table->more || !table->maps || !table->timeouts ||
 	    index_init(&table->index, capacity * 2, hash_of_slot, table) < 0 ||
 	    wheel_init(&table->wheel, capacity, &table->flows->place, sizeof(*table->flows)) < 0) {
@@ -38,7 +36,7 @@ void flow_table_fini(struct flow_table *table)
 	memory_free(table->flows, (size_t)table->capacity * sizeof(*table->flows));
 	memory_free(table->more, (size_t)table->capacity * sizeof(*table->more));
 	memory_free(table->maps, (size_t)table->map_count * sizeof(*table->maps));
-	free(table->timeouts);
+	memory_give(table->timeouts);
 	index_fini(&table->index);
 	wheel_fini(&table->wheel);
 	table->flows = NULL;
@@ -366,6 +364,6 @@ void flow_set_owner(struct flow *flow, enum lun_owner owner)
 		[LUN_OWNER_KERNEL_EDITED] = 1 << LUN_OWNER_KERNEL_EDITED,
 	};
 
-	assert(flow->owner < sizeof(legal) && legal[flow->owner] >> owner & 1);
+	invariant(flow->owner < sizeof(legal) && legal[flow->owner] >> owner & 1);
 	flow->owner = (uint8_t)owner;
 }

@@ -2,8 +2,8 @@
 #include "track/wheel.h"
 
 #include "base/memory.h"
+#include "base/process.h"
 
-#include <assert.h>
 #include <lunette/lunette.h>
 
 enum { LEVEL_BITS = 8, SLOT_MASK = WHEEL_SLOTS - 1, SLOTS = WHEEL_LEVELS * WHEEL_SLOTS, PLACE_BITS = 4 };
@@ -60,7 +60,7 @@ static struct wheel_chunk *chunk_with_room(struct wheel *wheel, uint32_t slot)
 		wheel->free = wheel->chunks[taken].next;
 	else
 		taken = wheel->used++;
-	assert(taken < wheel->chunk_count);
+	invariant(taken < wheel->chunk_count);
 	wheel->chunks[taken].next = first;
 	wheel->chunks[taken].slot = (uint16_t)slot;
 	wheel->chunks[taken].count = 0;

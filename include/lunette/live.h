@@ -4,7 +4,7 @@
  * conntrack, which carries the flow from then on, in both directions, also after this process is gone.  In inline mode every
  * packet comes and goes back translated; the kernel's conntrack has no part in it, and flows end with the process.
  *
- * The library runs on your libuv loop and needs CAP_NET_ADMIN in the network namespace it works on (and CAP_NET_RAW inline, or
+ * The library runs on your libuv loop, whose thread alone may call it, and needs CAP_NET_ADMIN in the network namespace it works on (and CAP_NET_RAW inline, or
  * where only iptables-legacy can queue). */
 #ifndef LUNETTE_LIVE_H
 #define LUNETTE_LIVE_H
@@ -28,12 +28,14 @@ struct lun_live_marks {
 };
 
 struct lun_live_config {
-	size_t size;               /* has another struct inside, so only this header's will do */
+	size_t size;
 	uv_loop_t *loop;           /* required */
 	struct lun_policy *policy; /* required; a reference is taken */
 	uint16_t queue;            /* NFQUEUE number; 0: 4242 */
 	struct lun_live_marks marks;
-	struct lun_config engine; /* `size`, `commit` and `source` are set for you; seed zero: from the system */
+	/* Read by lun_live_start; its `commit` and `source` are set for you, and a seed of zero comes from the system; NULL: defaults. */
+	const struct lun_config *engine;
+	/* A line for a person, without its end, valid during the call; NULL: nothing is said. */
 	void (*log)(void *user, enum lun_log_level level, const char *line);
 	void *user;
 	enum lun_live_mode mode;

@@ -22,10 +22,19 @@
  * Conventions.  Everything is in host byte order but addresses and packet bytes.  Times are nanoseconds of any clock that
  * never goes back.  Functions that can fail return 0 (or a count) or one of the negative codes of LUN_ERRORS, and leave a
  * sentence in `struct lun_error` where they take one; if a `_new` fails there is nothing to free, and freeing NULL is fine.
- * Directions are "orig" (as the first packet of the flow went) and "reply", never in and out.  A struct that begins with
- * `size` may grow at its end: set it to sizeof, leave the rest zero, and zero means the default.  Of a struct of an older
- * header what is not there is zero; a size of 0, or of a newer header's struct, is LUN_BAD_ARGUMENT.  One engine belongs to
- * one thread at a time; a policy may be shared by engines of one thread. */
+ * Directions are "orig" (as the first packet of the flow went) and "reply", never in and out.
+ *
+ * Threads.  There is none in here, and no lock.  One engine belongs to one thread at a time.  A policy may be shared by engines of one
+ * thread only, since references are plain counters and its hooks run in whatever thread calls the engine: for N threads load it N
+ * times.  Functions that get no pointer to either may be called by anybody at any time, but for lun_process_set.
+ *
+ * Growth.  A struct that begins with `size` may grow at its end: set it to sizeof, leave the rest zero, and zero means the default.
+ * Of a struct of an older header what is not there is zero; a size of 0, or of a newer header's struct, is LUN_BAD_ARGUMENT.  All
+ * other structs, and the values of enums, change only with LUN_VERSION_MAJOR, or while that is 0 with LUN_VERSION_MINOR too, and with
+ * it the name of the shared libraries: a program that starts has the library that it was compiled for.
+ *
+ * Words.  The engine says nothing by itself: what it wants to say are codes, reasons, counters, events, and traces that you ask for.
+ * Where a library has lines for a log (lua.h, live.h), its config has a function for them. */
 #ifndef LUNETTE_H
 #define LUNETTE_H
 
@@ -38,6 +47,17 @@ extern "C" {
 #endif
 
 #define LUN_API __attribute__((visibility("default")))
+
+/* ---- Version --------------------------------------------------------------------------------------------------------- */
+
+/* Of this header. */
+#define LUN_VERSION_MAJOR 0
+#define LUN_VERSION_MINOR 1
+#define LUN_VERSION_PATCH 0
+#define LUN_VERSION (LUN_VERSION_MAJOR << 16 | LUN_VERSION_MINOR << 8 | LUN_VERSION_PATCH)
+
+/* The LUN_VERSION of the library, which may be newer than the header's. */
+LUN_API uint32_t lun_version(void);
 
 /* ---- Errors: an operation that failed -------------------------------------------------------------------------------- */
 
@@ -68,6 +88,24 @@ struct lun_error {
 
 /* The sentence of a code, never NULL; static memory. */
 LUN_API const char *lun_strerror(int code);
+
+/* ---- The process: memory, and what becomes of it when we are wrong ------------------------------------------------------ */
+
+struct lun_process {
+	size_t size;
+	/* All memory of engines and policies: `bytes`, at least 1, at a multiple of `alignment`, a power of two; NULL: there is none.
+	 * Both or none of the two functions; NULL: malloc, and mmap for what is large.  Called by the thread that calls us. */
+	void *(*take)(void *user, size_t bytes, size_t alignment);
+	void (*give)(void *user, void *memory);
+	/* An invariant does not hold, which is a mistake of this library or of who called it: the place to write it down.  When it
+	 * returns, abort() is called.  NULL: a line on standard error, and abort(). */
+	void (*broken)(void *user, const char *invariant, const char *file, int line);
+	void *user;
+};
+
+/* Tells the engine about its process; NULL: nothing special, as at the beginning.  To be called while there is no engine and no policy,
+ * and no other thread that makes one.  Fails, and changes nothing: LUN_BAD_ARGUMENT (the size, one of take and give alone). */
+LUN_API int lun_process_set(const struct lun_process *process);
 
 /* ---- Reasons: a packet that was not simply let through --------------------------------------------------------------- */
 

@@ -31,9 +31,9 @@ for header in lunette lua replay live control; do
 	declared=$(grep -oE '^LUN_API [^(]*\blun_[a-z0-9_]+ *\(' "$folder/shared/include/lunette/$header.h" |
 		grep -oE '\blun_[a-z0-9_]+ *\($' | tr -d ' (' | sort)
 	exported=$(nm -D --defined-only "$file" | awk '$2 != "A" { print $3 }' | sort)
-	diff <(sed 's/$/@@LUNETTE_0/' <<<"$declared") <(echo "$exported") ||
+	diff <(sed 's/$/@@LUNETTE_0.1/' <<<"$declared") <(echo "$exported") ||
 		fail "lib$name.so exports other symbols than $header.h declares (< declared, > exported)"
-	[[ $(readelf -d "$file") == *"soname: [lib$name.so.0]"* ]] || fail "lib$name.so has another SONAME than lib$name.so.0"
+	[[ $(readelf -d "$file") == *"soname: [lib$name.so.0.1]"* ]] || fail "lib$name.so has another SONAME than lib$name.so.0.1"
 done
 
 cat >"$folder/consumer.c" <<'C'
@@ -89,7 +89,7 @@ runs() { # PROGRAM shared|static
 	said=$(LD_LIBRARY_PATH=$folder/$2/$libraries "$1" "$folder/policy.lua") || fail "$1 failed"
 	[[ $said == "tcp 192.0.2.9:40000 10.244.0.5:8080; rules; socket" ]] || fail "$1 said: $said"
 	if [[ $2 == shared ]]; then
-		[[ $(readelf -d "$1") == *liblunette.so.0* ]] || fail "$1 is not linked with the shared library"
+		[[ $(readelf -d "$1") == *liblunette.so.0.1* ]] || fail "$1 is not linked with the shared library"
 	elif [[ $(readelf -d "$1") == *liblunette* ]]; then
 		fail "$1 is not linked with the static libraries"
 	fi

@@ -16,8 +16,9 @@ for program in cpack dpkg-deb dpkg-shlibdeps systemd-analyze systemd-sysusers; d
 done
 
 (cd "$LUNETTE_BUILD" && cpack -G DEB -B "$folder") >"$folder/log" 2>&1 || { cat "$folder/log"; exit 1; }
-version=$(sed -n 's/^project(lunette VERSION \([0-9.]*\).*/\1/p' "$LUNETTE_SOURCE/CMakeLists.txt")
-for package in liblunette0 liblunette-dev lunette; do
+version=$("$LUNETTE" --version | cut -d ' ' -f 2)
+soversion=${version%.*} # while the first number is 0
+for package in liblunette$soversion liblunette-dev lunette; do
 	file=$(echo "$folder/${package}_$version"_*.deb)
 	[[ -f $file ]] || fail "no package $package: $(ls "$folder")"
 	dpkg-deb -c "$file" | awk '$1 !~ /^d/ { print $6 }' | sort >"$folder/$package.files"
@@ -35,7 +36,7 @@ holds() { # PACKAGE FILE...
 	done
 }
 for name in lunette lunette-lua lunette-replay lunette-live lunette-control; do
-	holds liblunette0 "lib/lib$name.so.0" "lib/lib$name.so.$version"
+	holds liblunette$soversion "lib/lib$name.so.$soversion" "lib/lib$name.so.$version"
 	holds liblunette-dev "lib/lib$name.so" "lib/lib$name.a" "lib/pkgconfig/$name.pc" "lib/cmake/$name/$name-config.cmake"
 done
 holds liblunette-dev include/lunette/{lunette,lua,replay,live,control}.h
@@ -43,8 +44,8 @@ holds lunette bin/lunette lib/systemd/system/lunette.service lib/sysusers.d/lune
 depends() { # PACKAGE TEXT
 	grep -q "^Depends:.*$2" "$folder/$1.control" || fail "$1 does not depend on $2: $(<"$folder/$1.control")"
 }
-depends liblunette-dev "liblunette0 (= $version)"
-depends liblunette0 "libuv1"
+depends liblunette-dev "liblunette$soversion (= $version)"
+depends liblunette$soversion "libuv1"
 depends lunette "libnetfilter-queue1"
 grep -q systemd-sysusers "$folder/lunette.scripts/postinst" || fail "lunette makes no user when it is configured"
 
@@ -52,7 +53,7 @@ grep -q systemd-sysusers "$folder/lunette.scripts/postinst" || fail "lunette mak
 packed=$folder/root/usr/bin/lunette
 [[ $("$packed" trace -p "$LUNETTE_SOURCE/examples/kind.lua" tcp 192.168.31.9:40000 172.18.0.2:32329) == *"=> dnat"* ]] ||
 	fail "the packed program does not trace"
-for library in "$folder"/root/usr/lib/liblunette*.so.0; do
+for library in "$folder"/root/usr/lib/liblunette*.so.$soversion; do
 	missing=$(LD_LIBRARY_PATH=$folder/root/usr/lib ldd "$library" | grep 'not found' || true)
 	[[ -z $missing ]] || fail "$library: $missing"
 done
