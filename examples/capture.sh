@@ -9,7 +9,7 @@
 #            `lunette run`, and in kind.conntrack as the kernel's conntrack listed them
 #   41000..  100 connections from the laptop, of which only the opening packets are kept
 #   42000..  a connection from the laptop to default/nginx-headers, kept alive for two requests.  `lunette run` does not
-#            edit heads yet: this one went through example tun, so nginx got edited heads, and acknowledges their bytes
+#            edit heads yet: this one went through embed_tun, so nginx got edited heads, and acknowledges their bytes
 #
 # The policy draws pods at random, and a replay draws its own (always the same ones: its seed is 0).  So that the pod which
 # answers in the capture is the one that the replay draws, each connection is made again, from another port, until it is.
@@ -84,7 +84,7 @@ done >"$folder/kind.conntrack"
 for port in {41000..41099}; do laptop curl --local-port "$port" 172.18.0.2:32329; done | sort | uniq -c
 stop "$agent"
 
-tun_up "$build/examples/tun"
+tun_up "$build/examples/embed_tun"
 port=42000
 connect laptop -H 'X-Real-IP: 1.2.3.4' 10.96.176.242/edited 10.96.176.242/again
 kept

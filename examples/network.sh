@@ -114,7 +114,7 @@ agent_up() {
 	wait_for grep -q ready "$work/agent.log" || { cat "$work/agent.log"; return 1; }
 }
 
-# tun_up PROGRAM: example tun takes over default/nginx-headers in the node.  What goes to its cluster IP is routed into
+# tun_up PROGRAM: example embed_tun takes over default/nginx-headers in the node.  What goes to its cluster IP is routed into
 # a TUN device; so is what comes from nginx in the pods, although its destination, the masquerade address, is the node's
 # own.
 tun_up() {

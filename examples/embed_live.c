@@ -1,6 +1,6 @@
-/* embed.c - the agent inside a program of one's own: a Lua policy, on the kernel's connections, on a libuv loop.
+/* embed_live.c - the agent inside a program of one's own: a Lua policy, on the kernel's connections, on a libuv loop.
  *
- *	embed POLICY
+ *	embed_live POLICY
  *
  * Works on the network namespace that it is started in, until Ctrl-C; then its rules and connections go. */
 #include <lunette/live.h>
@@ -23,7 +23,7 @@ int main(int argc, char **argv)
 	bool failed;
 
 	if (argc != 2)
-		return fprintf(stderr, "usage: embed POLICY\n"), 2;
+		return fprintf(stderr, "usage: embed_live POLICY\n"), 2;
 	failed =
 		lun_lua_policy_load(&config.policy, argv[1], NULL, &error) < 0 || lun_live_start(&live, &config, &error) < 0;
 	lun_policy_unref(config.policy); /* the agent has a reference of its own */
