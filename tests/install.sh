@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what building, testing and the demo need on Debian 12, if something is missing; silent when nothing is.  The only
-# list of packages in the tree.  dpkg-dev makes our own packages, of systemd only its checks of our unit are used.
+# list of packages in the tree.  dpkg-dev makes our own packages, of systemd only its checks of our unit are used; doxygen reads the public
+# headers, cppcheck all sources.
 set -euo pipefail
 
 packages=(
@@ -8,6 +9,7 @@ packages=(
 	liblua5.4-dev libuv1-dev libnetfilter-queue-dev libnetfilter-conntrack-dev libmnl-dev libpcap-dev libxxhash-dev
 	libcjson-dev libmicrohttpd-dev dpkg-dev systemd
 	libcmocka-dev clang-format clang-tidy libclang-rt-14-dev valgrind jq procps libxml2-utils perl
+	doxygen cppcheck yamllint
 	iproute2 ethtool iptables nftables conntrack tcpdump nginx-light curl wrk
 )
 
