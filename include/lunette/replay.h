@@ -23,6 +23,23 @@ LUN_API void lun_filter_free(struct lun_filter *filter); /* NULL is fine */
 /* Does the packet, of which `length` bytes are there, fit?  `wire_length` as in struct lun_packet.  NULL holds everything. */
 LUN_API bool lun_filter_holds(const struct lun_filter *filter, const uint8_t *data, uint32_t length, uint32_t wire_length);
 
+/* A filter of flows: an expression as above, over the packet that opens a flow as its client sends it (of TCP: a SYN), in which these
+ * may stand, too, wherever "tcp" might:
+ *
+ *	state NAME		ESTABLISHED, STREAM, ...
+ *	service NAME		"namespace/name", or with ":port", its name or number
+ *	endpoint PLACE		who serves it: a prefix, an address, or one with a port, as in "[fd00::1]:80"
+ *	age SECONDS		at least so old
+ *	source PLACE, destination PLACE, protocol NAME		as the client sends it
+ *
+ * "tcp dst port 80 and (state ESTABLISHED or age 60) and not service default/dns". */
+struct lun_flow_filter;
+
+/* Fails: LUN_BAD_ARGUMENT (the text says what is wrong; more than 12 of these terms), LUN_NO_MEMORY. */
+LUN_API int lun_flow_filter_new(struct lun_flow_filter **filter, const char *text, struct lun_error *error);
+LUN_API void lun_flow_filter_free(struct lun_flow_filter *filter);                                     /* NULL is fine */
+LUN_API bool lun_flow_filter_holds(const struct lun_flow_filter *filter, const struct lun_flow *flow); /* NULL holds all */
+
 /* A pcapng file of packets as they came, on an interface "in", each with what was decided of it as its comment, and as they left, on
  * an interface "out". */
 struct lun_recorder;
