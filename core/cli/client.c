@@ -37,19 +37,35 @@ static int connect_to(const char *path, int patience_s)
 	return -1;
 }
 
-/* Sends the request; the answer comes out of the stream.  NULL and errno if the agent cannot be reached. */
-static FILE *ask(const char *path, const cJSON *request, int patience_s)
+static FILE *open_for(const char *path, int patience_s)
+{
+	char own[LUN_CONTROL_PATH];
+	FILE *connection;
+	int fd;
+
+	path = path ? path : lun_control_path(own);
+	fd = connect_to(path, patience_s);
+	connection = fd >= 0 ? fdopen(fd, "r") : NULL;
+	if (!connection)
+		fprintf(stderr, "lunette: %s: %s%s\n", path, strerror(errno),
+			errno == ENOENT || errno == ECONNREFUSED ? "; does an agent run in this network namespace?" : "");
+	return connection;
+}
+
+FILE *client_open(const char *path)
+{
+	return open_for(path, PATIENCE_S);
+}
+
+/* An agent that has gone is found out by who reads its answer. */
+static void send_request(int fd, cJSON *request)
 {
 	char *line = cJSON_PrintUnformatted(request);
-	int fd = line ? connect_to(path, patience_s) : -1;
 
-	if (fd >= 0 &&
-	    (send(fd, line, strlen(line), MSG_NOSIGNAL) != (ssize_t)strlen(line) || send(fd, "\n", 1, MSG_NOSIGNAL) != 1)) {
-		close(fd);
-		fd = -1;
-	}
+	if (line && send(fd, line, strlen(line), MSG_NOSIGNAL) == (ssize_t)strlen(line))
+		send(fd, "\n", 1, MSG_NOSIGNAL);
 	cJSON_free(line);
-	return fd >= 0 ? fdopen(fd, "r") : NULL;
+	cJSON_Delete(request);
 }
 
 /* One line of the answer; false if it is an error, which is printed, or no JSON. */
@@ -70,13 +86,14 @@ static bool take_line(const char *line, bool raw, client_object_fn *on_object, v
 	return good;
 }
 
-static int read_answer(FILE *stream, bool raw, client_object_fn *on_object, void *user)
+int client_exchange(FILE *connection, cJSON *request, bool raw, client_object_fn *on_object, void *user)
 {
 	bool good = true, complete = false;
 	char *line = NULL;
 	size_t size = 0;
 
-	while (good && getline(&line, &size, stream) > 0)
+	send_request(fileno(connection), request);
+	while (good && !complete && getline(&line, &size, connection) > 0)
 		good = take_line(line, raw, on_object, user, &complete);
 	free(line);
 	if (good && !complete)
@@ -84,31 +101,26 @@ static int read_answer(FILE *stream, bool raw, client_object_fn *on_object, void
 	return !good ? EXIT_BAD_INPUT : complete ? EXIT_DONE : EXIT_SYSTEM_REFUSED;
 }
 
-static int ask_and_read(const char *path, cJSON *request, bool raw, client_object_fn *on_object, void *user, int patience_s)
+static int ask_for(const char *path, cJSON *request, bool raw, client_object_fn *on_object, void *user, int patience_s)
 {
-	char own[LUN_CONTROL_PATH];
-	FILE *stream;
+	FILE *connection = open_for(path, patience_s);
 	int result;
 
-	path = path ? path : lun_control_path(own);
-	stream = ask(path, request, patience_s);
-	cJSON_Delete(request);
-	if (!stream) {
-		fprintf(stderr, "lunette: %s: %s%s\n", path, strerror(errno),
-			errno == ENOENT || errno == ECONNREFUSED ? "; does an agent run in this network namespace?" : "");
+	if (!connection) {
+		cJSON_Delete(request);
 		return EXIT_SYSTEM_REFUSED;
 	}
-	result = read_answer(stream, raw, on_object, user);
-	fclose(stream);
+	result = client_exchange(connection, request, raw, on_object, user);
+	fclose(connection);
 	return result;
 }
 
 int client_ask(const char *path, cJSON *request, bool raw, client_object_fn *on_object, void *user)
 {
-	return ask_and_read(path, request, raw, on_object, user, PATIENCE_S);
+	return ask_for(path, request, raw, on_object, user, PATIENCE_S);
 }
 
 int client_wait(const char *path, cJSON *request, bool raw, client_object_fn *on_object, void *user)
 {
-	return ask_and_read(path, request, raw, on_object, user, PATIENCE_ENDLESS);
+	return ask_for(path, request, raw, on_object, user, PATIENCE_ENDLESS);
 }

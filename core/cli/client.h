@@ -16,4 +16,8 @@ int client_ask(const char *path, cJSON *request, bool raw, client_object_fn *on_
 /* The same for an answer that takes as long as it takes. */
 int client_wait(const char *path, cJSON *request, bool raw, client_object_fn *on_object, void *user);
 
+/* A connection on which more than one request is made; fclose ends it.  NULL: a message was printed. */
+FILE *client_open(const char *path);
+int client_exchange(FILE *connection, cJSON *request, bool raw, client_object_fn *on_object, void *user);
+
 #endif

@@ -17,6 +17,7 @@ int command_rules(int argc, char **argv);
 int command_run(int argc, char **argv);
 int command_stats(int argc, char **argv);
 int command_test(int argc, char **argv);
+int command_top(int argc, char **argv);
 int command_trace(int argc, char **argv);
 
 /* Prints "lunette: TEXT" (TEXT being file:line: message) to stderr and returns the exit code that fits the error's code. */

@@ -12,7 +12,11 @@ static const char help[] =
 	"usage: lunette flows [FILTER...] [OPTION]...\n\n"
 	"Lists the connections of a running agent: what the client sees, where it leads, the state in the kernel's table up "
 	"to a\n"
-	"second ago, and the seconds of silence after which it ends.\n\n"
+	"second ago, and the seconds of silence after which it ends.  FILTER is in libpcap's language, over the packet "
+	"that\n"
+	"opened a connection as its client sent it, with terms of our own: state NAME, service NAME, endpoint PLACE, age "
+	"SECONDS\n"
+	"(at least).  The options from --protocol to --age say the same; all must fit.\n\n"
 	"      --protocol NAME        tcp, udp or sctp\n"
 	"      --state NAME           ESTABLISHED, STREAM, ...\n"
 	"      --service NAME         namespace/name, or namespace/name:port\n"
@@ -30,6 +34,7 @@ static const char help[] =
 	"      --control PATH         the agent's socket; else that of the agent in this network namespace\n"
 	"      --json                 an object for each, then {\"summary\":...}\n"
 	"  -h, --help\n\n"
+	"  lunette flows 'tcp and src net 10.9.0.0/16 and (state ESTABLISHED or age 60) and not endpoint 10.244.0.5'\n"
 	"  lunette flows --service default/nginx --state ESTABLISHED\n"
 	"  lunette flows --count-by source --state ESTABLISHED\n"
 	"  lunette flows --endpoint 10.244.0.5 --end\n";
@@ -56,6 +61,7 @@ static const struct option options[] = {
 
 struct arguments {
 	const char *control, *sort, *count_by;
+	char expression[1024];
 	cJSON *filter;
 	bool end, csv, follow, json, help;
 };
@@ -80,7 +86,7 @@ static int check_arguments(const struct arguments *arguments)
 		code = check_name("--count-by", arguments->count_by, flow_row_groups);
 	if (code != EXIT_DONE)
 		return code;
-	if (arguments->end && !arguments->filter->child)
+	if (arguments->end && !arguments->filter->child && !arguments->expression[0])
 		return report_usage("flows", "--end wants a filter, for instance --source ::/0 for all");
 	if (ways > 1 || (arguments->sort && ways && !arguments->csv) || (arguments->end && arguments->follow))
 		return report_usage("flows",
@@ -90,7 +96,7 @@ static int check_arguments(const struct arguments *arguments)
 
 static int parse_arguments(struct arguments *arguments, int argc, char **argv)
 {
-	int option, index;
+	int option, index, code;
 
 	opterr = 0;
 	while ((option = getopt_long(argc, argv, ":h", options, &index)) != -1) {
@@ -112,9 +118,10 @@ static int parse_arguments(struct arguments *arguments, int argc, char **argv)
 		arguments->json = arguments->json || option == 'j';
 		arguments->help = arguments->help || option == 'h';
 	}
-	if (!arguments->help && optind < argc)
-		return report_usage(argv[0], "unexpected argument %s", argv[optind]);
-	return arguments->help ? EXIT_DONE : check_arguments(arguments);
+	if (arguments->help)
+		return EXIT_DONE;
+	code = option_filter(argc, argv, arguments->expression, sizeof(arguments->expression));
+	return code == EXIT_DONE ? check_arguments(arguments) : code;
 }
 
 static void add_row(void *user, const cJSON *object)
@@ -130,6 +137,8 @@ static int ask(const struct arguments *arguments, struct flow_rows *rows)
 
 	json_text(request, "command", "flows");
 	cJSON_AddItemToObject(request, "filter", cJSON_Duplicate(arguments->filter, true));
+	if (arguments->expression[0])
+		json_text(request, "expression", arguments->expression);
 	cJSON_AddBoolToObject(request, "end", arguments->end);
 	code = client_ask(arguments->control, request, arguments->json, add_row, rows);
 	if (code == EXIT_DONE && rows->no_memory)

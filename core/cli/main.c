@@ -22,6 +22,7 @@ static const struct command commands[] = {
 	{ "run", command_run, "the live agent: install the rules, serve until stopped" },
 	{ "stats", command_stats, "the counters of a running agent" },
 	{ "test", command_test, "run the scenarios of a policy's tests" },
+	{ "top", command_top, "watch a running agent: who has most connections, packets and bytes" },
 	{ "trace", command_trace, "explain what becomes of one packet, step by step" },
 	{ NULL, NULL, NULL },
 };

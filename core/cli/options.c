@@ -5,6 +5,8 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <lunette/replay.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -108,4 +110,22 @@ bool option_masks(const char *command, const char *option, size_t count, uint32_
 		text = end + 1;
 	}
 	return true;
+}
+
+int option_filter(int argc, char **argv, char *text, size_t size)
+{
+	struct lun_flow_filter *filter = NULL;
+	struct lun_error error;
+	size_t used = 0;
+
+	text[0] = '\0';
+	for (int i = optind; i < argc; i++) {
+		used += (size_t)snprintf(text + used, size - used, "%s%s", i > optind ? " " : "", argv[i]);
+		if (used >= size)
+			return report_usage(argv[0], "a filter of more than %zu characters", size - 1);
+	}
+	if (text[0] && lun_flow_filter_new(&filter, text, &error) < 0)
+		return report_error(&error);
+	lun_flow_filter_free(filter);
+	return EXIT_DONE;
 }

@@ -22,4 +22,8 @@ bool option_number(const char *command, const char *option, uint64_t most, uint6
  * something else. */
 bool option_masks(const char *command, const char *option, size_t count, uint32_t *masks);
 
+/* The words behind the options, joined by blanks: a filter of flows, or "".  Says what is wrong with it here, where looking up a name
+ * holds up nobody's packets; returns an exit code. */
+int option_filter(int argc, char **argv, char *text, size_t size);
+
 #endif

@@ -217,10 +217,25 @@ static int print_answer(const struct lun_packet *packet, const char *query, bool
 
 /* ---- Of a running agent ---------------------------------------------------------------------------------------------- */
 
+/* Says what is wrong with a filter here, where looking up a name holds up nobody's packets. */
+static int check_filter(const char *text)
+{
+	struct lun_filter *filter = NULL;
+	struct lun_error error;
+
+	if (text && lun_filter_new(&filter, text, &error) < 0)
+		return report_error(&error);
+	lun_filter_free(filter);
+	return EXIT_DONE;
+}
+
 static int trace_live(const struct arguments *arguments)
 {
-	cJSON *request = cJSON_CreateObject();
+	cJSON *request;
 
+	if (check_filter(arguments->filter) != EXIT_DONE)
+		return EXIT_BAD_INPUT;
+	request = cJSON_CreateObject();
 	json_text(request, "command", "trace");
 	if (arguments->filter)
 		json_text(request, "expression", arguments->filter);

@@ -1,7 +1,7 @@
 /* answer.c - what a client is told, in pieces of bounded work. */
 #include "control/control.h"
+#include "control/line.h"
 
-#include <cjson/cJSON.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,24 +9,6 @@
 enum { FLOWS_LISTED = 32, FLOWS_LOOKED_AT = 2048 };
 
 static const uint64_t NS_PER_S = UINT64_C(1000000000);
-
-static void add_text(cJSON *object, const char *key, const char *text)
-{
-	if (text)
-		cJSON_AddStringToObject(object, key, text);
-	else
-		cJSON_AddNullToObject(object, key);
-}
-
-/* Prints an object as a line, and deletes it. */
-static void put_line(FILE *out, cJSON *object)
-{
-	char *line = cJSON_PrintUnformatted(object);
-
-	fprintf(out, "%s\n", line ? line : "{\"error\":\"out of memory\"}");
-	cJSON_free(line);
-	cJSON_Delete(object);
-}
 
 /* The text of a stream that open_memstream made, or NULL. */
 static char *text_of(FILE *out, char **text)
@@ -44,25 +26,16 @@ char *answer_error(const char *sentence)
 	size_t size;
 	FILE *out = open_memstream(&text, &size);
 
-	add_text(object, "error", sentence);
+	line_text(object, "error", sentence);
 	if (!out) {
 		cJSON_Delete(object);
 		return NULL;
 	}
-	put_line(out, object);
+	line_put(out, object);
 	return text_of(out, &text);
 }
 
 /* ---- Flows ---- */
-
-/* What was counted in both directions. */
-static void add_pair(cJSON *object, const char *key, const uint64_t values[2])
-{
-	cJSON *pair = cJSON_AddArrayToObject(object, key);
-
-	cJSON_AddItemToArray(pair, cJSON_CreateNumber((double)values[LUN_ORIG]));
-	cJSON_AddItemToArray(pair, cJSON_CreateNumber((double)values[LUN_REPLY]));
-}
 
 static void put_flow(FILE *out, const struct lun_flow *flow)
 {
@@ -70,17 +43,17 @@ static void put_flow(FILE *out, const struct lun_flow *flow)
 	cJSON *object = cJSON_CreateObject();
 	char tuple[LUN_TUPLE_TEXT];
 
-	add_text(object, "orig", lun_tuple_format(&flow->orig, tuple));
-	add_text(object, "reply", lun_tuple_format(&flow->reply, tuple));
-	add_text(object, "state", lun_state_name(flow->state));
-	add_text(object, "owner", owners[flow->owner]);
-	add_text(object, "service", flow->service);
+	line_text(object, "orig", lun_tuple_format(&flow->orig, tuple));
+	line_text(object, "reply", lun_tuple_format(&flow->reply, tuple));
+	line_text(object, "state", lun_state_name(flow->state));
+	line_text(object, "owner", owners[flow->owner]);
+	line_text(object, "service", flow->service);
 	cJSON_AddBoolToObject(object, "masquerade", flow->masquerade);
 	cJSON_AddNumberToObject(object, "expires_s", (double)(flow->expires / NS_PER_S));
 	cJSON_AddNumberToObject(object, "age_s", (double)(flow->age / NS_PER_S));
-	add_pair(object, "packets", flow->packets);
-	add_pair(object, "bytes", flow->bytes);
-	put_line(out, object);
+	line_pair(object, "packets", flow->packets);
+	line_pair(object, "bytes", flow->bytes);
+	line_put(out, object);
 }
 
 static void put_flows(struct session *session, FILE *out)
@@ -94,7 +67,7 @@ static void put_flows(struct session *session, FILE *out)
 		session->last = !lun_flow_next(lun_live_engine(live), &session->cursor, &flow);
 		if (session->last)
 			break;
-		if (!request_wants(&session->request, &flow))
+		if (!lun_flow_filter_holds(session->request.filter, &flow))
 			continue;
 		put_flow(out, &flow);
 		listed++;
@@ -107,7 +80,7 @@ static void put_flows(struct session *session, FILE *out)
 	object = cJSON_CreateObject();
 	summary = cJSON_AddObjectToObject(object, "summary");
 	cJSON_AddNumberToObject(summary, "flows", (double)session->flows);
-	put_line(out, object);
+	line_put(out, object);
 }
 
 /* ---- Counters ---- */
@@ -180,7 +153,7 @@ static void put_summary(const struct session *session, FILE *out)
 
 	add_engine(summary, session->control->live);
 	add_live(summary, session->control->live);
-	put_line(out, object);
+	line_put(out, object);
 }
 
 static void put_endpoint(FILE *out, const struct tally_entry *entry)
@@ -188,11 +161,11 @@ static void put_endpoint(FILE *out, const struct tally_entry *entry)
 	cJSON *object = cJSON_CreateObject();
 	char address[LUN_ADDRESS_TEXT];
 
-	add_text(object, "endpoint", lun_endpoint_format(&entry->endpoint, entry->port, address));
-	add_text(object, "protocol", lun_protocol_name(entry->protocol));
-	add_text(object, "service", entry->service);
+	line_text(object, "endpoint", lun_endpoint_format(&entry->endpoint, entry->port, address));
+	line_text(object, "protocol", lun_protocol_name(entry->protocol));
+	line_text(object, "service", entry->service);
 	cJSON_AddNumberToObject(object, "flows", (double)entry->flows);
-	put_line(out, object);
+	line_put(out, object);
 }
 
 /* Counts some of the flows.  True: that were all, or there is no memory for more. */
@@ -247,7 +220,7 @@ static void put_traces(struct session *session, FILE *out)
 		return;
 	object = cJSON_CreateObject();
 	add_counter(cJSON_AddObjectToObject(object, "summary"), "packets", session->request.count);
-	put_line(out, object);
+	line_put(out, object);
 }
 
 char *answer_piece(struct session *session)
@@ -262,6 +235,8 @@ char *answer_piece(struct session *session)
 		put_stats(session, out);
 	else if (session->request.command == REQUEST_TRACE)
 		put_traces(session, out);
+	else if (session->request.command == REQUEST_TOP)
+		session->last = top_step(session->top, out);
 	else
 		put_flows(session, out);
 	return text_of(out, &text);

@@ -4,6 +4,7 @@
 
 #include "control/request.h"
 #include "control/tally.h"
+#include "control/top.h"
 #include "control/tracing.h"
 
 #include <lunette/control.h>
@@ -12,7 +13,7 @@
 enum { CONTROL_SESSIONS = 16, CONTROL_LINE = 4096 /* bytes of a request */ };
 
 /* Somebody who is connected.  Life: reads until a line is there, then makes its answer in pieces while the loop is idle,
- * each written before the next is made, and closes. */
+ * each written before the next is made, and closes; or, when it asked who has most, reads the next line. */
 struct session {
 	struct lun_control *control; /* NULL: the place is free */
 	uv_pipe_t pipe;
@@ -25,6 +26,7 @@ struct session {
 	uint64_t cursor, flows;
 	struct tally tally;
 	struct tracing *tracing; /* NULL: it did not ask for traces */
+	struct top *top;         /* NULL: nor for who has most */
 	bool counted;            /* all flows are in the tally */
 	char *piece;             /* malloc'ed, being written */
 	bool last;               /* nothing comes after this piece */

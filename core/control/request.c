@@ -4,96 +4,97 @@
 
 #include <cjson/cJSON.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-/* "10.0.0.0/8", "10.0.0.1", "10.0.0.1:80", "[fd00::1]:80". */
-static bool parse_place(struct request_place *place, const char *text)
+/* Which of `names`, `count` of them; -1: none. */
+static int find_name(const char *const *names, size_t count, const char *name)
 {
-	if (lun_prefix_parse(&place->prefix, text) == 0)
-		return true;
-	place->prefix.length = 128;
-	return lun_endpoint_parse(&place->prefix.address, &place->port, text) == 0;
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(names[i], name) == 0)
+			return (int)i;
+	return -1;
 }
 
-static bool parse_protocol(struct request *request, const char *text)
+#define FIND_NAME(names, name) find_name(names, sizeof(names) / sizeof((names)[0]), name)
+
+/* ---- Which flows ---- */
+
+enum { WHERE = 4096 /* more than a line has */ };
+
+/* Adds one thing to what must be true of a flow. */
+static int add_item(char where[WHERE], const cJSON *item, struct lun_error *error)
 {
-	int number = lun_protocol_number(text);
+	static const char *const keys[] = { "protocol", "state", "service", "source", "destination", "endpoint", "age" };
+	const char *text = cJSON_GetStringValue(item);
+	size_t length = strlen(where);
 
-	request->protocol = (uint8_t)number;
-	return number > 0;
-}
-
-static bool parse_state(struct request *request, const char *text)
-{
-	snprintf(request->state, sizeof(request->state), "%s", text);
-	for (int state = 0; state < LUN_STATE_COUNT; state++)
-		if (strcmp(lun_state_name((enum lun_state)state), text) == 0)
-			return true;
-	return false;
-}
-
-static bool parse_service(struct request *request, const char *text)
-{
-	return (size_t)snprintf(request->service, sizeof(request->service), "%s", text) < sizeof(request->service) && *text;
-}
-
-/* Seconds. */
-static bool parse_age(struct request *request, const char *text)
-{
-	char *end;
-	unsigned long seconds = strtoul(text, &end, 10);
-
-	request->age = seconds * UINT64_C(1000000000);
-	return *text >= '0' && *text <= '9' && !*end && seconds <= UINT32_MAX;
-}
-
-/* False: the key is unknown, or the value is none for it. */
-static bool parse_filter_item(struct request *request, const char *key, const char *text)
-{
-	if (strcmp(key, "protocol") == 0)
-		return parse_protocol(request, text);
-	if (strcmp(key, "state") == 0)
-		return parse_state(request, text);
-	if (strcmp(key, "service") == 0)
-		return parse_service(request, text);
-	if (strcmp(key, "age") == 0)
-		return parse_age(request, text);
-	if (strcmp(key, "source") == 0)
-		return parse_place(&request->source, text);
-	if (strcmp(key, "destination") == 0)
-		return parse_place(&request->destination, text);
-	return strcmp(key, "endpoint") == 0 && parse_place(&request->endpoint, text);
-}
-
-static int parse_filter(struct request *request, const cJSON *filter, struct lun_error *error)
-{
-	const cJSON *item;
-
-	if (!cJSON_IsObject(filter))
-		return control_fail(error, LUN_BAD_ARGUMENT, "filter: expected an object");
-	for (item = filter->child; item; item = item->next) {
-		const char *text = cJSON_GetStringValue(item);
-
-		if (!text || !parse_filter_item(request, item->string, text))
-			return control_fail(error, LUN_BAD_ARGUMENT, "filter: %.60s %.100s is not known", item->string,
-					    text ? text : "of this kind");
-	}
+	if (!text || !*text || strpbrk(text, " \t\r\n()!&|") || FIND_NAME(keys, item->string) < 0)
+		return control_fail(error, LUN_BAD_ARGUMENT, "filter: %.60s %.100s is not known", item->string,
+				    text ? text : "of this kind");
+	snprintf(where + length, WHERE - length, "%s%s %s", length ? " and " : "", item->string, text);
 	return 0;
 }
 
-static int parse_command(struct request *request, const char *command, struct lun_error *error)
+/* One filter of what is in the filter object, which may be NULL, and the expression. */
+static int make_filter(struct request *request, const cJSON *object, struct lun_error *error)
+{
+	char where[WHERE] = "";
+	const cJSON *item;
+	int code = 0;
+
+	if (request->expression[0])
+		snprintf(where, sizeof(where), object ? "(%s)" : "%s", request->expression);
+	for (item = object ? object->child : NULL; item && code == 0; item = item->next)
+		code = add_item(where, item, error);
+	if (code < 0 || !where[0])
+		return code;
+	return lun_flow_filter_new(&request->filter, where, error);
+}
+
+/* ---- The rest ---- */
+
+static int parse_command(struct request *request, const char *text, struct lun_error *error)
 {
 	static const char *const commands[] = {
-		[REQUEST_FLOWS] = "flows", [REQUEST_STATS] = "stats", [REQUEST_TRACE] = "trace"
+		[REQUEST_FLOWS] = "flows", [REQUEST_STATS] = "stats", [REQUEST_TRACE] = "trace", [REQUEST_TOP] = "top"
 	};
+	int command = FIND_NAME(commands, text);
 
-	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
-		request->command = i;
-		if (strcmp(command, commands[i]) == 0)
-			return 0;
-	}
-	return control_fail(error, LUN_BAD_ARGUMENT, "command %.60s is not known, expected flows, stats or trace", command);
+	if (command < 0)
+		return control_fail(error, LUN_BAD_ARGUMENT,
+				    "command %.60s is not known, expected flows, stats, top or trace", text);
+	request->command = command;
+	return 0;
+}
+
+static int parse_by(struct request *request, const char *text, struct lun_error *error)
+{
+	static const char *const groups[] = { [REQUEST_BY_SERVICE] = "service",
+					      [REQUEST_BY_ENDPOINT] = "endpoint",
+					      [REQUEST_BY_SOURCE] = "source",
+					      [REQUEST_BY_FLOW] = "flow" };
+	int by = FIND_NAME(groups, text);
+
+	if (by < 0)
+		return control_fail(error, LUN_BAD_ARGUMENT,
+				    "by %.60s is not known, expected service, endpoint, source or flow", text);
+	request->by = by;
+	return 0;
+}
+
+static int parse_sort(struct request *request, const char *text, struct lun_error *error)
+{
+	static const char *const sorts[] = { [REQUEST_SORT_FLOWS] = "flows",
+					     [REQUEST_SORT_OPENED] = "opened",
+					     [REQUEST_SORT_PACKETS] = "packets",
+					     [REQUEST_SORT_BYTES] = "bytes" };
+	int sort = FIND_NAME(sorts, text);
+
+	if (sort < 0)
+		return control_fail(error, LUN_BAD_ARGUMENT,
+				    "sort %.60s is not known, expected flows, opened, packets or bytes", text);
+	request->sort = sort;
+	return 0;
 }
 
 static int parse_count(struct request *request, double count, struct lun_error *error)
@@ -111,20 +112,32 @@ static int parse_expression(struct request *request, const char *text, struct lu
 	return control_fail(error, LUN_BAD_ARGUMENT, "expression: expected at most %d bytes", REQUEST_EXPRESSION - 1);
 }
 
+static int parse_flag(bool *flag, const cJSON *item)
+{
+	*flag = cJSON_IsTrue(item);
+	return 0;
+}
+
 static int parse_item(struct request *request, const cJSON *item, struct lun_error *error)
 {
-	if (strcmp(item->string, "filter") == 0)
-		return parse_filter(request, item, error);
-	if (strcmp(item->string, "end") == 0 && cJSON_IsBool(item)) {
-		request->end = cJSON_IsTrue(item);
-		return 0;
-	}
-	if (strcmp(item->string, "expression") == 0 && cJSON_IsString(item))
-		return parse_expression(request, item->valuestring, error);
+	static const struct {
+		const char *key;
+		int (*parse)(struct request *request, const char *text, struct lun_error *error);
+	} texts[] = {
+		{ "command", parse_command }, { "expression", parse_expression }, { "by", parse_by }, { "sort", parse_sort }
+	};
+
+	if (strcmp(item->string, "filter") == 0 && cJSON_IsObject(item))
+		return 0; /* together with the expression */
+	if (strcmp(item->string, "end") == 0 && cJSON_IsBool(item))
+		return parse_flag(&request->end, item);
+	if (strcmp(item->string, "again") == 0 && cJSON_IsBool(item))
+		return parse_flag(&request->again, item);
 	if (strcmp(item->string, "count") == 0 && cJSON_IsNumber(item))
 		return parse_count(request, item->valuedouble, error);
-	if (strcmp(item->string, "command") == 0 && cJSON_IsString(item))
-		return parse_command(request, item->valuestring, error);
+	for (size_t i = 0; cJSON_IsString(item) && i < sizeof(texts) / sizeof(texts[0]); i++)
+		if (strcmp(item->string, texts[i].key) == 0)
+			return texts[i].parse(request, item->valuestring, error);
 	return control_fail(error, LUN_BAD_ARGUMENT, "%.60s: not known", item->string);
 }
 
@@ -140,33 +153,16 @@ int request_parse(struct request *request, const char *line, struct lun_error *e
 	else
 		for (item = object->child; item && code == 0; item = item->next)
 			code = parse_item(request, item, error);
-	if (code == 0 && request->end && !cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(object, "filter")))
+	if (code == 0 && request->command != REQUEST_TRACE)
+		code = make_filter(request, cJSON_GetObjectItemCaseSensitive(object, "filter"), error);
+	if (code == 0 && request->end && !request->filter)
 		code = control_fail(error, LUN_BAD_ARGUMENT, "which flows to end: a filter is missing");
 	cJSON_Delete(object);
 	return code;
 }
 
-static bool place_holds(const struct request_place *place, const struct lun_address *address, uint16_t port)
+void request_fini(struct request *request)
 {
-	return lun_prefix_holds(&place->prefix, address) && (!place->port || place->port == port);
-}
-
-/* A service is asked for with its port, "default/dns:dns", or without. */
-static bool service_fits(const char *wanted, const char *service)
-{
-	size_t length = strlen(wanted);
-
-	if (!length)
-		return true;
-	return service && strncmp(service, wanted, length) == 0 && (!service[length] || service[length] == ':');
-}
-
-bool request_wants(const struct request *request, const struct lun_flow *flow)
-{
-	return (!request->protocol || request->protocol == flow->orig.protocol) &&
-	       (!request->state[0] || strcmp(request->state, lun_state_name(flow->state)) == 0) &&
-	       flow->age >= request->age && service_fits(request->service, flow->service) &&
-	       place_holds(&request->source, &flow->orig.source, flow->orig.source_port) &&
-	       place_holds(&request->destination, &flow->orig.destination, flow->orig.destination_port) &&
-	       place_holds(&request->endpoint, &flow->reply.source, flow->reply.source_port);
+	lun_flow_filter_free(request->filter);
+	request->filter = NULL;
 }

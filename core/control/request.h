@@ -2,13 +2,7 @@
 #ifndef LUNETTE_CONTROL_REQUEST_H
 #define LUNETTE_CONTROL_REQUEST_H
 
-#include <lunette/lunette.h>
-
-/* An address or a range of them, and a port or any (0).  A filter that says nothing has a prefix of length 0. */
-struct request_place {
-	struct lun_prefix prefix;
-	uint16_t port;
-};
+#include <lunette/replay.h>
 
 enum {
 	REQUEST_EXPRESSION = 1024,
@@ -16,20 +10,19 @@ enum {
 };
 
 struct request {
-	enum { REQUEST_FLOWS, REQUEST_STATS, REQUEST_TRACE } command;
+	enum { REQUEST_FLOWS, REQUEST_STATS, REQUEST_TRACE, REQUEST_TOP } command;
 	bool end;
-	uint8_t protocol; /* 0: any */
-	uint64_t age;     /* ns: no younger ones */
-	char state[24], service[LUN_NAME_SIZE];
-	struct request_place source, destination, endpoint;
+	bool again;                     /* of top: of the same time as the answer before */
+	struct lun_flow_filter *filter; /* which flows; NULL: all */
+	enum request_by { REQUEST_BY_SERVICE, REQUEST_BY_ENDPOINT, REQUEST_BY_SOURCE, REQUEST_BY_FLOW } by;
+	enum request_sort { REQUEST_SORT_FLOWS, REQUEST_SORT_OPENED, REQUEST_SORT_PACKETS, REQUEST_SORT_BYTES } sort;
 	char expression[REQUEST_EXPRESSION]; /* of a trace: which packets, or "" */
 	uint32_t count;                      /* and how many */
 };
 
-/* Reads a line.  Fails with LUN_BAD_ARGUMENT and a sentence. */
+/* Reads a line.  Fails with LUN_BAD_ARGUMENT and a sentence; what is read goes by request_fini anyhow. */
 int request_parse(struct request *request, const char *line, struct lun_error *error);
 
-/* Does the flow fit all that is asked for? */
-bool request_wants(const struct request *request, const struct lun_flow *flow);
+void request_fini(struct request *request);
 
 #endif

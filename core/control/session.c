@@ -3,6 +3,7 @@
  * One answer is made at a time and nothing of the next piece before the last one is written, so a client that does not
  * read costs one piece of memory. */
 #include "control/control.h"
+#include "control/fail.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,8 @@ static void on_closed(uv_handle_t *handle)
 	if (--session->open_handles > 0)
 		return;
 	tally_fini(&session->tally);
+	top_free(session->top);
+	request_fini(&session->request);
 	free(session->piece);
 	session->control = NULL;
 	control_closed(control);
@@ -31,11 +34,27 @@ void session_close(struct session *session)
 }
 
 static void on_idle(uv_idle_t *idle);
+static void on_buffer(uv_handle_t *handle, size_t size, uv_buf_t *bytes);
+static void on_read(uv_stream_t *stream, ssize_t length, const uv_buf_t *bytes);
 
 /* Is there something for the next piece? */
 static bool goes_on(const struct session *session)
 {
 	return !session->tracing || tracing_waits(session->tracing);
+}
+
+/* The answer is complete: that was all, unless more is going to be asked. */
+static void finish(struct session *session)
+{
+	if (!session->top || uv_is_closing((uv_handle_t *)&session->pipe)) {
+		session_close(session);
+		return;
+	}
+	session->last = false;
+	session->length = 0;
+	request_fini(&session->request);
+	if (uv_read_start((uv_stream_t *)&session->pipe, on_buffer, on_read) < 0)
+		session_close(session);
 }
 
 static void on_written(uv_write_t *write, int status)
@@ -44,8 +63,10 @@ static void on_written(uv_write_t *write, int status)
 
 	free(session->piece);
 	session->piece = NULL;
-	if (status < 0 || session->last)
+	if (status < 0)
 		session_close(session);
+	else if (session->last)
+		finish(session);
 	else if (!uv_is_closing((uv_handle_t *)&session->idle) && goes_on(session))
 		uv_idle_start(&session->idle, on_idle);
 }
@@ -83,14 +104,32 @@ static void on_traced(void *user)
 		uv_idle_start(&session->idle, on_idle);
 }
 
-static void on_line(struct session *session)
+/* What a request needs besides its answer. */
+static int begin(struct session *session, struct lun_error *error)
 {
 	const struct request *request = &session->request;
+
+	if (request->command == REQUEST_TRACE)
+		return tracing_begin(&session->tracing, session->control->live, request, on_traced, session, error);
+	if (session->top && request->command != REQUEST_TOP)
+		return control_fail(error, LUN_BAD_ARGUMENT, "expected top again");
+	if (request->command == REQUEST_TOP && !session->top) {
+		session->top = top_new(session->control->live);
+		if (!session->top)
+			return control_fail(error, LUN_NO_MEMORY, "no memory to tell flows apart");
+	}
+	if (session->top)
+		top_begin(session->top, request);
+	return 0;
+}
+
+static void on_line(struct session *session)
+{
 	struct lun_error error;
 	int code = request_parse(&session->request, session->line, &error);
 
-	if (code == 0 && request->command == REQUEST_TRACE)
-		code = tracing_begin(&session->tracing, session->control->live, request, on_traced, session, &error);
+	if (code == 0)
+		code = begin(session, &error);
 	if (!session->tracing)
 		uv_read_stop((uv_stream_t *)&session->pipe); /* else it shows when the client has gone */
 	session->last = code < 0;

@@ -35,9 +35,10 @@ static struct tally_entry *place_of(const struct tally *tally, const struct tall
 	}
 }
 
-static bool grow(struct tally *tally)
+/* `capacity` is a power of two, and more than there was. */
+static bool resize(struct tally *tally, size_t capacity)
 {
-	struct tally larger = { .capacity = tally->capacity ? tally->capacity * 2 : CAPACITY_FIRST, .count = tally->count };
+	struct tally larger = { .capacity = capacity, .count = tally->count };
 
 	larger.entries = calloc(larger.capacity, sizeof(*larger.entries));
 	if (!larger.entries)
@@ -48,6 +49,15 @@ static bool grow(struct tally *tally)
 	free(tally->entries);
 	*tally = larger;
 	return true;
+}
+
+bool tally_reserve(struct tally *tally, size_t count)
+{
+	size_t capacity = tally->capacity ? tally->capacity : CAPACITY_FIRST;
+
+	while (capacity < count * 2)
+		capacity *= 2;
+	return capacity == tally->capacity || resize(tally, capacity);
 }
 
 struct tally_entry *tally_find(const struct tally *tally, const struct tally_entry *wanted)
@@ -64,7 +74,7 @@ struct tally_entry *tally_place(struct tally *tally, const struct tally_entry *w
 
 	if (entry)
 		return entry;
-	if (tally->count * 2 >= tally->capacity && !grow(tally))
+	if (!tally_reserve(tally, tally->count + 1))
 		return NULL;
 	service = wanted->service ? strdup(wanted->service) : NULL;
 	if (wanted->service && !service)
@@ -85,6 +95,15 @@ struct tally_entry tally_key(const struct lun_flow *flow)
 				      .port = flow->reply.source_port,
 				      .protocol = flow->reply.protocol,
 				      .service = (char *)(uintptr_t)flow->service };
+}
+
+void tally_clear(struct tally *tally)
+{
+	for (size_t i = 0; tally->count && i < tally->capacity; i++)
+		free(tally->entries[i].service);
+	if (tally->count)
+		memset(tally->entries, 0, tally->capacity * sizeof(*tally->entries));
+	tally->count = 0;
 }
 
 void tally_fini(struct tally *tally)

@@ -16,14 +16,26 @@
  *		{"query":"tcp 10.1.1.1:40000 10.96.0.10:80","result":"dnat",...}		as soon as such a packet comes
  *		...
  *		{"summary":{"packets":5}}
+ *	{"command":"top","by":"source","sort":"bytes"}
+ *		{"source":"10.1.1.1","flows":7,"opened":2,"packets":[12,10],"bytes":[900,7000]}
+ *		...
+ *		{"summary":{"interval_ms":2000,"counts":true,"groups":1,"flows":7,...}}
  *	anything else
  *		{"error":"..."}
  *
+ * top tells at most 100 groups of connections, by "service", "endpoint", "source" (an address) or "flow", the greatest first: of
+ * "flows", which are there now, or of what came since the question before on the same connection: "opened", "packets", "bytes".
+ * After its answer the next question may be asked on the same connection; with "again":true it gets what came in the same time as
+ * for the last one, to be told otherwise.  What came is not known at the first question (interval_ms 0), and packets and bytes are
+ * not if counts is false.  Of more than 8,192 groups the rest comes in one, {"other":true,...}.
+ *
  * Packets and bytes, of both directions, are the kernel's where it counts (sysctl net.netfilter.nf_conntrack_acct), else
- * what came by the agent.  A filter may hold "protocol" (a name), "state", "age" (seconds, at least), "service" (with or without the port), and
- * "source", "destination", "endpoint": prefixes, or addresses with a port as in "[fd00::1]:80".  All that it holds must
- * fit.  With "end":true each flow that is listed is ended, in the kernel too; a filter must be there then.
- * An expression is of libpcap's language; 1,000 packets may be asked for, one is if nothing is said.
+ * what came by the agent.  flows and top take a "filter", which may hold "protocol" (a name), "state", "age" (seconds, at
+ * least), "service" (with or without the port), and "source", "destination", "endpoint": prefixes, or addresses with a port as
+ * in "[fd00::1]:80".  All that it holds must fit.  An "expression" says the same and more (struct lun_flow_filter); both must
+ * fit then.  With "end":true each flow that is
+ * listed is ended, in the kernel too; there must be a filter or expression then.
+ * The expression of a trace is of libpcap's language (struct lun_filter); 1,000 packets may be asked for, one is if nothing is said.
  *
  * The process must ignore SIGPIPE: clients come and go.  Answers are made bit by bit, so nobody's packet waits for a long
  * list, and a client that does not read holds up nobody else. */

@@ -84,7 +84,7 @@ echo "ok: followed: $(grep -cE "^(opened|ended) " "$work/followed") changes"
 kill "${started[-1]}"
 status=0
 list --age x 2>"$work/said" || status=$?
-is "$status: $(cat "$work/said")" "2: lunette: the agent says: filter: age x is not known" "a wrong age"
+is "$status: $(cat "$work/said")" "2: lunette: the agent says: filter: age x: expected seconds" "a wrong age"
 
 # Ended, in the kernel too, and only what was meant.
 is "$(count --source 192.168.77.2:40001 --end)" 1 "flows ended"
@@ -109,7 +109,7 @@ serves "while clients misbehave"
 wait_for count
 status=0
 "$LUNETTE" flows --control "$work/control" --protocol nonsense 2>"$work/said" || status=$?
-is "$status: $(cat "$work/said")" "2: lunette: the agent says: filter: protocol nonsense is not known" "a wrong filter"
+is "$status: $(cat "$work/said")" "2: lunette: the agent says: filter: protocol nonsense: expected a protocol such as tcp" "a wrong filter"
 status=0
 "$LUNETTE" flows --control "$work/control" --end 2>/dev/null || status=$?
 is "$status" 2 "--end without a filter, exit status"

@@ -27,7 +27,7 @@ says() { # STATUS LINE ARGUMENT...: one line on stderr, nothing on stdout
 expect 0 --help
 grep -q '^usage: lunette COMMAND' out || fail "$(cat out)"
 mv out help
-for command in check doctor flows http replay rules run stats test trace; do
+for command in check doctor flows http replay rules run stats test top trace; do
 	grep -q "^  $command  *[a-z]" help || fail "--help does not name $command"
 	expect 0 $command --help
 	grep -q "^usage: lunette $command" out || fail "lunette $command --help: $(cat out)"
