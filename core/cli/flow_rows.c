@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { LATE_S = 5 /* of silence left, by which it may have ended for that */ };
+
 const char *const flow_row_sorts[] = { "age",         "expires",  "bytes", "packets", "protocol", "source",
 				       "destination", "endpoint", "state", "service", NULL };
 const char *const flow_row_groups[] = { "service", "endpoint", "source", "state", "protocol", NULL };
@@ -63,6 +65,9 @@ void flow_rows_add(struct flow_rows *rows, const cJSON *object)
 				   .packets = sum_of(object, "packets"),
 				   .bytes = sum_of(object, "bytes") };
 	snprintf(row->state, sizeof(row->state), "%s", text_of(object, "state"));
+	if (cJSON_HasObjectItem(object, "client_sees"))
+		snprintf(row->sees, sizeof(row->sees), "%s (%s)", text_of(object, "client_sees"),
+			 text_of(object, "client_sees_why"));
 	sscanf(text_of(object, "orig"), "%11s %47s %47s", row->protocol, row->source, row->destination);
 	sscanf(text_of(object, "reply"), "%*s %47s", row->endpoint);
 	rows->no_memory = !row->service;
@@ -155,9 +160,10 @@ static struct widths widths_of(const struct flow_rows *rows)
 /* "tcp 10.1.1.1:40000 10.96.0.10:80 -> 10.244.0.5:8080  ESTABLISHED  119 s  default/nginx:http, masqueraded" */
 static void print_row(const struct flow_row *row, const struct widths *widths)
 {
-	printf("%-*s %-*s %-*s -> %-*s  %-*s  %*.0f s  %s%s\n", widths->protocol, row->protocol, widths->source, row->source,
-	       widths->destination, row->destination, widths->endpoint, row->endpoint, widths->state, row->state,
-	       widths->expires, row->expires, row->service, row->masquerade ? ", masqueraded" : "");
+	printf("%-*s %-*s %-*s -> %-*s  %-*s  %*.0f s  %s%s%s%s\n", widths->protocol, row->protocol, widths->source,
+	       row->source, widths->destination, row->destination, widths->endpoint, row->endpoint, widths->state,
+	       row->state, widths->expires, row->expires, row->service, row->masquerade ? ", masqueraded" : "",
+	       *row->sees ? "; the client sees: " : "", row->sees);
 }
 
 void flow_rows_print(const struct flow_rows *rows)
@@ -245,6 +251,14 @@ static void print_change(const char *word, const struct flow_row *row)
 	print_row(row, &none);
 }
 
+/* One that ended, before its time, while it waited for an answer to its SYN, got a RST: the kernel forgets it then. */
+static void print_ended(struct flow_row *row)
+{
+	if (strcmp(row->state, "SYN_SENT") == 0 && row->expires > LATE_S)
+		strcpy(row->sees, "Connection refused (it ended before it was answered)");
+	print_change("ended", row);
+}
+
 void flow_rows_print_changes(struct flow_rows *before, struct flow_rows *after)
 {
 	size_t i = 0, j = 0;
@@ -252,13 +266,13 @@ void flow_rows_print_changes(struct flow_rows *before, struct flow_rows *after)
 	flow_rows_sort(before, NULL);
 	flow_rows_sort(after, NULL);
 	while (i < before->count || j < after->count) {
-		const struct flow_row *old = i < before->count ? &before->rows[i] : NULL;
+		struct flow_row *old = i < before->count ? &before->rows[i] : NULL;
 		const struct flow_row *new = j < after->count ? &after->rows[j] : NULL;
 		int order = !old ? 1 : !new ? -1 : compare_identity(old, new);
 		bool another = order == 0 && new->age < old->age; /* with the same tuple */
 
 		if (order < 0 || another)
-			print_change("ended", old);
+			print_ended(old);
 		if (order > 0 || another)
 			print_change("opened", new);
 		i += order <= 0;

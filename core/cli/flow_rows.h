@@ -10,7 +10,8 @@
 struct flow_row {
 	char protocol[12], source[LUN_ADDRESS_TEXT], destination[LUN_ADDRESS_TEXT], endpoint[LUN_ADDRESS_TEXT];
 	char state[20];
-	char *service; /* "-" for none */
+	char *service;  /* "-" for none */
+	char sees[100]; /* the error that its client gets, and why, or "" */
 	bool masquerade;
 	double expires, age;   /* seconds */
 	double packets, bytes; /* of both directions */

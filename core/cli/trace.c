@@ -180,7 +180,8 @@ static void print_endpoints(const cJSON *answer)
 static void print_text(void *user, const cJSON *answer)
 {
 	const char *query = text_of(answer, "query"), *result = text_of(answer, "result"), *out = text_of(answer, "out");
-	const char *reason = text_of(answer, "reason");
+	const char *reason = text_of(answer, "reason"), *sees = text_of(answer, "client_sees");
+	const char *why = text_of(answer, "client_sees_why");
 	static bool again;
 
 	(void)user;
@@ -194,6 +195,8 @@ static void print_text(void *user, const cJSON *answer)
 	if (reason)
 		printf(": %s", reason);
 	printf("\n");
+	if (sees && why)
+		printf("  the client sees: %s (%s)\n", sees, why);
 	print_endpoints(answer);
 	again = true;
 }

@@ -1,6 +1,7 @@
 /* answer.c - what a client is told, in pieces of bounded work. */
 #include "control/control.h"
 #include "control/line.h"
+#include "control/outcome.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -37,6 +38,17 @@ char *answer_error(const char *sentence)
 
 /* ---- Flows ---- */
 
+/* What the client of a flow sees that does not go well, and why; nothing of one that does, or of which it is not known. */
+static void add_outcome(cJSON *object, const struct lun_flow *flow)
+{
+	struct outcome outcome = outcome_of(flow);
+
+	if (!outcome.error)
+		return;
+	line_text(object, "client_sees", outcome.error);
+	line_text(object, "client_sees_why", outcome.why);
+}
+
 static void put_flow(FILE *out, const struct lun_flow *flow)
 {
 	static const char *const owners[] = { "engine", "pending", "kernel", "kernel_edited" };
@@ -53,6 +65,7 @@ static void put_flow(FILE *out, const struct lun_flow *flow)
 	cJSON_AddNumberToObject(object, "age_s", (double)(flow->age / NS_PER_S));
 	line_pair(object, "packets", flow->packets);
 	line_pair(object, "bytes", flow->bytes);
+	add_outcome(object, flow);
 	line_put(out, object);
 }
 

@@ -54,10 +54,42 @@ static void add_steps(cJSON *object, const struct lun_trace *trace)
 	}
 }
 
+/* What the client's connect(), or read(), fails with. */
+struct outcome {
+	const char *error, *why;
+};
+
+/* Is it the limit that answers, with ICMP host unreachable (RFC 6888, REQ-11), where the engine answers? */
+static bool is_limit(enum lun_reason reason)
+{
+	return reason == LUN_REASON_table_full || reason == LUN_REASON_source_limit || reason == LUN_REASON_service_limit ||
+	       reason == LUN_REASON_half_open_limit || reason == LUN_REASON_no_free_port || reason == LUN_REASON_edits_full;
+}
+
+/* Of what is let through, the endpoint decides; what belongs to no connection has no client. */
+static struct outcome outcome_of(const struct lun_packet *packet)
+{
+	bool tcp = packet->was.protocol == LUN_TCP, opens = packet->ct == LUN_CT_NEW;
+
+	if (!tcp && packet->was.protocol != LUN_UDP)
+		return (struct outcome) { NULL, NULL };
+	if (packet->verdict == LUN_DROP && opens)
+		return (struct outcome) { tcp ? "Connection timed out" : NULL, tcp ? "nothing answers its SYN" : NULL };
+	if (packet->verdict != LUN_REJECT)
+		return (struct outcome) { NULL, NULL };
+	if (!opens)
+		return (struct outcome) { "Connection reset by peer", "both ends get a RST" };
+	if (is_limit(packet->reason))
+		return (struct outcome) { "No route to host", "ICMP host unreachable answers; where the kernel does, "
+							      "it is Connection refused" };
+	return (struct outcome) { "Connection refused", tcp ? "a RST answers its SYN" : "ICMP port unreachable answers" };
+}
+
 char *lun_trace_json(const struct lun_packet *packet, const char *query)
 {
 	const struct lun_trace *trace = packet->trace;
 	cJSON *object = cJSON_CreateObject();
+	const struct outcome outcome = outcome_of(packet);
 	char tuple[LUN_TUPLE_TEXT], *line;
 
 	add_text(object, "query", query);
@@ -71,6 +103,10 @@ char *lun_trace_json(const struct lun_packet *packet, const char *query)
 	add_steps(object, trace);
 	cJSON_AddNumberToObject(object, "endpoint_count", trace->candidate_count);
 	add_text(object, "out", packet->verdict == LUN_ACCEPT ? lun_tuple_format(&packet->is, tuple) : NULL);
+	if (outcome.error) {
+		add_text(object, "client_sees", outcome.error);
+		add_text(object, "client_sees_why", outcome.why);
+	}
 	line = cJSON_PrintUnformatted(object);
 	cJSON_Delete(object);
 	return line;

@@ -29,6 +29,8 @@
  * for the last one, to be told otherwise.  What came is not known at the first question (interval_ms 0), and packets and bytes are
  * not if counts is false.  Of more than 8,192 groups the rest comes in one, {"other":true,...}.
  *
+ * A flow whose client gets an error, as far as that is known, says so: "client_sees":"Connection timed out","client_sees_why":"...".
+ *
  * Packets and bytes, of both directions, are the kernel's where it counts (sysctl net.netfilter.nf_conntrack_acct), else
  * what came by the agent.  flows and top take a "filter", which may hold "protocol" (a name), "state", "age" (seconds, at
  * least), "service" (with or without the port), and "source", "destination", "endpoint": prefixes, or addresses with a port as

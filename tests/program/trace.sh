@@ -43,8 +43,9 @@ answers "tcp [fd00:244::9]:40000 [fd00:96::10]:80" '"result":"dnat"' \
 answers "tcp 203.0.113.9:40000 10.96.0.10:80" '"result":"drop","reason":"blocked range"' '"stage":"script"' '"at":"replay.lua:25"' \
 	'"endpoints":[],"masquerade":false,"masquerade_why":null'
 answers "tcp 10.1.1.1:40000 10.96.0.10:81" '"result":"reject","reason":"the cluster IP is known but this port is not defined"' \
-	'"service":null,"via":null'
-answers "udp 10.1.1.1:40000 10.96.0.30:53" '"result":"reject","reason":"the service has no usable endpoint"'
+	'"service":null,"via":null' '"client_sees":"Connection refused","client_sees_why":"a RST answers its SYN"'
+answers "udp 10.1.1.1:40000 10.96.0.30:53" '"result":"reject","reason":"the service has no usable endpoint"' \
+	'"client_sees":"Connection refused","client_sees_why":"ICMP port unreachable answers"'
 answers "tcp 10.1.1.1:40000 10.96.0.99:80" '"result":"drop","reason":"an address of the service range that no service holds"'
 answers "udp 10.1.1.1:40000 192.0.2.53:53" '"result":"accept","reason":null,"service":null,"via":null,"endpoints":[]'
 
@@ -95,6 +96,7 @@ tcp 203.0.113.9:40000 10.96.0.10:80
   script  drop: blocked range  replay.lua:25
 
   => drop: blocked range
+  the client sees: Connection timed out (nothing answers its SYN)
 END
 expect 0 -p "$policy" tcp 10.244.0.9:40000 10.96.0.10:80 </dev/null
 grep -q '^  => dnat  tcp 10.244.0.9:40000 10.244.0.5:8080$' out || fail "$(cat out)"
