@@ -209,7 +209,8 @@ static void put_engine(const struct scrape *scrape)
 		{ "lunette_rests_total", "counter", "Endpoints that began to rest.", offsetof(struct lun_stats, rests) },
 		{ "lunette_drained_flows_total", "counter", "TCP connections that were ended, for their endpoint went.",
 		  offsetof(struct lun_stats, drained) },
-		{ "lunette_echoes_total", "counter", "Pings that were answered.", offsetof(struct lun_stats, echoes) },
+		{ "lunette_echoes_total", "counter", "Pings that the engine answered; without --inline the kernel does.",
+		  offsetof(struct lun_stats, echoes) },
 		{ "lunette_events_lost_total", "counter", "Events of the engine for which there was no room.",
 		  offsetof(struct lun_stats, events_lost) },
 	};

@@ -11,9 +11,10 @@
  *	      tells its client that the connection is no more; what is to be left alone gets our connection mark, which says so
  *	      for all packets to come.  UDP that passes is put into "committed", what is dropped is taken out, so that the next
  *	      packet is decided anew
- *	-100  (the kernel translates)
+ *	-100  (the kernel translates.)  A ping to a cluster address that has endpoints is led to the node's own, which answers it: by
+ *	      the kernel alone, so that it costs no trip here, and the agent need not be there
  *
- * Kept when the agent stops: all but the rule that queues.  The nat chains and the match on conntrack look idle, but the
+ * Kept when the agent stops: all but the rule that queues.  The nat chains and the match on conntrack are needed in any case: the
  * kernel has its hooks for conntrack and NAT only where some rule uses them.
  *
  * What is carried passes one rule at each of these places: that is the price of a packet, keep it so.  UDP pays more, for its
@@ -35,6 +36,8 @@ static const char table_head[] =
 	"	set services6 { type ipv6_addr . inet_proto . inet_service; }\n"
 	"	set ranges4 { type ipv4_addr; flags interval; auto-merge; }\n"
 	"	set ranges6 { type ipv6_addr; flags interval; auto-merge; }\n"
+	"	map pinged4 { type ipv4_addr : ipv4_addr; }\n"
+	"	map pinged6 { type ipv6_addr : ipv6_addr; }\n"
 	"	set committed4 { type ipv4_addr . inet_service . ipv4_addr . inet_service; size 65535; "
 	"flags dynamic,timeout; }\n"
 	"	set committed6 { type ipv6_addr . inet_service . ipv6_addr . inet_service; size 65535; "
@@ -84,6 +87,32 @@ void rules_put_services(FILE *out, const struct lun_policy *policy)
 	put_elements(out, policy, "services6", false);
 }
 
+/* The node's primary address of a family, as text; false if it has none. */
+static bool format_primary(const struct lun_policy *policy, bool v4, char text[LUN_ADDRESS_TEXT])
+{
+	struct lun_address address;
+
+	for (size_t i = 0; lun_policy_address(policy, i, &address); i++)
+		if (lun_address_is_v4(&address) == v4)
+			return lun_address_format(&address, text);
+	return false;
+}
+
+/* Where pings to addresses of a family go: once for each port that is served there, which nft does not mind. */
+static void put_pinged(FILE *out, const struct lun_policy *policy, const char *map, bool v4)
+{
+	char address[LUN_ADDRESS_TEXT], primary[LUN_ADDRESS_TEXT];
+	struct lun_frontend frontend;
+
+	fprintf(out, "flush map " RULES_TABLE " %s\n", map);
+	if (!format_primary(policy, v4, primary))
+		return;
+	for (size_t i = 0; lun_policy_frontend(policy, i, &frontend); i++)
+		if (frontend.echo && lun_address_is_v4(&frontend.address) == v4)
+			fprintf(out, "add element " RULES_TABLE " %s { %s : %s }\n", map,
+				lun_address_format(&frontend.address, address), primary);
+}
+
 static void put_sets(FILE *out, const struct lun_policy *policy)
 {
 	struct lun_prefix range;
@@ -92,6 +121,8 @@ static void put_sets(FILE *out, const struct lun_policy *policy)
 	fputs("flush set " RULES_TABLE " ranges4\nflush set " RULES_TABLE " ranges6\n", out);
 	for (size_t i = 0; lun_policy_range(policy, i, &range); i++)
 		put_range(out, &range);
+	put_pinged(out, policy, "pinged4", true);
+	put_pinged(out, policy, "pinged6", false);
 }
 
 /* A UDP flow as its set has it, by the family of addresses. */
@@ -166,17 +197,29 @@ static void put_opening(FILE *out, const struct rules *rules)
 		fprintf(out, "	chain to_queue {\n		meta mark set meta mark | 0x%08x\n	}\n", marks->queue);
 }
 
+static void put_nat(FILE *out)
+{
+	static const char *const hooks[] = { "prerouting", "output" };
+
+	for (int i = 0; i < 2; i++)
+		fprintf(out,
+			"	chain nat_%s {\n"
+			"		type nat hook %s priority -100; policy accept;\n"
+			"		icmp type echo-request dnat ip to ip daddr map @pinged4\n"
+			"		icmpv6 type echo-request dnat ip6 to ip6 daddr map @pinged6\n"
+			"	}\n",
+			hooks[i], hooks[i]);
+	fputs("	chain nat_input { type nat hook input priority 100; policy accept; }\n"
+	      "	chain nat_postrouting { type nat hook postrouting priority 100; policy accept; }\n",
+	      out);
+}
+
 /* The hooks that carry.  `ct status dnat` alone says nothing of what came past the queue: that may have been rejected. */
 static void put_carry(FILE *out, const struct lun_live_marks *marks)
 {
 	static const char *const hooks[] = { "prerouting", "output" };
 	uint32_t both = marks->committed | marks->reject;
 
-	fputs("	chain nat_prerouting { type nat hook prerouting priority -100; policy accept; }\n"
-	      "	chain nat_input { type nat hook input priority 100; policy accept; }\n"
-	      "	chain nat_output { type nat hook output priority -100; policy accept; }\n"
-	      "	chain nat_postrouting { type nat hook postrouting priority 100; policy accept; }\n",
-	      out);
 	for (int i = 0; i < 2; i++)
 		fprintf(out,
 			"	chain failsafe_%s {\n"
@@ -244,6 +287,7 @@ static void put_table(FILE *out, const struct rules *rules, const struct lun_pol
 	fputs("table " RULES_TABLE " {\n", out);
 	put_opening(out, rules);
 	put_edited(out, rules);
+	put_nat(out);
 	put_carry(out, &rules->marks);
 	put_failsafe(out, rules);
 	fputs("}\n", out);

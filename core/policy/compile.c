@@ -799,6 +799,8 @@ bool lun_policy_frontend(const struct lun_policy *policy, size_t index, struct l
 		.http = port->service->http && port->protocol == LUN_TCP,
 		.proxy_protocol = port->service->proxy_protocol > 0 && port->protocol == LUN_TCP,
 		.timeouts = port->service->timeout_count > 0,
+		.echo = from->via == LUN_VIA_cluster_ip && !policy->node.no_echo &&
+			policy_served_cluster_ip(policy, &from->address),
 	};
 	return true;
 }
@@ -811,6 +813,14 @@ bool lun_policy_range(const struct lun_policy *policy, size_t index, struct lun_
 		*prefix = policy->intercept[index - policy->node.service_range_count];
 	else
 		return false;
+	return true;
+}
+
+bool lun_policy_address(const struct lun_policy *policy, size_t index, struct lun_address *address)
+{
+	if (index >= policy->node.address_count)
+		return false;
+	*address = policy->node.addresses[index];
 	return true;
 }
 

@@ -552,6 +552,7 @@ struct lun_frontend {
 	bool http;           /* heads of its requests are edited, or read */
 	bool proxy_protocol; /* connections there begin with a PROXY header */
 	bool timeouts;       /* it has timeouts of its own */
+	bool echo;           /* pings to its address are answered */
 };
 
 /* The frontend number `index`, in order of the names of services; false past the last one. */
@@ -573,6 +574,9 @@ LUN_API bool lun_policy_health_check(const struct lun_policy *policy, size_t ind
 /* The same for destinations besides frontends of which the policy wants to see new flows: the node's service ranges, and what
  * `intercept` holds. */
 LUN_API bool lun_policy_range(const struct lun_policy *policy, size_t index, struct lun_prefix *prefix);
+
+/* The same for the node's own addresses, in their order. */
+LUN_API bool lun_policy_address(const struct lun_policy *policy, size_t index, struct lun_address *address);
 
 /* Whether it has a hook for each packet; false for NULL. */
 LUN_API bool lun_policy_sees_packets(const struct lun_policy *policy);
@@ -854,7 +858,7 @@ struct lun_stats {
 	uint64_t edits;      /* stream edits made */
 	uint64_t half_open;  /* TCP flows that are, now */
 	uint64_t fragments_given_up[LUN_REASON_COUNT]; /* that were held and never sent, by enum lun_reason */
-	uint64_t echoes;                               /* pings that were answered */
+	uint64_t echoes;                               /* pings that the engine answered */
 	uint64_t retries;     /* SYNs that went to another endpoint, because theirs did not answer */
 	uint64_t drained;     /* TCP flows that were ended, because their endpoint went or ends */
 	uint64_t rests;       /* endpoints that began to rest */

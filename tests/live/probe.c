@@ -106,7 +106,8 @@ static uint16_t checksum(const uint8_t *bytes, size_t size)
 	return htons((uint16_t)~sum);
 }
 
-/* A request of `size` bytes with its ICMP header.  A raw socket sees requests to this host, too. */
+/* A request of `size` bytes with its ICMP header, under an identifier of this process.  A raw socket sees requests to this host,
+ * too. */
 static void ask_ping(const char *text, size_t size)
 {
 	struct sockaddr_in6 to = address_of(text, 0);
@@ -115,9 +116,10 @@ static void ask_ping(const char *text, size_t size)
 	int fd = socket(v4 ? AF_INET : AF_INET6, SOCK_RAW, v4 ? IPPROTO_ICMP : IPPROTO_ICMPV6);
 	size_t header = v4 ? 20 : 0; /* IP's, which is received over IPv4 */
 	ssize_t length;
-	uint16_t sum;
+	uint16_t sum, identifier = (uint16_t)getpid();
 
 	memset(sent, 0, 4);
+	memcpy(sent + 4, &identifier, 2);
 	sent[0] = v4 ? ICMP_ECHO : ICMP6_ECHO_REQUEST;
 	sum = v4 ? checksum(sent, size) : 0; /* the kernel does it over IPv6 */
 	memcpy(sent + 2, &sum, 2);

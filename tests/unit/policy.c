@@ -1737,6 +1737,7 @@ static void frontends_are_listed_in_order_of_names(void **state)
 {
 	struct lun_policy *policy = two_services();
 	struct lun_frontend frontend;
+	struct lun_address address;
 	size_t count = 0, vias[LUN_VIA_script + 1] = { 0 };
 
 	(void)state;
@@ -1745,6 +1746,7 @@ static void frontends_are_listed_in_order_of_names(void **state)
 	assert_null(frontend.at);
 	for (; lun_policy_frontend(policy, count, &frontend); count++) {
 		vias[frontend.via]++;
+		assert_int_equal(frontend.echo, frontend.via == LUN_VIA_cluster_ip);
 		if (count < 2)
 			continue;
 		assert_int_equal(strncmp(frontend.service, "default/shop:", 13), 0);
@@ -1757,6 +1759,9 @@ static void frontends_are_listed_in_order_of_names(void **state)
 	assert_int_equal(vias[LUN_VIA_load_balancer_ip], 4);
 	assert_int_equal(vias[LUN_VIA_node_port], 10);
 	assert_false(lun_policy_frontend(policy, count, &frontend));
+	for (count = 0; lun_policy_address(policy, count, &address); count++)
+		assert_true(policy_find(policy, &address, TCP_NODE_PORT, LUN_TCP) != NULL);
+	assert_int_equal(count, 4);
 	lun_policy_unref(policy);
 }
 
