@@ -2,9 +2,11 @@
 # What carrying connections costs: wrk against nginx, client - node - endpoint in namespaces of its own.
 #
 #	bench/live.sh [--json] [--rounds N] [--seconds N] [--connections N] [--setups direct,nft,commit,inline]
+#	bench/live.sh --events [--json] [--rounds N] [--seconds N] [--connections N]
 #
 #	direct   routed, no translation, no connection tracking
 #	nft      the same DNAT as a plain nft rule with a map
+#	nft-10000   the same with 10,000 services in the map
 #	commit   lunette run
 #	inline   lunette run --inline
 #	accept   the same, to the endpoint itself: every packet passes the queue and is left alone
@@ -14,14 +16,17 @@
 #
 # Rounds go over all set-ups in turn, so that a drift of the machine hits all alike; figures are medians, and so are the ratios, of
 # rounds.  With keep-alive, 32 connections or N: requests/s, latency, CPU seconds of the whole machine per million requests;
-# without, new connections/s; and one download and upload.  Nothing else should run meanwhile.  The program is that of the
+# without, new connections/s; and one download and upload.  --events tells instead what it would cost to listen to the kernel's table
+# of connections (bench/event_loop.c) under "commit": new connections/s, and CPU milliseconds per 1,000 of them, of the machine and of
+# the listener alone.  Nothing else should run meanwhile.  The program is that of the
 # environment variable LUNETTE, or build/release/bin/lunette.
 set -euo pipefail
 
-json=false rounds=7 seconds=3 connections=32 setups=direct,nft,commit,inline
+json=false events=false rounds=7 seconds=3 connections=32 setups=direct,nft,commit,inline
 while [[ $# -gt 0 ]]; do
 	case $1 in
 	--json) json=true ;;
+	--events) events=true ;;
 	--rounds | --seconds | --connections | --setups)
 		[[ $# -gt 1 ]] || { echo "$1 needs a value" >&2; exit 2; }
 		declare "${1#--}=$2"
@@ -33,7 +38,7 @@ while [[ $# -gt 0 ]]; do
 	shift
 done
 for setup in ${setups//,/ }; do
-	[[ $setup =~ ^(direct|nft|commit|inline|commit-edits|inline-edits|nginx|haproxy|accept|bare)$ ]] ||
+	[[ $setup =~ ^(direct|nft|nft-10000|commit|inline|commit-edits|inline-edits|nginx|haproxy|accept|bare)$ ]] ||
 		{ echo "unknown set-up $setup, see $0 --help" >&2; exit 2; }
 	[[ $setup != haproxy ]] || command -v haproxy >/dev/null || { echo "skipped: haproxy is not installed"; exit 77; }
 done
@@ -72,17 +77,24 @@ direct_up() { url=http://10.244.0.6:8080; }
 direct_down() { :; }
 nft_up() {
 	url=http://10.96.0.10
-	node nft 'table ip plain {
-		map services {
-			type ipv4_addr . inet_service : ipv4_addr . inet_service
-			elements = { 10.96.0.10 . 80 : 10.244.0.5 . 8080 }
-		}
-		chain prerouting { type nat hook prerouting priority dstnat; dnat to ip daddr . tcp dport map @services; }
-		chain output { type nat hook output priority -100; dnat to ip daddr . tcp dport map @services; }
-		chain postrouting { type nat hook postrouting priority srcnat; }
-	}'
+	{
+		cat <<-'EOT'
+			table ip plain {
+				map services { type ipv4_addr . inet_service : ipv4_addr . inet_service; }
+				chain prerouting { type nat hook prerouting priority dstnat; dnat to ip daddr . tcp dport map @services; }
+				chain output { type nat hook output priority -100; dnat to ip daddr . tcp dport map @services; }
+				chain postrouting { type nat hook postrouting priority srcnat; }
+			}
+		EOT
+		echo 'add element ip plain services { 10.96.0.10 . 80 : 10.244.0.5 . 8080 }'
+		for ((i = 1; i < ${1:-1}; i++)); do
+			echo "add element ip plain services { 10.97.$((i / 250)).$((i % 250)) . 80 : 10.244.0.5 . 8080 }"
+		done
+	} | node nft -f -
 }
 nft_down() { node nft delete table ip plain; }
+nft-10000_up() { nft_up 10000; }
+nft-10000_down() { nft_down; }
 commit_up() { url=http://10.96.0.10; agent_start --flush --set-sysctls --flow-limit 262144; }
 commit_down() { agent_stop TERM; }
 inline_up() { url=http://10.96.0.10; agent_start --inline --set-sysctls --flow-limit 262144; }
@@ -195,6 +207,61 @@ measure() {
 		'BEGIN { print r / t * 1e6, p50, p99, n / nt * 1e6, d * 8 / 1e9, cpu / r * 1e6, u * 8 / 1e9 }'
 }
 
+middle() { sort -g | awk '{ v[NR] = $1 } END { print (v[int((NR + 1) / 2)] + v[int(NR / 2) + 1]) / 2 }'; }
+median() { cut -d' ' -f"$2" "$work/$1.rounds" | middle; }
+
+# Milliseconds of CPU that a process spent so far.
+cpu_of() { awk -v hz="$(getconf CLK_TCK)" '{ sub(/.*\) /, ""); print ($12 + $13) * 1000 / hz }' "/proc/$1/stat"; }
+
+# One round with a listener to one kind of event, or "none": "cps machine_ms listener_ms", the latter two per 1,000 connections.
+measure_events() {
+	local before listener=self requests time _
+	if [[ $1 != none ]]; then
+		ip netns exec "$lab-node" "$(dirname "$LUNETTE")/../bench/event_loop" "$1" >"$work/events.said" &
+		listener=$!
+		started+=("$listener")
+		wait_for grep -q ready "$work/events.said"
+	fi
+	before=$(cpu)
+	read -r requests time _ < <(load -H "Connection: close")
+	awk -v r="$requests" -v t="$time" -v cpu="$(awk "BEGIN { print $(cpu) - $before }")" \
+		-v own="$([[ $listener == self ]] && echo 0 || cpu_of "$listener")" 'BEGIN { print r / t * 1e6, cpu / r * 1e6, own / r * 1e3 }'
+	[[ $listener != self ]] || return 0
+	kill "$listener"
+	wait "$listener"
+	grep -q ' 0 times' "$work/events.said" || echo "$1: $(tail -1 "$work/events.said")" >&2
+}
+
+bench_events() {
+	local kinds=(none new update destroy) kind
+	commit_up
+	client wrk -t1 -c"$connections" -d 1s "$url/" >/dev/null
+	for ((round = 1; round <= rounds; round++)); do
+		for kind in "${kinds[@]}"; do measure_events "$kind" >>"$work/$kind.rounds"; done
+	done
+	commit_down
+	$json || printf '%-10s %10s %14s %22s %23s\n' events cps 'of no events' 'cpu_ms_per_kconn, all' 'cpu_ms_per_kconn, own'
+	for kind in "${kinds[@]}"; do
+		if $json; then
+			jq -cn --arg kind "$kind" --argjson cps "$(median "$kind" 1)" --argjson all "$(median "$kind" 2)" \
+				--argjson own "$(median "$kind" 3)" '{ events: $kind, cps: ($cps | round), cpu_ms_per_kconn: $all,
+				listener_ms_per_kconn: $own }'
+		else
+			printf '%-10s %10.0f %14s %22.1f %23.2f\n' "$kind" "$(median "$kind" 1)" "$(ratio "$kind" none 1 3)" \
+				"$(median "$kind" 2)" "$(median "$kind" 3)"
+		fi
+	done
+}
+
+# Median over the rounds of one figure as a part of another's in the same round; figures are so many a round.
+ratio() {
+	printf '%.3f' "$(paste -d' ' "$work/$1.rounds" "$work/$2.rounds" | awk -v f="$3" -v n="${4:-7}" '{ print $f / $(f + n) }' | middle)"
+}
+
+if $events; then
+	bench_events
+	exit
+fi
 for ((round = 1; round <= rounds; round++)); do
 	for setup in ${setups//,/ }; do
 		"${setup}_up"
@@ -205,13 +272,6 @@ for ((round = 1; round <= rounds; round++)); do
 	done
 done
 
-middle() { sort -g | awk '{ v[NR] = $1 } END { print (v[int((NR + 1) / 2)] + v[int(NR / 2) + 1]) / 2 }'; }
-median() { cut -d' ' -f"$2" "$work/$1.rounds" | middle; }
-
-# Median over the rounds of one set-up's figure as a part of another's in the same round.
-ratio() {
-	printf '%.3f' "$(paste -d' ' "$work/$1.rounds" "$work/$2.rounds" | awk -v f="$3" '{ print $f / $(f + 7) }' | middle)"
-}
 # compare ONE OTHER WANTED
 compare() {
 	$json || ! [[ -e $work/$1.rounds && -e $work/$2.rounds ]] ||
@@ -230,7 +290,8 @@ for setup in ${setups//,/ }; do
 		printf '%-12s %14.0f %8.0f %8.0f %10.0f %10.2f %8.2f %14.2f\n' "$setup" "$rps" "$p50" "$p99" "$cps" "$down" "$up" "$cpu"
 	fi
 done
-compare commit nft 0.95
+compare commit nft 0.97
+compare commit nft-10000 0.97
 compare accept bare 0.95
 compare commit-edits nginx 1.4
 compare commit-edits haproxy 1.4
