@@ -13,7 +13,6 @@
 #include "live/live.h"
 #include "live/sent.h"
 
-#include <errno.h>
 #include <string.h>
 
 enum {
@@ -21,96 +20,27 @@ enum {
 	EVENTS = 8192,
 };
 
-struct batch {
-	size_t count; /* of packets */
-	struct queue_packet queued[QUEUE_BATCH];
-	struct lun_packet packets[QUEUE_BATCH];
-	size_t verdict_count;
-	struct queue_verdict verdicts[QUEUE_BATCH]; /* that are not given yet */
-};
-
-static bool next_emitted(struct lun_live *live, struct lun_event *event)
-{
-	while (lun_engine_next_event(live->engine, event))
-		if (event->kind == LUN_EVENT_EMIT)
-			return true;
-	return false;
-}
-
-/* ---- Verdicts ---- */
-
 /* What is not valid is not translated; if its flow is, it must not go on. */
 static bool is_stray(const struct lun_live *live, const struct lun_packet *packet)
 {
 	struct lun_flow flow;
 
-	if (packet->ct != LUN_CT_INVALID || lun_flow_find(live->engine, &packet->was, &flow) < 0)
+	if (packet->verdict != LUN_ACCEPT || packet->ct != LUN_CT_INVALID ||
+	    lun_flow_find(live->engine, &packet->was, &flow) < 0)
 		return false;
 	return memcmp(&flow.orig.source, &flow.reply.destination, sizeof(flow.orig.source)) != 0 ||
 	       memcmp(&flow.orig.destination, &flow.reply.source, sizeof(flow.orig.destination)) != 0 ||
 	       flow.orig.source_port != flow.reply.destination_port || flow.orig.destination_port != flow.reply.source_port;
 }
 
-static bool is_cut(const struct lun_packet *packet)
-{
-	return packet->wire_length > packet->length;
-}
-
-/* The verdict on a packet; one that cannot go back by it is sent, or lost. */
-static struct queue_verdict verdict_of(struct lun_live *live, const struct queue_packet *queued,
-				       const struct lun_packet *packet)
+/* The bits with which a packet goes on. */
+static uint32_t bits_of(const struct lun_live *live, const struct lun_packet *packet)
 {
 	const struct lun_live_marks *marks = &live->rules.marks;
-	struct queue_verdict verdict = { .id = queued->id, .mark = sent_others_bits(live, queued->mark) };
 
-	if (packet->verdict != LUN_ACCEPT || is_stray(live, packet))
-		return verdict;
-	if (packet->changed && is_cut(packet)) {
-		sent_log_loss(live, &packet->was,
-			      "it is too long for the queue, of which a changed packet must come back whole");
-		return verdict;
-	}
-	if (sent_must_cut(queued, packet)) {
-		sent_grown(live, queued, packet);
-		return verdict;
-	}
-	verdict.accept = true;
-	if (packet->changed) {
-		verdict.mark |= marks->committed;
-		verdict.data = packet->data;
-		verdict.length = packet->length;
-	} else if (packet->ct != LUN_CT_INVALID || packet->flow) {
-		verdict.mark |= marks->committed | marks->reject;
-	}
-	return verdict;
-}
-
-static void give_verdicts(struct lun_live *live, struct batch *batch)
-{
-	int problem = queue_answer(&live->queue, batch->verdicts, batch->verdict_count);
-
-	batch->verdict_count = 0;
-	if (problem)
-		live_log(live, LUN_LOG_ERROR, "answering queue %u: %s", live->queue.number, strerror(-problem));
-}
-
-/* Packets leave in the order in which they came, be it by a verdict or by ourselves. */
-static void answer(struct lun_live *live, struct batch *batch)
-{
-	struct lun_event event;
-	bool emitted = next_emitted(live, &event);
-
-	batch->verdict_count = 0;
-	for (size_t i = 0; i < batch->count; i++) {
-		const struct lun_packet *packet = &batch->packets[i];
-
-		if ((emitted && event.packet == i) || sent_must_cut(&batch->queued[i], packet))
-			give_verdicts(live, batch);
-		for (; emitted && event.packet == i; emitted = next_emitted(live, &event))
-			sent_event(live, packet, &event, batch->queued[i].mark);
-		batch->verdicts[batch->verdict_count++] = verdict_of(live, &batch->queued[i], packet);
-	}
-	give_verdicts(live, batch);
+	if (packet->changed)
+		return marks->committed;
+	return packet->ct != LUN_CT_INVALID || packet->flow ? marks->committed | marks->reject : 0;
 }
 
 /* ---- The mode ---- */
@@ -122,26 +52,24 @@ static uint16_t tenant_of(const struct lun_live *live, uint32_t mark)
 
 static size_t inline_serve(struct lun_live *live, uint64_t now)
 {
-	struct batch batch; /* large: only what is read before it is written is set */
+	struct batch batch;
 
 	live->now = now;
-	batch.count = queue_receive(&live->queue, batch.queued);
+	batch.count = queue_receive(&live->queue, batch.queued, batch.packets);
 	for (size_t i = 0; i < batch.count; i++)
-		batch.packets[i] = (struct lun_packet) {
-			.data = batch.queued[i].data,
-			.length = batch.queued[i].length,
-			.capacity = batch.queued[i].capacity,
-			.wire_length = batch.queued[i].wire_length,
-			.tenant = tenant_of(live, batch.queued[i].mark),
-			.unfinished = batch.queued[i].unfinished,
-		};
+		batch.packets[i].tenant = tenant_of(live, batch.queued[i].mark);
 	live->stats.queued += batch.count;
-	if (batch.count) {
-		live_show_before(live, batch.packets, batch.count);
-		lun_engine_packets(live->engine, batch.packets, batch.count, now);
-		live_show_after(live, batch.packets, batch.count);
-		answer(live, &batch);
+	if (!batch.count)
+		return 0;
+	live_show_before(live, batch.packets, batch.count);
+	lun_engine_packets(live->engine, batch.packets, batch.count, now);
+	for (size_t i = 0; i < batch.count; i++) {
+		if (is_stray(live, &batch.packets[i]))
+			batch.packets[i].verdict = LUN_DROP;
+		batch.bits[i] = bits_of(live, &batch.packets[i]);
 	}
+	live_show_after(live, batch.packets, batch.count);
+	sent_answer(live, &live->queue, &batch);
 	return batch.count;
 }
 

@@ -416,7 +416,9 @@ int lun_live_end_flow(struct lun_live *live, const struct lun_flow *flow)
 void lun_live_stats(const struct lun_live *live, struct lun_live_stats *stats)
 {
 	*stats = live->stats;
-	queue_state(&live->queue, stats);
+	queue_add_state(&live->queue, stats);
+	if (live->mode->carries)
+		queue_add_state(&live->edits, stats);
 	stats->mode = live->mode->carries ? LUN_LIVE_COMMIT : LUN_LIVE_INLINE;
 	stats->counts = !live->mode->carries || sysctl_is_on("net/netfilter/nf_conntrack_acct");
 }

@@ -388,17 +388,10 @@ static size_t opening_serve(struct lun_live *live, uint64_t now)
 	batch.commit_count = 0;
 	memset(batch.opens, 0, sizeof(batch.opens));
 	memset(batch.left_alone, 0, sizeof(batch.left_alone));
-	batch.count = queue_receive(&live->queue, batch.queued);
+	batch.count = queue_receive(&live->queue, batch.queued, batch.packets);
 	if (!batch.count)
 		return 0;
 	live->stats.queued += batch.count;
-	for (size_t i = 0; i < batch.count; i++)
-		batch.packets[i] = (struct lun_packet) {
-			.data = batch.queued[i].data,
-			.length = batch.queued[i].length,
-			.capacity = batch.queued[i].length,
-			.wire_length = batch.queued[i].wire_length,
-		};
 	live_show_before(live, batch.packets, batch.count);
 	lun_engine_packets(live->engine, batch.packets, batch.count, now);
 	plan_commits(live, &batch, 0, NULL);

@@ -70,16 +70,17 @@ static bool find_line(int list, uint16_t number, struct queue_line *found)
 	return is_there;
 }
 
-void queue_state(const struct queue *queue, struct lun_live_stats *stats)
+void queue_add_state(const struct queue *queue, struct lun_live_stats *stats)
 {
 	struct queue_line line;
 
 	if (!find_line(queue->losses, queue->number, &line))
 		return;
-	stats->waiting = line.waiting;
+	if (line.waiting > stats->waiting)
+		stats->waiting = line.waiting;
 	stats->waiting_most = QUEUE_LENGTH;
-	stats->queue_full = line.queue_full;
-	stats->socket_full = line.socket_full;
+	stats->queue_full += line.queue_full;
+	stats->socket_full += line.socket_full;
 }
 
 const char *queue_owner(uint16_t number, char *text, size_t size)
@@ -214,12 +215,19 @@ void queue_close(struct queue *queue)
 	queue->losses = 0;
 }
 
+static uint32_t get_u32(const struct nlattr *attribute)
+{
+	return attribute ? ntohl(mnl_attr_get_u32(attribute)) : 0;
+}
+
 /* Reads the packet out of one message, which lies in `size` bytes.  False if there is none in it. */
-static bool parse_packet(const uint8_t *bytes, size_t length, size_t size, struct queue_packet *packet)
+static bool parse_packet(const uint8_t *bytes, size_t length, size_t size, struct queue_packet *queued,
+			 struct lun_packet *packet)
 {
 	const struct nlmsghdr *message = (const struct nlmsghdr *)bytes;
 	struct nlattr *attributes[NFQA_MAX + 1] = { 0 };
 	const struct nfqnl_msg_packet_hdr *header;
+	uint32_t info;
 
 	if (!mnl_nlmsg_ok(message, (int)length) || message->nlmsg_type != (NFNL_SUBSYS_QUEUE << 8 | NFQNL_MSG_PACKET) ||
 	    nfq_nlmsg_parse(message, attributes) < 0)
@@ -227,36 +235,31 @@ static bool parse_packet(const uint8_t *bytes, size_t length, size_t size, struc
 	if (!attributes[NFQA_PACKET_HDR] || mnl_attr_get_payload_len(attributes[NFQA_PACKET_HDR]) < sizeof(*header))
 		return false;
 	header = mnl_attr_get_payload(attributes[NFQA_PACKET_HDR]);
-	*packet = (struct queue_packet) { .id = ntohl(header->packet_id) };
+	info = get_u32(attributes[NFQA_SKB_INFO]);
+	*packet = (struct lun_packet) { .unfinished = info & NFQA_SKB_CSUMNOTREADY };
 	if (attributes[NFQA_PAYLOAD]) {
 		packet->data = mnl_attr_get_payload(attributes[NFQA_PAYLOAD]);
 		packet->length = mnl_attr_get_payload_len(attributes[NFQA_PAYLOAD]);
 		size -= (size_t)(packet->data - bytes); /* the packet is the last thing in a message */
 		packet->capacity = size < ATTRIBUTE_MOST ? (uint32_t)size : ATTRIBUTE_MOST;
 	}
-	packet->wire_length = packet->length;
-	if (attributes[NFQA_CAP_LEN])
-		packet->wire_length = ntohl(mnl_attr_get_u32(attributes[NFQA_CAP_LEN]));
-	if (attributes[NFQA_MARK])
-		packet->mark = ntohl(mnl_attr_get_u32(attributes[NFQA_MARK]));
-	if (attributes[NFQA_SKB_INFO]) {
-		uint32_t info = ntohl(mnl_attr_get_u32(attributes[NFQA_SKB_INFO]));
-
-		packet->unfinished = info & NFQA_SKB_CSUMNOTREADY;
-		packet->large = info & NFQA_SKB_GSO;
-	}
+	packet->wire_length = attributes[NFQA_CAP_LEN] ? get_u32(attributes[NFQA_CAP_LEN]) : packet->length;
+	*queued = (struct queue_packet) { .id = ntohl(header->packet_id),
+					  .mark = get_u32(attributes[NFQA_MARK]),
+					  .length = packet->length,
+					  .large = info & NFQA_SKB_GSO };
 	return true;
 }
 
-size_t queue_receive(struct queue *queue, struct queue_packet *packets)
+size_t queue_receive(struct queue *queue, struct queue_packet *queued, struct lun_packet *packets)
 {
 	struct reads *reads = queue->reads;
 	int received = recvmmsg(queue->netlink.fd, reads->headers, QUEUE_BATCH, MSG_DONTWAIT, NULL);
 	size_t count = 0;
 
 	for (int i = 0; i < received; i++)
-		if (reads->senders[i].nl_pid == 0 &&
-		    parse_packet(reads->places[i].iov_base, reads->headers[i].msg_len, reads->size, &packets[count]))
+		if (reads->senders[i].nl_pid == 0 && parse_packet(reads->places[i].iov_base, reads->headers[i].msg_len,
+								  reads->size, &queued[count], &packets[count]))
 			count++;
 	return count;
 }

@@ -15,15 +15,12 @@ enum queue_kind {
 	QUEUE_WHOLE,   /* all of it, also what is yet to be segmented; passed on as it is: rules tell it by its mark */
 };
 
-/* One packet that waits in the kernel for its verdict. */
+/* One packet that waits in the kernel for its verdict: what is to be known of it besides what the engine is told. */
 struct queue_packet {
 	uint32_t id;
-	uint8_t *data; /* in the queue's buffer, valid until the next queue_receive */
-	uint32_t length, wire_length;
-	uint32_t capacity; /* bytes that may be at `data` and go back */
-	uint32_t mark;     /* what the packet carries */
-	bool unfinished;   /* its checksum is yet to be computed */
-	bool large;        /* it is yet to be cut into segments */
+	uint32_t mark;   /* what the packet carries */
+	uint32_t length; /* as it came */
+	bool large;      /* it is yet to be cut into segments */
 };
 
 struct queue_verdict {
@@ -48,16 +45,17 @@ struct queue {
 int queue_open(struct queue *queue, uint16_t number, enum queue_kind kind, struct lun_error *error);
 void queue_close(struct queue *queue);
 
-/* Takes what waits, QUEUE_BATCH packets at most.  Returns their number, 0 if there is none. */
-size_t queue_receive(struct queue *queue, struct queue_packet *packets);
+/* Takes what waits, QUEUE_BATCH packets at most, as the engine is to be told of them; their bytes lie in the queue's buffer until the
+ * next call, and may grow there.  Returns their number, 0 if there is none. */
+size_t queue_receive(struct queue *queue, struct queue_packet *queued, struct lun_packet *packets);
 
 /* Gives the verdicts, QUEUE_BATCH at most, in one write, or a few where packets go back.  Each packet that was received needs
  * exactly one.  Returns 0 or a negative errno. */
 int queue_answer(struct queue *queue, const struct queue_verdict *verdicts, size_t count);
 
-/* Fills in how many packets wait, and how many the kernel dropped since the queue was bound: too many were waiting, or the socket
- * was full.  All stay as they are if nobody has the queue. */
-void queue_state(const struct queue *queue, struct lun_live_stats *stats);
+/* Adds how many packets wait, and how many the kernel dropped since the queue was bound: too many were waiting, or the socket was
+ * full.  Of how many may wait, the part that is taken is that of the fuller queue.  Nothing is added if nobody has the queue. */
+void queue_add_state(const struct queue *queue, struct lun_live_stats *stats);
 
 /* The process that has a queue, as text ("process 4711 (lunette)"), or NULL if nobody has it. */
 const char *queue_owner(uint16_t number, char *text, size_t size);

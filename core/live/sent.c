@@ -1,4 +1,8 @@
-/* sent.c - packets of flows that leave by ourselves, because a verdict cannot carry them. */
+/* sent.c - the answer to a batch of whole packets.
+ *
+ * They leave in the order in which they came, be it by a verdict or by ourselves.  By ourselves leave the engine's own packets, and one
+ * that outgrew its path: a verdict cannot cut it.  Verdicts are gathered until such a packet has to go between them; in front of each goes
+ * what the kernel is to do from it on, in the same write. */
 #include "live/sent.h"
 #include "live/live.h"
 
@@ -10,10 +14,12 @@ enum {
 	SEGMENT_LEAST_V4 = 536, /* payload that every path carries (RFC 9293, 3.7.1) */
 	SEGMENT_LEAST_V6 = 1220,
 	HEADERS_MOST = 120, /* bytes of IP and TCP headers, but for extensions that are not seen with TCP */
+	/* The least that IPv6 asks of every link: a narrower path to an endpoint is not served. */
+	CARRIED_BY_ALL = 1280,
 };
 
 /* Says at most once a second that packets were lost. */
-void sent_log_loss(struct lun_live *live, const struct lun_tuple *tuple, const char *why)
+static void log_loss(struct lun_live *live, const struct lun_tuple *tuple, const char *why)
 {
 	char text[LUN_TUPLE_TEXT];
 
@@ -34,36 +40,123 @@ uint32_t sent_others_bits(const struct lun_live *live, uint32_t mark)
 	return mark & ~(marks->queue | marks->committed | marks->reject);
 }
 
-/* The mark by which our rules let a packet pass that we send, made of that of the one that caused it. */
-static uint32_t own_mark(const struct lun_live *live, uint32_t mark)
-{
-	return sent_others_bits(live, mark) | live->rules.marks.committed;
-}
+/* ---- By ourselves ---- */
 
+/* Sends a packet with the bits by which our rules let it pass, because of the one with this mark. */
 static void send_on(struct lun_live *live, const struct lun_packet *packet, const uint8_t *data, uint32_t length,
 		    uint32_t mark, uint16_t segment)
 {
 	int problem = inject_send(&live->inject, data, length, mark, segment);
 
 	if (problem)
-		sent_log_loss(live, &packet->is, strerror(-problem));
+		log_loss(live, &packet->is, strerror(-problem));
 }
 
-/* A TCP packet that grew may not fit the path any more.  It is cut into segments no longer than what came, which is what its
- * sender takes to fit, or than what every path carries. */
-void sent_grown(struct lun_live *live, const struct queue_packet *queued, const struct lun_packet *packet)
+static uint32_t own_mark(const struct lun_live *live, const struct queue_packet *queued)
+{
+	return sent_others_bits(live, queued->mark) | live->rules.marks.committed;
+}
+
+static bool is_cut(const struct lun_packet *packet)
+{
+	return packet->changed && packet->wire_length > packet->length;
+}
+
+/* Has the packet become longer than a path may carry? */
+static bool must_be_cut(const struct queue_packet *queued, const struct lun_packet *packet)
+{
+	return packet->verdict == LUN_ACCEPT && packet->changed && packet->length > queued->length &&
+	       packet->length > CARRIED_BY_ALL && !queued->large && !is_cut(packet);
+}
+
+/* It is cut into segments no longer than what came, which is what its sender takes to fit, or than what every path carries. */
+static void send_grown(struct lun_live *live, const struct queue_packet *queued, const struct lun_packet *packet)
 {
 	uint32_t segment = packet->data[0] >> 4 == 4 ? SEGMENT_LEAST_V4 : SEGMENT_LEAST_V6;
 
 	if (queued->length > segment + HEADERS_MOST)
 		segment = queued->length - HEADERS_MOST;
-	send_on(live, packet, packet->data, packet->length, own_mark(live, queued->mark), (uint16_t)segment);
+	send_on(live, packet, packet->data, packet->length, own_mark(live, queued), (uint16_t)segment);
 }
 
-void sent_event(struct lun_live *live, const struct lun_packet *packet, const struct lun_event *event, uint32_t mark)
+static void send_emitted(struct lun_live *live, const struct queue_packet *queued, const struct lun_packet *packet,
+			 const struct lun_event *event)
 {
 	bool past = live->mode->carries && event->side == LUN_SIDE_CLIENT; /* conntrack, which would translate it */
 
 	live_show_emitted(live, event->data, event->length);
-	send_on(live, packet, event->data, event->length, own_mark(live, mark) | (past ? live->rules.marks.reject : 0), 0);
+	send_on(live, packet, event->data, event->length, own_mark(live, queued) | (past ? live->rules.marks.reject : 0), 0);
+}
+
+/* ---- By verdicts ---- */
+
+static void give_verdicts(struct lun_live *live, struct queue *queue, struct batch *batch)
+{
+	int problem = queue_answer(queue, batch->verdicts, batch->verdict_count);
+
+	batch->verdict_count = 0;
+	if (problem)
+		live_log(live, LUN_LOG_ERROR, "answering queue %u: %s", queue->number, strerror(-problem));
+}
+
+static void put_verdict(struct lun_live *live, struct batch *batch, size_t index, size_t shift_length)
+{
+	const struct lun_packet *packet = &batch->packets[index];
+	const struct queue_packet *queued = &batch->queued[index];
+	struct queue_verdict *verdict = &batch->verdicts[batch->verdict_count++];
+
+	*verdict = (struct queue_verdict) { .id = queued->id };
+	if (shift_length) {
+		verdict->first = batch->shifts[index];
+		verdict->first_length = shift_length;
+	}
+	if (packet->verdict != LUN_ACCEPT || must_be_cut(queued, packet))
+		return;
+	if (is_cut(packet)) {
+		log_loss(live, &packet->was, "it is too long for the queue, of which a changed packet must come back whole");
+		return;
+	}
+	verdict->accept = true;
+	verdict->mark = sent_others_bits(live, queued->mark) | batch->bits[index];
+	verdict->data = packet->changed ? packet->data : NULL;
+	verdict->length = packet->length;
+}
+
+/* The next event about a packet of the batch; false: there is none. */
+static bool next_event(struct lun_live *live, struct lun_event *event)
+{
+	while (lun_engine_next_event(live->engine, event)) {
+		if (event->kind == LUN_EVENT_EMIT || event->kind == LUN_EVENT_SHIFT)
+			return true;
+		endings_note(live, event);
+	}
+	return false;
+}
+
+void sent_answer(struct lun_live *live, struct queue *queue, struct batch *batch)
+{
+	struct lun_event event;
+	bool there = next_event(live, &event);
+
+	batch->verdict_count = 0;
+	for (size_t i = 0; i < batch->count; i++) {
+		const struct lun_packet *packet = &batch->packets[i];
+		const struct queue_packet *queued = &batch->queued[i];
+		size_t shift_length = 0;
+
+		for (; there && event.packet == i; there = next_event(live, &event)) {
+			if (event.kind == LUN_EVENT_SHIFT) {
+				shift_length = conntrack_put_shift(batch->shifts[i], &event.orig, &event.shift);
+				continue;
+			}
+			give_verdicts(live, queue, batch);
+			send_emitted(live, queued, packet, &event);
+		}
+		put_verdict(live, batch, i, shift_length);
+		if (must_be_cut(queued, packet)) {
+			give_verdicts(live, queue, batch);
+			send_grown(live, queued, packet);
+		}
+	}
+	give_verdicts(live, queue, batch);
 }

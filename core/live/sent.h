@@ -1,28 +1,29 @@
-/* sent.h - what leaves by ourselves. */
+/* sent.h - how a batch of whole packets is answered: by verdicts, and by packets that leave by ourselves. */
 #ifndef LUNETTE_LIVE_SENT_H
 #define LUNETTE_LIVE_SENT_H
 
+#include "live/conntrack.h"
 #include "live/queue.h"
 
 struct lun_live;
 
-/* Says at most once a second that packets were lost; `tuple` is the last one's. */
-void sent_log_loss(struct lun_live *live, const struct lun_tuple *tuple, const char *why);
+/* Large: only what is read before it is written is to be set. */
+struct batch {
+	/* by queue_receive and the engine */
+	size_t count; /* of packets */
+	struct queue_packet queued[QUEUE_BATCH];
+	struct lun_packet packets[QUEUE_BATCH];
+	uint32_t bits[QUEUE_BATCH]; /* of ours, that an accepted packet goes on with */
+	/* by sent_answer */
+	size_t verdict_count;
+	struct queue_verdict verdicts[QUEUE_BATCH]; /* that are not given yet */
+	_Alignas(16) char shifts[QUEUE_BATCH][CONNTRACK_SHIFT_SIZE];
+};
 
 /* A packet's mark without our bits. */
 uint32_t sent_others_bits(const struct lun_live *live, uint32_t mark);
 
-/* Has the packet become longer than a path may carry?  Then it cannot go by a verdict, but must be cut.  Up to the least that IPv6 asks
- * of every link is no longer in this sense: a narrower path to an endpoint is not served. */
-enum { SENT_CARRIED_BY_ALL = 1280 };
-static inline bool sent_must_cut(const struct queue_packet *queued, const struct lun_packet *packet)
-{
-	return packet->changed && packet->length > queued->length && packet->length > SENT_CARRIED_BY_ALL && !queued->large;
-}
-
-void sent_grown(struct lun_live *live, const struct queue_packet *queued, const struct lun_packet *packet);
-
-/* Sends what an EMIT event holds, which `packet` with this mark caused. */
-void sent_event(struct lun_live *live, const struct lun_packet *packet, const struct lun_event *event, uint32_t mark);
+/* Does what the engine wants done about a batch that came from this queue, in the order of its packets. */
+void sent_answer(struct lun_live *live, struct queue *queue, struct batch *batch);
 
 #endif

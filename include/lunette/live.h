@@ -102,7 +102,7 @@ struct lun_live_stats {
 	uint64_t socket_full;    /* likewise, because our socket's buffer was full */
 	uint64_t moved;          /* openings that nobody answered, and that were decided anew when they came again */
 	uint64_t rules_restored; /* times that somebody else took firewall rules of ours away, and they were put back */
-	uint64_t waiting, waiting_most; /* packets in the queue now, and how many may be */
+	uint64_t waiting, waiting_most; /* packets in the queue now, and how many may be: of the fuller queue */
 	enum lun_live_mode mode;
 	bool counts; /* what flows carried is known: inline, or the kernel counts (nf_conntrack_acct) */
 	/* How long openings waited from being read to their verdict, while their flows were committed: by LUN_COMMIT_BOUNDS, the last

@@ -48,3 +48,14 @@ grep -q "reset by peer" "$work/held" || fail "the connection of an earlier agent
 echo "ok: the connection of an earlier agent is reset at its first request"
 wait_for none_left
 is "$(client curl -s --max-time 5 http://10.96.0.20/echo | xargs)" 192.168.77.2 "a new connection"
+
+# What finds the queue of edits full is counted, too.
+counted() { "$LUNETTE" stats --control "$work/control" --json | jq 'select(.summary) | .summary.queue_full'; }
+client curl -s --local-port 45000 --limit-rate 1000 -o "$work/null" http://10.96.0.20/big &
+started+=($!)
+wait_for bash -c "ip netns exec $lab-client ss -Htn state established dst 10.96.0.20 | grep -q :45000"
+kill -STOP "$agent"
+client "$LUNETTE_BUILD/tests/helper-forge_syn" 192.168.77.2 45000 10.96.0.20 80 17000 data
+kill -CONT "$agent"
+[[ $(counted) -ge 500 ]] || fail "17,000 packets while the agent hung, of which 16,384 could wait: $(counted) were counted as lost"
+echo "ok: $(counted) packets that found the queue of edits full"

@@ -1,6 +1,6 @@
-/* forge_syn.c - sends TCP SYNs, or ACKs, that pretend (IPv4).
+/* forge_syn.c - sends TCP SYNs, or ACKs without or with a byte of data, that pretend (IPv4).
  *
- *	forge_syn SOURCE PORT DESTINATION PORT COUNT [ack]	COUNT of them, with sequence numbers all over the range
+ *	forge_syn SOURCE PORT DESTINATION PORT COUNT [ack | data]	COUNT of them, with sequence numbers all over the range
  *	forge_syn series COUNT DESTINATION PORT			a SYN from each address and port of the series */
 #include "series.h"
 
@@ -17,6 +17,7 @@
 struct forged {
 	struct iphdr ip;
 	struct tcphdr tcp;
+	uint8_t data[2]; /* one byte, and one for the checksum */
 };
 
 /* What the TCP checksum covers besides the segment. */
@@ -43,14 +44,17 @@ static uint16_t fold(uint32_t sum)
 	return (uint16_t)~sum;
 }
 
-static void forge(int fd, struct forged *packet, const struct sockaddr_in *to, uint32_t sequence)
+static void forge(int fd, struct forged *packet, const struct sockaddr_in *to, uint32_t sequence, bool data)
 {
-	struct pseudo pseudo = { packet->ip.saddr, packet->ip.daddr, htons(IPPROTO_TCP), htons(sizeof(packet->tcp)) };
+	const uint16_t length = sizeof(packet->tcp) + data;
+	struct pseudo pseudo = { packet->ip.saddr, packet->ip.daddr, htons(IPPROTO_TCP), htons(length) };
+	ssize_t size = (ssize_t)sizeof(packet->ip) + length;
 
 	packet->tcp.seq = htonl(sequence);
 	packet->tcp.check = 0;
-	packet->tcp.check = fold(add(&packet->tcp, sizeof(packet->tcp), add(&pseudo, sizeof(pseudo), 0)));
-	if (sendto(fd, packet, sizeof(*packet), 0, (const struct sockaddr *)to, sizeof(*to)) != sizeof(*packet)) {
+	packet->tcp.check =
+		fold(add(&packet->tcp, sizeof(packet->tcp) + sizeof(packet->data), add(&pseudo, sizeof(pseudo), 0)));
+	if (sendto(fd, packet, (size_t)size, 0, (const struct sockaddr *)to, sizeof(*to)) != size) {
 		perror("forge_syn");
 		exit(1);
 	}
@@ -58,13 +62,15 @@ static void forge(int fd, struct forged *packet, const struct sockaddr_in *to, u
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: forge_syn SOURCE PORT DESTINATION PORT COUNT [ack] | series COUNT DESTINATION PORT, with "
-			"CAP_NET_RAW\n");
+	fprintf(stderr,
+		"usage: forge_syn SOURCE PORT DESTINATION PORT COUNT [ack | data] | series COUNT DESTINATION PORT, with "
+		"CAP_NET_RAW\n");
 	return 2;
 }
 
 int main(int argc, char **argv)
 {
+	bool data = argc == 7 && strcmp(argv[6], "data") == 0;
 	bool series = argc == 5 && strcmp(argv[1], "series") == 0;
 	uint32_t count = series || argc >= 6 ? (uint32_t)strtoul(argv[series ? 2 : 5], NULL, 10) : 0;
 	struct sockaddr_in to = { .sin_family = AF_INET };
@@ -83,7 +89,7 @@ int main(int argc, char **argv)
 			packet.ip.saddr = series_address(i);
 			packet.tcp.source = series_port(i);
 		}
-		forge(fd, &packet, &to, 17 + i * (UINT32_MAX / count));
+		forge(fd, &packet, &to, 17 + i * (UINT32_MAX / count), data);
 	}
 	return 0;
 }
