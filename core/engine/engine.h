@@ -55,12 +55,13 @@ static inline struct http_headers engine_headers(const struct lun_policy *policy
 	const struct service *service = port->service;
 
 	return (struct http_headers) { .headers = service->headers,
-				       .count = service->header_count,
+				       .count = (uint16_t)service->header_count,
 				       .paths = service->paths,
-				       .path_count = service->path_count,
+				       .path_count = (uint16_t)service->path_count,
 				       .trusted = service->trusted,
 				       .trusted_count = service->trusted_count,
 				       .hooks = &policy->hooks,
+				       .on_error = (uint8_t)policy->on_error,
 				       .read = service->http,
 				       .greeting_version = service->proxy_protocol,
 				       .service = service->name,

@@ -160,8 +160,13 @@ static bool write_head(struct lun_http *http, const uint8_t *bytes, uint32_t len
 				   .place = stream->offset - length };
 	struct lun_http_piece piece = { .data = bytes, .length = length, .offset = request.place, .taken = length };
 	bool edits = http->headers.count || http->headers.path_count || http->headers.hooks->request;
+	unsigned rendered = edits ? request_render(&writer, &request) : 0;
 
-	if (edits && request_render(&writer, &request) & RENDERED_LINES)
+	if (rendered_refuses(&request, rendered)) {
+		stream_refuse(stream, LUN_REASON_policy_error, request.place, HTTP_HOOK_FAILED);
+		return false;
+	}
+	if (rendered & RENDERED_LINES)
 		piece.injected_at = request.place + stream->head.fields_offset;
 	if (writer.full) {
 		stream_refuse(stream, LUN_REASON_http_too_large, request.place, "the edited head is too long");

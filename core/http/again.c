@@ -64,7 +64,8 @@ static bool put_head(const struct on_path *path, struct gone *gone, uint32_t num
 	else
 		writer_put(&http->payload, gone->bytes + gone->written, (uint32_t)offset - gone->written);
 	before = http->payload.length;
-	http_render(path, &head, bytes, edit->start);
+	if (!http_render(path, &head, bytes, edit->start))
+		return http_drop(path, LUN_REASON_policy_error, HTTP_HOOK_FAILED);
 	gone->written = (uint32_t)(offset + (int32_t)edit->before);
 	http->replaced = true;
 	return http_digest(http, bytes, edit->before, before) == path->stream->digests[number] ||

@@ -96,9 +96,10 @@ bool http_fits(const struct on_path *path, uint32_t more)
 	return http_drop(path, LUN_REASON_http_too_large, "the edited packet is longer than its buffer");
 }
 
-void http_render(const struct on_path *path, const struct head *head, const uint8_t *bytes, uint32_t start)
+bool http_render(const struct on_path *path, const struct head *head, const uint8_t *bytes, uint32_t start)
 {
 	const struct flow *flow = path->p->flow;
+	unsigned rendered;
 	struct request request = { .headers = &path->stream->headers,
 				   .head = head,
 				   .bytes = bytes,
@@ -107,8 +108,13 @@ void http_render(const struct on_path *path, const struct head *head, const uint
 				   .place = start,
 				   .generation = flow->generation };
 
-	if (request_render(&path->http->payload, &request) & RENDERED_FAILED)
-		path->http->hooks_failed++;
+	rendered = request_render(&path->http->payload, &request);
+	if (rendered & RENDERED_FAILED)
+		TRACE(path->p, "script", NULL, "the request's hook failed");
+	if (rendered_refuses(&request, rendered))
+		return false; /* which is counted by the verdict */
+	path->http->hooks_failed += !!(rendered & RENDERED_FAILED);
+	return true;
 }
 
 /* Notes a piece that overtakes others.  False: there is no room for one more. */

@@ -37,8 +37,9 @@ bool http_give_up(const struct on_path *path, enum lun_reason reason, uint64_t o
 /* Whether the upstream has acknowledged everything in front of `sequence`. */
 bool http_is_acknowledged(const struct on_path *path, uint32_t sequence);
 
-/* Renders a head that lies at `bytes`, and is at `start` of the client's stream, behind what is in http->payload. */
-void http_render(const struct on_path *path, const struct head *head, const uint8_t *bytes, uint32_t start);
+/* Renders a head that lies at `bytes`, and is at `start` of the client's stream, behind what is in http->payload.  False: the policy's
+ * hook failed, and such a request is refused. */
+bool http_render(const struct on_path *path, const struct head *head, const uint8_t *bytes, uint32_t start);
 
 /* Of a head as it came, and as it stands in the payload from `rendered` on: a hook may answer otherwise the next time. */
 static inline uint64_t http_digest(const struct http *http, const uint8_t *bytes, uint32_t length, uint32_t rendered)

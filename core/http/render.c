@@ -220,6 +220,10 @@ unsigned request_render(struct writer *writer, const struct request *request)
 	       head_next_field(request->head, request->bytes, &indexed.fields_end, &fields[indexed.field_count]))
 		indexed.field_count++;
 	asked = hook_ask(&edits, &indexed);
+	if (!asked && request->headers->on_error == LUN_ACTION_ACCEPT)
+		writer_put(writer, request->bytes, request->head->length);
+	if (!asked && request->headers->on_error != LUN_ACTION_MAP)
+		return RENDERED_FAILED;
 	collect(&active, &indexed, &edits);
 	if (!(request->head->flags & HEAD_TRAILERS))
 		put_request_line(writer, &indexed, &edits);

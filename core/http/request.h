@@ -19,12 +19,13 @@ struct http_headers {
 	const struct lun_prefix *trusted; /* proxies whose X-Forwarded-... are believed */
 	const struct lun_hooks *hooks;
 	const char *service; /* "namespace/name" */
-	uint32_t count;      /* of headers, at most LUN_HEADERS */
-	uint32_t path_count;
 	uint32_t trusted_count;
+	uint16_t count; /* of headers, at most LUN_HEADERS */
+	uint16_t path_count;
 	uint16_t port;            /* the service's */
 	uint8_t greeting_version; /* of the PROXY header in front of the stream, or 0 */
 	bool read;                /* requests are; else they are bytes like any others */
+	uint8_t on_error;         /* enum lun_action: MAP, ACCEPT or DROP, if the hook fails */
 };
 
 struct request {
@@ -113,7 +114,16 @@ bool hook_ask(struct hook_edits *edits, const struct request *request);
 
 enum rendered { RENDERED_LINES = 1 /* some were put in */, RENDERED_FAILED = 2 /* the hook did */ };
 
-/* render.c: the head as the upstream gets it, or a trailer section without lines of our names.  => enum rendered, as bits */
+/* Why such a request is refused. */
+#define HTTP_HOOK_FAILED "the policy script failed on this head"
+
+static inline bool rendered_refuses(const struct request *request, unsigned rendered)
+{
+	return rendered & RENDERED_FAILED && request->headers->on_error == LUN_ACTION_DROP;
+}
+
+/* render.c: the head as the upstream gets it, or a trailer section without lines of our names.  If the hook fails, `on_error` says what
+ * that is: what the rules make of it, what the client sent, or nothing, and the request is refused.  => enum rendered, as bits */
 unsigned request_render(struct writer *writer, const struct request *request);
 
 #endif

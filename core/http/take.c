@@ -38,8 +38,8 @@ static bool log_has_room(const struct on_path *path, uint32_t count)
 	       http_is_acknowledged(path, last->start + last->before);
 }
 
-/* One head, or trailer section, of `length` bytes.  False: it is cut off. */
-static bool take_head(const struct on_path *path, struct taken *t, uint32_t length)
+/* One head, or trailer section, of `length` bytes. */
+static enum ending take_head(const struct on_path *path, struct taken *t, uint32_t length)
 {
 	struct http *http = path->http;
 	const uint8_t *bytes = t->bytes + t->at;
@@ -47,22 +47,25 @@ static bool take_head(const struct on_path *path, struct taken *t, uint32_t leng
 
 	if (http->plan_count == SEQMAP_EDITS || !log_has_room(path, http->plan_count + 1)) {
 		t->why = "too many heads are under way";
-		return false;
+		return ENDING_CUT;
 	}
 	write_passed(path, t);
 	after = http->payload.length;
-	http_render(path, &t->ahead.head, bytes, t->start + t->at);
+	if (!http_render(path, &t->ahead.head, bytes, t->start + t->at)) {
+		stream_refuse(&t->ahead, LUN_REASON_policy_error, t->ahead.offset - length, HTTP_HOOK_FAILED);
+		return ENDING_REFUSED;
+	}
 	http->plans[http->plan_count++] = (struct http_plan) { .start = t->start + t->at,
 							       .before = length,
 							       .after = http->payload.length - after,
 							       .digest = http_digest(http, bytes, length, after),
 							       .trailers = t->ahead.head.flags & HEAD_TRAILERS };
 	t->written = t->at + length;
-	return true;
+	return ENDING_ALL;
 }
 
-/* Bytes that frame chunks.  False: they are cut off. */
-static bool take_frame(const struct on_path *path, struct taken *t, uint32_t length)
+/* Bytes that frame chunks. */
+static enum ending take_frame(const struct on_path *path, struct taken *t, uint32_t length)
 {
 	struct http *http = path->http;
 	const uint32_t most = sizeof(http->new_frames[0].bytes);
@@ -70,7 +73,7 @@ static bool take_frame(const struct on_path *path, struct taken *t, uint32_t len
 
 	if (http->new_frame_count + count > HTTP_FRAMES || !frames_have_room(path, http->new_frame_count + count)) {
 		t->why = "too many chunks are under way";
-		return false;
+		return ENDING_CUT;
 	}
 	for (uint32_t done = 0; done < length; done += most) {
 		struct http_frame *frame = &http->new_frames[http->new_frame_count++];
@@ -79,14 +82,13 @@ static bool take_frame(const struct on_path *path, struct taken *t, uint32_t len
 		frame->length = (uint8_t)(length - done < most ? length - done : most);
 		memcpy(frame->bytes, t->bytes + t->at + done, frame->length);
 	}
-	return true;
+	return ENDING_ALL;
 }
 
 /* One step; false: the last one, and how it ended. */
 static bool step(const struct on_path *path, struct taken *t, enum ending *ending)
 {
 	uint32_t length;
-	bool goes_on = true;
 
 	if (path->stream->answer.known)
 		stream_answered(&t->ahead, path->stream->answer.status);
@@ -108,21 +110,19 @@ static bool step(const struct on_path *path, struct taken *t, enum ending *endin
 			*ending = ENDING_REFUSED;
 			return false;
 		}
-		goes_on = take_head(path, t, length);
+		*ending = take_head(path, t, length);
 		break;
 	case STREAM_FRAME:
-		goes_on = take_frame(path, t, length);
+		*ending = take_frame(path, t, length);
 		break;
 	case STREAM_PASS:
 		break;
 	}
-	if (goes_on) {
+	if (*ending == ENDING_CUT)
+		t->ahead = t->before;
+	if (*ending == ENDING_ALL)
 		t->at += length;
-		return true;
-	}
-	t->ahead = t->before;
-	*ending = ENDING_CUT;
-	return false;
+	return *ending == ENDING_ALL;
 }
 
 static enum ending take_steps(const struct on_path *path, struct taken *t)

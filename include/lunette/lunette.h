@@ -490,8 +490,9 @@ struct lun_flow;
 struct lun_hooks {
 	/* A new flow, before the service map.  `decision` comes zeroed (LUN_ACTION_MAP). */
 	int (*flow)(void *user, const struct lun_new_flow *flow, struct lun_decision *decision);
-	/* The head of each request to a service whose requests are edited.  What it set counts only if it returns 0.  It is asked
-	 * again when the client sends the head again, and must then set the same. */
+	/* The head of each request to a service whose requests are edited.  It is asked again when the client sends the head again,
+	 * and must then set the same.  If it fails, nothing of what it set counts: of `on_error`, MAP leaves it to the service's own
+	 * rules, ACCEPT lets the head go as it came, and DROP refuses it, which ends the connection. */
 	int (*request)(void *user, struct lun_request *request);
 	/* Each packet of a flow, also the first; an engine that commits does not ask.  MAP or ACCEPT lets it go its way, DROP drops
 	 * it, and any other answer is a failure, of which only the `on_error` DROP is felt. */
@@ -518,7 +519,7 @@ struct lun_policy_config {
 	const struct lun_prefix *intercept; /* which destinations `hooks.flow` sees besides services; ::/0 is all */
 	size_t intercept_count;
 	uint64_t hash_seed; /* of Maglev and source hash */
-	/* What becomes of a flow whose hook failed, or gave an answer that cannot be followed: MAP, ACCEPT or DROP. */
+	/* What becomes of a flow or request whose hook failed, or gave an answer that cannot be followed: MAP, ACCEPT or DROP. */
 	enum lun_action on_error;
 };
 

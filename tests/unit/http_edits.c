@@ -275,22 +275,28 @@ static void hide_ids(struct outcome *o)
 	o->length = length;
 }
 
-static struct lun_policy *policy_of(const char *http)
+/* `node`: more of its keys. */
+static struct lun_policy *policy_with(const char *node, const char *http)
 {
 	char text[4096];
 	static struct loaded loaded; /* a hook may complain later */
 
 	snprintf(text, sizeof(text),
-		 "node { name = 'n', addresses = { '172.18.0.2' }, pods = { '10.244.0.0/16' } }\n"
+		 "node { name = 'n', addresses = { '172.18.0.2' }, pods = { '10.244.0.0/16' }%s }\n"
 		 "service 'default/web' { cluster_ips = { '10.96.0.1', 'fd00::1' },\n"
 		 "ports = { { port = 80, target_port = 8080 } }, endpoints = { '10.244.0.5' }, http = %s }\n",
-		 http);
+		 node, http);
 	loaded_init(&loaded);
 	if (loaded_text(&loaded, text) < 0)
 		fail_msg("%s", loaded.error.text);
 	lun_policy_ref(loaded.policy);
 	loaded_fini(&loaded);
 	return loaded.policy;
+}
+
+static struct lun_policy *policy_of(const char *http)
+{
+	return policy_with("", http);
 }
 
 static void check(const struct edit *edit, struct lun_policy *policy, size_t first, size_t step)
@@ -387,13 +393,33 @@ static void an_edited_head_has_a_limit(void **state)
 	lun_policy_unref(policy);
 }
 
+/* What is in front of the head on which the hook fails goes on. */
+static void a_failed_hook_may_refuse(void **state)
+{
+	static const char client[] = GET "Host: a\r\n\r\n" GET "Host: b\r\n\r\n";
+	struct lun_policy *policy =
+		policy_with(", on_error = 'drop'", "{ set = { A = '1' } } }\n"
+						   "function on_request(request)\n"
+						   "if request.host == 'b' then error 'no' end end\nlocal _ = {");
+	const struct trial trial = {
+		.policy = policy, .bytes = client, .length = sizeof(client) - 1, .first = 1, .step = 7
+	};
+
+	(void)state;
+	trial_run(&trial, &outcome);
+	assert_true(outcome.status.refused);
+	assert_int_equal(outcome.status.reason, LUN_REASON_policy_error);
+	assert_int_equal(outcome.status.offset, sizeof(GET "Host: a\r\n\r\n") - 1);
+	assert_int_equal(outcome.length, sizeof(GET "A: 1\r\nHost: a\r\n\r\n") - 1);
+	lun_policy_unref(policy);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(each_edit_gives_these_bytes),
-		cmocka_unit_test(places_and_ids),
-		cmocka_unit_test(other_bytes_pass_by),
-		cmocka_unit_test(an_edited_head_has_a_limit),
+		cmocka_unit_test(each_edit_gives_these_bytes), cmocka_unit_test(places_and_ids),
+		cmocka_unit_test(other_bytes_pass_by),         cmocka_unit_test(an_edited_head_has_a_limit),
+		cmocka_unit_test(a_failed_hook_may_refuse),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

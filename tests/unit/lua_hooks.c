@@ -107,6 +107,112 @@ static void on_error_drops_packets_too(void **state)
 	loaded_fini(&l);
 }
 
+#define HEAD(target) "GET " target " HTTP/1.1\r\nHost: a\r\n\r\n"
+#define SET(target) "GET " target " HTTP/1.1\r\nA: b\r\nHost: a\r\n\r\n"
+#define REQUEST_REFUSED "reject established CLOSE (policy_error)"
+
+/* A service that sets a header, and a hook that sets another, but then does `fails` for the target /bad. */
+static void start_with_requests(struct loaded *l, const char *on_error, const char *fails)
+{
+	char text[1000];
+
+	loaded_init(l);
+	snprintf(text, sizeof(text),
+		 "node { name = 'n1', pods = { '10.244.0.0/16' }, on_error = '%s' }\n"
+		 "service 'default/web' { cluster_ips = { '10.96.0.1' }, ports = { { port = 80 } },\n"
+		 " endpoints = { '10.244.0.5' }, http = { set = { A = 'b' } } }\n"
+		 "function on_request(request)\n"
+		 " if request.target == '/bad' then request.headers.C = 'd' %s end\n"
+		 "end\n",
+		 on_error, fails);
+	loaded_start(l, text);
+	EXPECT(&l->notation, { SYN, "accept new SYN_SENT -> tcp 10.244.0.7:1 10.244.0.5:80" },
+	       { SYNACK, "accept established SYN_RECV -> tcp 10.96.0.1:80 10.244.0.7:1" });
+}
+
+/* What the upstream gets of these bytes, "" if they go no further. */
+static const char *request_becomes(struct loaded *l, unsigned sequence, const char *bytes)
+{
+	static char left[NOTATION_PACKET], line[1000];
+	const struct lun_packet *packet = &l->notation.packet;
+
+	snprintf(line, sizeof(line), "tcp 10.244.0.7:1 10.96.0.1:80 P. seq %u ack 9001 text \"%s\"", sequence, bytes);
+	notation_run(&l->notation, line);
+	snprintf(left, sizeof(left), "%.*s", packet->verdict == LUN_ACCEPT ? (int)packet->length - 40 : 0,
+		 (const char *)packet->data + 40);
+	return left;
+}
+
+static void on_error_says_what_becomes_of_a_request(void **state)
+{
+	static const struct {
+		const char *on_error, *fails, *upstream;
+	} requests[] = {
+		{ "services", "error 'oh'", SET("/bad") },
+		{ "services", "while true do end", SET("/bad") },
+		{ "services", "return 5", SET("/bad") },
+		{ "accept", "error 'oh'", HEAD("/bad") },
+		{ "accept", "while true do end", HEAD("/bad") },
+		{ "accept", "return drop()", HEAD("/bad") },
+		{ "drop", "error 'oh'", "" },
+		{ "drop", "while true do end", "" },
+		{ "drop", "return ('x'):rep(1 << 40)", "" },
+		{ "drop", "return false", "" },
+		{ "drop", "pcall(request.headers, 1) error()", "" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
+		struct loaded l;
+		const char *got;
+
+		start_with_requests(&l, requests[i].on_error, requests[i].fails);
+		assert_string_equal(request_becomes(&l, 1001, HEAD("/ok")), SET("/ok"));
+		got = request_becomes(&l, 1001 + sizeof(HEAD("/ok")) - 1, HEAD("/bad"));
+		if (strcmp(got, requests[i].upstream) != 0)
+			fail_msg("%s, %s: got %s", requests[i].on_error, requests[i].fails, got);
+		assert_string_not_equal(l.log, "");
+		assert_int_equal(policy_errors(&l), 1);
+		loaded_fini(&l);
+	}
+}
+
+/* Both ends get a reset, and what is in front of the bad head in its packet still goes on; so do copies of a head that has gone. */
+static void a_request_that_is_refused_ends_its_connection(void **state)
+{
+	const char *both = HEAD("/ok") HEAD("/bad");
+	struct lun_event event;
+	struct loaded l;
+
+	(void)state;
+	start_with_requests(&l, "drop", "error 'oh'");
+	assert_string_equal(request_becomes(&l, 1001, both), SET("/ok"));
+	assert_int_equal(policy_errors(&l), 0);
+	assert_string_equal(request_becomes(&l, 1001, HEAD("/ok")), SET("/ok"));
+	EXPECT(&l.notation,
+	       { "tcp 10.244.0.7:1 10.96.0.1:80 P. seq 1030 ack 9001 text \"" HEAD("/bad") "\"", REQUEST_REFUSED });
+	assert_int_equal(policy_errors(&l), 1);
+	for (enum lun_side side = LUN_SIDE_CLIENT; side <= LUN_SIDE_UPSTREAM; side++) {
+		assert_true(lun_engine_next_event(l.notation.engine, &event));
+		assert_int_equal(event.kind, LUN_EVENT_EMIT);
+		assert_int_equal(event.data[33] & TCP_RST, TCP_RST);
+	}
+	loaded_fini(&l);
+}
+
+/* The hook fails on the copy of a head that it let go: the copy does not go. */
+static void a_request_that_fails_later_does_not_go_again(void **state)
+{
+	struct loaded l;
+
+	(void)state;
+	start_with_requests(&l, "drop", "calls = (calls or 0) + 1 if calls > 1 then error 'oh' end");
+	assert_string_not_equal(request_becomes(&l, 1001, HEAD("/bad")), "");
+	EXPECT(&l.notation, { "tcp 10.244.0.7:1 10.96.0.1:80 P. seq 1001 ack 9001 text \"" HEAD("/bad") "\"",
+			      "drop established ESTABLISHED (policy_error)" });
+	loaded_fini(&l);
+}
+
 static void a_packet_that_was_kept_is_over(void **state)
 {
 	struct loaded l;
@@ -227,10 +333,17 @@ static void a_failing_on_close_harms_nobody(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(packets_are_seen_as_they_came),       cmocka_unit_test(on_packet_lets_go_or_drops),
-		cmocka_unit_test(on_error_drops_packets_too),          cmocka_unit_test(a_packet_that_was_kept_is_over),
-		cmocka_unit_test(data_lives_as_long_as_its_flow),      cmocka_unit_test(data_of_no_flow_goes),
-		cmocka_unit_test(the_policy_of_the_day_hears_the_end), cmocka_unit_test(a_failing_on_close_harms_nobody),
+		cmocka_unit_test(packets_are_seen_as_they_came),
+		cmocka_unit_test(on_packet_lets_go_or_drops),
+		cmocka_unit_test(on_error_drops_packets_too),
+		cmocka_unit_test(a_packet_that_was_kept_is_over),
+		cmocka_unit_test(on_error_says_what_becomes_of_a_request),
+		cmocka_unit_test(a_request_that_is_refused_ends_its_connection),
+		cmocka_unit_test(a_request_that_fails_later_does_not_go_again),
+		cmocka_unit_test(data_lives_as_long_as_its_flow),
+		cmocka_unit_test(data_of_no_flow_goes),
+		cmocka_unit_test(the_policy_of_the_day_hears_the_end),
+		cmocka_unit_test(a_failing_on_close_harms_nobody),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
