@@ -247,6 +247,14 @@ static void read_trust(struct reader *reader, struct keys *keys, struct lun_serv
 	service->trusted_proxy_count = count;
 }
 
+/* refuse = "answer" | "reset", of all that comes to the service */
+static void read_refuse(struct reader *reader, struct keys *keys, struct lun_service *service)
+{
+	static const char *const words[] = { "answer", "reset", NULL };
+
+	service->http_resets |= read_choice(reader, keys, "refuse", words, NULL) == 1;
+}
+
 static void read_group(struct reader *reader, struct rules *rules)
 {
 	struct keys keys = { .count = 0 };
@@ -265,6 +273,7 @@ static void read_group(struct reader *reader, struct rules *rules)
 		read_removed(reader, rules);
 	read_path(reader, &keys, rules, conditions, count);
 	read_trust(reader, &keys, rules->service);
+	read_refuse(reader, &keys, rules->service);
 	read_unsupported(reader, &keys, "response");
 	read_end(reader, &keys);
 	repeat_headers(reader, rules, first, conditions, count);

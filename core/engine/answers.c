@@ -1,5 +1,5 @@
-/* answers.c - packets of our own, to the ends of a flow whose stream is edited: the PROXY header (core/http/http.h), an acknowledgement,
- * a reset.
+/* answers.c - packets of our own, to the ends of a flow whose stream is edited: the PROXY header (core/http/http.h), an acknowledgement.
+ * Of what is refused see refused.c.
  *
  * Held bytes must be acknowledged to a client that would not send the rest without: one that had to send them again, or that has
  * sent much.  It may: the packet that completes a head is never acknowledged by us, so that the client sends it again until the
@@ -12,7 +12,7 @@
 /* A window for a client whose scale is not known: enough for a segment to follow, until the upstream tells its own. */
 enum { WINDOW_UNKNOWN = 4096 };
 
-enum { OPTION_TIMESTAMPS = 8, TIMESTAMPS_LENGTH = 10, TIMESTAMPS_SIZE = 12 };
+enum { OPTION_TIMESTAMPS = 8, TIMESTAMPS_LENGTH = 10 };
 
 void engine_emit(struct lun_engine *engine, enum lun_side side, uint32_t length)
 {
@@ -24,7 +24,7 @@ void engine_emit(struct lun_engine *engine, enum lun_side side, uint32_t length)
 	events_keep_bytes(&engine->events, event, length);
 }
 
-static uint8_t *find_room(struct lun_engine *engine)
+uint8_t *engine_room(struct lun_engine *engine)
 {
 	uint8_t *bytes = events_full(&engine->events) ? NULL : events_bytes(&engine->events, REFUSAL_SIZE);
 
@@ -32,45 +32,14 @@ static uint8_t *find_room(struct lun_engine *engine)
 	return bytes;
 }
 
-static void emit_built(struct lun_engine *engine, enum lun_side side, const struct lun_tuple *tuple,
-		       const struct packet_spec *spec)
+void engine_emit_tcp(struct lun_engine *engine, enum lun_side side, const struct lun_tuple *tuple,
+		     const struct packet_spec *spec)
 {
-	uint8_t *bytes = find_room(engine);
+	uint8_t *bytes = engine_room(engine);
 	uint32_t length = bytes ? packet_build(bytes, REFUSAL_SIZE, tuple, spec) : 0;
 
 	if (length)
 		engine_emit(engine, side, length);
-}
-
-/* The number at which the upstream expects a RST, as whoever translates it needs it. */
-static uint32_t reset_place(const struct lun_engine *engine, const struct packet *p)
-{
-	uint32_t place;
-
-	if (!p->flow || !(p->flow->flags & FLOW_HTTP))
-		return p->sequence;
-	place = http_upstream_place(&engine->http, &engine->flows, p->flow);
-	return p->io->carried ? http_unshifted(http_shift(&engine->http, &engine->flows, p->flow), place) : place;
-}
-
-/* Both ends get a RST, at the place that they expect; and the flow is over. */
-static COLD void reset(struct lun_engine *engine, struct packet *p)
-{
-	const struct lun_tuple tuple = p->io->carried ? p->tuple : tuple_inverted(&p->flow->tuple[LUN_REPLY]);
-	const struct packet_spec spec = { .tcp_flags = TCP_RST | TCP_ACK,
-					  .sequence = reset_place(engine, p),
-					  .acknowledgement = p->acknowledgement };
-	uint8_t *bytes = find_room(engine);
-	uint32_t length = bytes ? packet_build_refusal(bytes, REFUSAL_SIZE, p, REFUSAL_PORT) : 0;
-
-	if (length)
-		engine_emit(engine, LUN_SIDE_CLIENT, length);
-	emit_built(engine, LUN_SIDE_UPSTREAM, &tuple, &spec);
-	if (p->io->carried)
-		return; /* the kernel's entry is over, and tells */
-	if (!state_is_half_open(p->flow->state))
-		p->flow->state = LUN_STATE_CLOSE;
-	flow_expire_in(&engine->flows, p->flow, engine->flows.timeouts[p->flow->timeouts].ms[p->flow->state]);
 }
 
 /* The packet's timestamps (RFC 7323, 3.2), as an option.  Returns its size, or 0 if it has none. */
@@ -86,8 +55,7 @@ static uint32_t copy_timestamps(const struct packet *p, uint8_t options[TIMESTAM
 	return 0;
 }
 
-/* Those that answer the packet's: the newest that its sender has seen of the other end, and its own. */
-static uint32_t answer_timestamps(const struct packet *p, uint8_t options[TIMESTAMPS_SIZE])
+uint32_t engine_answer_timestamps(const struct packet *p, uint8_t options[TIMESTAMPS_SIZE])
 {
 	uint8_t own[TIMESTAMPS_SIZE];
 	uint32_t size = copy_timestamps(p, own);
@@ -110,7 +78,7 @@ static COLD void acknowledge(struct lun_engine *engine, const struct packet *p)
 				    .sequence = p->acknowledgement,
 				    .acknowledgement = http_client_place(&engine->http, &engine->flows, p->flow),
 				    .options = options,
-				    .options_length = answer_timestamps(p, options) };
+				    .options_length = engine_answer_timestamps(p, options) };
 	int32_t room = (int32_t)(tcp->side[LUN_ORIG].max_end - spec.acknowledgement);
 
 	/* Rounded up: with a coarse scale nothing would be left of a window that is open. */
@@ -118,7 +86,7 @@ static COLD void acknowledge(struct lun_engine *engine, const struct packet *p)
 	spec.window = room < UINT16_MAX ? (uint16_t)room : UINT16_MAX;
 	if (p->io->carried)
 		spec.window = WINDOW_UNKNOWN;
-	emit_built(engine, LUN_SIDE_CLIENT, &tuple, &spec);
+	engine_emit_tcp(engine, LUN_SIDE_CLIENT, &tuple, &spec);
 }
 
 /* The PROXY header, as the client would send it now. */
@@ -134,7 +102,7 @@ static COLD void greet(struct lun_engine *engine, const struct packet *p)
 				    .payload = header };
 
 	spec.payload_length = http_greeting(&engine->http, &engine->flows, p->flow, header, &spec.sequence);
-	emit_built(engine, LUN_SIDE_UPSTREAM, &tuple, &spec);
+	engine_emit_tcp(engine, LUN_SIDE_UPSTREAM, &tuple, &spec);
 }
 
 void engine_answer(struct lun_engine *engine, struct packet *p)
@@ -142,7 +110,7 @@ void engine_answer(struct lun_engine *engine, struct packet *p)
 	if (engine->http.greets)
 		greet(engine, p);
 	if (p->io->verdict == LUN_REJECT)
-		reset(engine, p);
+		engine_refuse_stream(engine, p);
 	else if (engine->http.acknowledges)
 		acknowledge(engine, p);
 }

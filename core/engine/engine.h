@@ -6,6 +6,7 @@
 #include "engine/ports.h"
 #include "http/http.h"
 #include "nat/nat.h"
+#include "packet/build.h"
 #include "policy/policy.h"
 #include "track/flow.h"
 #include "track/fragment.h"
@@ -43,11 +44,26 @@ void engine_withdraw_flow(struct lun_engine *engine, struct flow *flow);
 /* answers.c: packets of our own. */
 enum { REFUSAL_SIZE = 1280 };
 
-/* Puts one into the ring, of `length` bytes that events_bytes gave; the ring must have room. */
+enum { TIMESTAMPS_SIZE = 12 };
+
+/* REFUSAL_SIZE bytes for one, or NULL: the rings are full. */
+uint8_t *engine_room(struct lun_engine *engine);
+/* Puts one into the ring, of `length` bytes that engine_room or events_bytes gave; the ring must have room. */
 void engine_emit(struct lun_engine *engine, enum lun_side side, uint32_t length);
+/* Builds one and puts it into the ring, if there is room. */
+void engine_emit_tcp(struct lun_engine *engine, enum lun_side side, const struct lun_tuple *tuple,
+		     const struct packet_spec *spec);
+/* The timestamps option that answers the packet's: the newest that its sender has seen of the other end, and its own.  Returns its
+ * size, or 0: it has none. */
+uint32_t engine_answer_timestamps(const struct packet *p, uint8_t options[TIMESTAMPS_SIZE]);
 /* What is to be said beside a packet of an edited flow: the PROXY header; and where its bytes do not go on, nothing, an
  * acknowledgement, or a RST to both ends. */
 void engine_answer(struct lun_engine *engine, struct packet *p);
+
+/* refused.c: the stream of the packet's flow, or the packet as the first of an edited flow that is not known, is refused. */
+void engine_refuse_stream(struct lun_engine *engine, struct packet *p);
+/* A packet of a flow whose client was answered. */
+void engine_linger(struct lun_engine *engine, struct packet *p);
 
 /* What a service does to the requests that come to a port of it. */
 static inline struct http_headers engine_headers(const struct lun_policy *policy, const struct service_port *port)
@@ -63,6 +79,7 @@ static inline struct http_headers engine_headers(const struct lun_policy *policy
 				       .hooks = &policy->hooks,
 				       .on_error = (uint8_t)policy->on_error,
 				       .read = service->http,
+				       .resets = service->http_resets,
 				       .greeting_version = service->proxy_protocol,
 				       .service = service->name,
 				       .port = port->port };

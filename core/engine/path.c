@@ -519,6 +519,10 @@ static void engine_run(struct lun_engine *engine, struct packet *p)
 		return;
 	if (!engine_find(engine, p) && !engine_admit(engine, p))
 		return;
+	if (p->flow->flags & FLOW_ANSWERED) {
+		engine_linger(engine, p);
+		return;
+	}
 	if (!engine_opens_again(engine, p))
 		return;
 	retry_opening(engine, p);

@@ -90,6 +90,7 @@ int lun_engine_event(struct lun_engine *engine, const struct lun_event *event, u
 	case LUN_EVENT_EMIT:
 	case LUN_EVENT_COMMIT:
 	case LUN_EVENT_SHIFT:
+	case LUN_EVENT_REFUSED:
 	case LUN_EVENT_RESYNC:
 		break;
 	}

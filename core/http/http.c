@@ -228,6 +228,9 @@ static bool inspect_place(const struct on_path *path)
 	catch_up(path);
 	ahead = (int32_t)(p->sequence - path->stream->next);
 	old = ahead < 0 ? (uint32_t)-ahead : 0;
+	if (path->stream->stream.place == STREAM_REFUSED && p->payload_length > 0) /* wherever its bytes are */
+		return http_give_up(path, path->stream->stream.reason, path->stream->stream.refused_offset,
+				    path->stream->stream.wrong);
 	if (p->payload_length == 0)
 		return p->tcp_flags & TCP_FIN ? inspect_fin(path) : inspect_probe(path);
 	if (p->tcp_flags & (TCP_SYN | TCP_RST))

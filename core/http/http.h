@@ -6,7 +6,7 @@
  *	held     the beginning of a head, or trailer section, is kept until its end has come; then it goes on, edited, in the
  *	         packet that completed it
  *	cut off  what cannot be taken now is as if it had been lost: the client sends it again
- *	refused  nothing goes on any more
+ *	refused  nothing goes on any more; what the ends are told, core/engine/refused.c says
  *
  * What follows a request for another protocol is cut off until its answer is known.  That needs the upstream's first bytes, and so
  * the request must be the first.
@@ -43,9 +43,20 @@ struct http_piece {
 
 enum { HTTP_AHEAD = 4 };
 
+/* What the client of a refused stream was told, as it counts. */
+struct http_refusal {
+	uint32_t start, end; /* of our response, and of the FIN behind it */
+	uint32_t next;       /* of the client's next byte */
+	unsigned status;
+};
+
 /* The client's stream of one flow; its sequence map has the same index in the flow table.  Sequence numbers are the client's. */
 struct http_stream {
-	uint64_t digests[SEQMAP_EDITS]; /* of the heads of the map's edits: sent again, they must be the same bytes */
+	union {
+		uint64_t
+			digests[SEQMAP_EDITS]; /* of the heads of the map's edits: sent again, they must be the same bytes */
+		struct http_refusal refusal;   /* if the client was answered, who is FLOW_ANSWERED then */
+	};
 	struct stream stream;
 	struct http_headers headers;
 	void *owner;          /* what keeps `headers` alive; given back by http_stream_close */
@@ -55,7 +66,8 @@ struct http_stream {
 	uint32_t answer_next; /* the upstream's number of the next byte of its first answer */
 	struct answer answer; /* to the first request, if that asks for another protocol */
 	uint8_t greeting;     /* length of the PROXY header that the upstream has not acknowledged yet; 0: none */
-	bool greeted;         /* it was sent */
+	bool greeted : 1;     /* it was sent */
+	bool told : 1;        /* the embedder was, that the stream is refused */
 	union {
 		uint32_t hold;      /* index, or HTTP_NONE */
 		uint32_t next_free; /* in the pool, of one that is free */
@@ -140,6 +152,19 @@ void *http_stream_close(struct http *http, const struct flow_table *table, struc
 bool http_inspect(struct http *http, const struct flow_table *table, struct packet *p);
 /* Puts the planned payload in place and translates numbers. */
 void http_edit(struct http *http, const struct flow_table *table, struct packet *p);
+
+/* The stream of a flow that is FLOW_HTTP. */
+static inline struct http_stream *http_stream_of(const struct http *http, const struct flow_table *table,
+						 const struct flow *flow)
+{
+	return &http->streams[flow_more(table, flow)->edit];
+}
+
+/* Whether the client waits for a response, or may. */
+static inline bool http_is_owed(const struct http_stream *stream)
+{
+	return stream->stream.requests > 0;
+}
 
 /* What the kernel is to add to the numbers of the flow's client. */
 const struct lun_shift *http_shift(const struct http *http, const struct flow_table *table, const struct flow *flow);

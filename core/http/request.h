@@ -26,6 +26,7 @@ struct http_headers {
 	uint8_t greeting_version; /* of the PROXY header in front of the stream, or 0 */
 	bool read;                /* requests are; else they are bytes like any others */
 	uint8_t on_error;         /* enum lun_action: MAP, ACCEPT or DROP, if the hook fails */
+	bool resets;              /* who is refused gets a RST */
 };
 
 struct request {

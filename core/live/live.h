@@ -7,6 +7,7 @@
 #include "live/endings.h"
 #include "live/inject.h"
 #include "live/queue.h"
+#include "live/refusals.h"
 #include "live/route.h"
 #include "live/rules.h"
 #include "live/sysctl.h"
@@ -50,6 +51,8 @@ struct lun_live {
 	struct netlink conntrack; /* for commits and questions; every answer is read at once */
 	/* by endings.c */
 	struct endings endings;
+	/* by refusals.c */
+	struct refusals refusals;
 	/* by inline.c or edits.c */
 	struct inject inject;
 	struct sysctls sysctls;

@@ -129,6 +129,7 @@ static bool next_event(struct lun_live *live, struct lun_event *event)
 		if (event->kind == LUN_EVENT_EMIT || event->kind == LUN_EVENT_SHIFT)
 			return true;
 		endings_note(live, event);
+		refusals_note(live, event);
 	}
 	return false;
 }

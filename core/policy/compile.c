@@ -455,6 +455,7 @@ static int fill_http(struct lun_policy *policy, const struct lun_service *from, 
 	if (failed || (count && !condition))
 		return LUN_NO_MEMORY;
 	into->http = from->http || count > 0;
+	into->http_resets = from->http_resets;
 	into->proxy_protocol = from->proxy_protocol;
 	into->edited = into->http || into->proxy_protocol;
 	into->trusted_count = from->trusted_proxy_count;

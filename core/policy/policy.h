@@ -60,6 +60,7 @@ struct service {
 	bool ranges_hold_node;  /* R24 */
 	bool edited;            /* either of: */
 	bool http;              /* requests are read, and edited if there are rules */
+	bool http_resets;       /* ... and if refused, answered with a RST */
 	uint8_t proxy_protocol; /* version, or 0 */
 	uint16_t health_check_node_port;
 	uint32_t flow_limit;

@@ -26,8 +26,9 @@ enum flow_flag {
 	FLOW_ASSURED = 0x02,    /* traffic both ways (the kernel's IPS_ASSURED) */
 	FLOW_TRANSLATED = 0x04, /* by a decision: the reply tuple is not orig inverted */
 	FLOW_MASQUERADE = 0x08,
-	FLOW_HTTP = 0x10, /* heads of its requests are edited */
-	FLOW_OPEN = 0x20, /* the record is in use */
+	FLOW_HTTP = 0x10,     /* heads of its requests are edited */
+	FLOW_OPEN = 0x20,     /* the record is in use */
+	FLOW_ANSWERED = 0x40, /* its stream was refused, and we are the client's other end */
 };
 
 enum { FLOW_NONE = UINT32_MAX };

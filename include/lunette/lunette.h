@@ -396,7 +396,8 @@ struct lun_service {
 	size_t path_count;                        /* at most LUN_HEADERS */
 	const struct lun_prefix *trusted_proxies; /* whose X-Forwarded-For, -Host, -Port and -Proto are believed */
 	size_t trusted_proxy_count;
-	bool http;              /* its requests are read strictly, also if nothing is to be edited */
+	bool http;        /* its requests are read strictly, also if nothing is to be edited */
+	bool http_resets; /* whose request is refused gets a RST; else, where it is owed no response, a 400, 408 or 431 */
 	uint8_t proxy_protocol; /* its endpoints are told who the client is, by a PROXY header of version 1 or 2; 0: not; TCP */
 	const struct lun_timeout *timeouts; /* of its flows; states not named have the defaults */
 	size_t timeout_count;
@@ -711,6 +712,7 @@ enum lun_event_kind {
 	LUN_EVENT_EMIT,   /* send `data`, `length` bytes, toward `side` */
 	LUN_EVENT_COMMIT, /* give `flow` to the kernel, then accept packet `packet` of the array; answer CONFIRMED or FAILED */
 	LUN_EVENT_SHIFT, /* have the kernel add to the client's sequence numbers as `shift` says, then send packet `packet` on */
+	LUN_EVENT_REFUSED, /* nothing more of what the client of `flow` sends goes on, for `reason`; once a connection */
 	LUN_EVENT_ENDED, /* the engine forgot `flow`; `withdrawn`: delete it in the kernel.  Also from you: the kernel did */
 	/* Some ENDED events found no room in the ring and are lost; flows that are to be withdrawn wait for room instead.  Comes
 	 * once all others are drained: whoever keeps something for each flow finds out by lun_flow_next which are left. */
@@ -744,6 +746,10 @@ struct lun_event {
 	bool edited;                   /* COMMIT: the client's packets with payload are to come here, `carried` */
 	struct lun_shift shift;        /* SHIFT */
 	bool withdrawn;                /* ENDED: its endpoint is gone from the policy */
+	enum lun_reason reason;        /* REFUSED */
+	const char *text;              /* REFUSED: the same in words that say more; static */
+	uint64_t offset; /* REFUSED: of the byte or line that is wrong, from the beginning of what the client sent */
+	unsigned status; /* REFUSED: of the response that the client gets; 0: a RST */
 	enum lun_side side;
 	const uint8_t *data; /* EMIT: valid until the next call of lun_engine_next_event or lun_engine_packets */
 	uint32_t length;

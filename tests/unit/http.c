@@ -35,7 +35,7 @@ static void numbers_are_translated_around_edits(void **state)
 	assert_int_equal(seqmap_to_client(&map, 450 + 25), 450);
 }
 
-static struct lun_policy *header_policy(void)
+static struct lun_policy *policy_that(bool resets)
 {
 	struct lun_address node = notation_address("172.18.0.2"), ip = notation_address("10.96.0.1");
 	struct lun_port port = { .port = 80, .target_port = 8080 };
@@ -55,7 +55,8 @@ static struct lun_policy *header_policy(void)
 				       .endpoints = &endpoint,
 				       .endpoint_count = 1,
 				       .headers = headers,
-				       .header_count = 3 };
+				       .header_count = 3,
+				       .http_resets = resets };
 	struct lun_policy_config config = { .size = sizeof(config),
 					    .node = { .addresses = &node, .address_count = 1 },
 					    .services = &service,
@@ -68,10 +69,15 @@ static struct lun_policy *header_policy(void)
 	return policy;
 }
 
-static void start_as(struct notation *n, bool liberal)
+static struct lun_policy *header_policy(void)
+{
+	return policy_that(false);
+}
+
+static void start_with(struct notation *n, bool liberal, bool resets)
 {
 	struct lun_config config = { .size = sizeof(config), .flows = 64, .seed = { 1, 2 }, .liberal = liberal };
-	struct lun_policy *policy = header_policy();
+	struct lun_policy *policy = policy_that(resets);
 
 	*n = (struct notation) { .now = 1000 };
 	assert_int_equal(lun_engine_new(&n->engine, &config, policy, NULL), 0);
@@ -83,10 +89,17 @@ static void start_as(struct notation *n, bool liberal)
 		 "accept established ESTABLISHED -> tcp 10.1.1.1:4000 10.244.0.5:8080" });
 }
 
+static void start_as(struct notation *n, bool liberal)
+{
+	start_with(n, liberal, false);
+}
+
 static void start(struct notation *n)
 {
 	start_as(n, false);
 }
+
+#define CLIENT "tcp 10.1.1.1:4000 10.96.0.1:80 "
 
 static const char request[] =
 	"tcp 10.1.1.1:4000 10.96.0.1:80 P. seq 1000 ack 5000 text \"GET /p HTTP/1.1\r\nHost: WEB.example:81\r\n"
@@ -158,20 +171,159 @@ static void expect_emitted(struct notation *n, enum lun_side side, uint8_t flags
 	assert_int_equal(load32(event.data + 28), ack);
 }
 
-static void what_is_refused_ends_the_connection(void **state)
+#define FROM_UPSTREAM(flags, rest) "tcp 10.244.0.5:8080 10.1.1.1:4000 " flags " " rest
+
+/* The same, of a response that we send in the upstream's place; and the bytes behind its headers are this text. */
+static void expect_response(struct notation *n, uint32_t sequence, uint32_t ack, const char *line)
+{
+	static const char rest[] = "\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+	struct lun_event event;
+
+	assert_true(lun_engine_next_event(n->engine, &event));
+	assert_int_equal(event.kind, LUN_EVENT_EMIT);
+	assert_int_equal(event.side, LUN_SIDE_CLIENT);
+	assert_int_equal(event.data[33], TCP_FIN | TCP_PSH | TCP_ACK);
+	assert_int_equal(load32(event.data + 24), sequence);
+	assert_int_equal(load32(event.data + 28), ack);
+	assert_int_equal(event.length, 40 + strlen(line) + strlen(rest));
+	assert_memory_equal(event.data + 40, line, strlen(line));
+	assert_memory_equal(event.data + 40 + strlen(line), rest, strlen(rest));
+}
+
+static void expect_refused(struct notation *n, enum lun_reason reason, uint64_t offset, unsigned status)
 {
 	struct lun_event event;
+
+	assert_true(lun_engine_next_event(n->engine, &event));
+	assert_int_equal(event.kind, LUN_EVENT_REFUSED);
+	assert_int_equal(event.flow, n->packet.flow);
+	assert_int_equal(event.reason, reason);
+	assert_int_equal(event.offset, offset);
+	assert_int_equal(event.status, status);
+	assert_non_null(event.text);
+}
+
+static void expect_no_event(struct notation *n)
+{
+	struct lun_event event;
+
+	assert_false(lun_engine_next_event(n->engine, &event));
+}
+
+#define BAD "GET  / HTTP/1.1\r\n"              /* 17 bytes; the fifth is wrong */
+#define BAD_REQUEST "HTTP/1.1 400 Bad Request" /* with what follows it 66 bytes, and a FIN */
+
+static void who_is_refused_gets_a_response(void **state)
+{
 	struct notation n;
 
 	(void)state;
 	start(&n);
-	EXPECT(&n, { "tcp 10.1.1.1:4000 10.96.0.1:80 P. seq 1000 ack 5000 text \"GET  / HTTP/1.1\r\n\"",
+	EXPECT(&n, { CLIENT "P. seq 1000 ack 5000 text \"" BAD "\"", "reject established CLOSE (http_malformed)" });
+	expect_response(&n, 5000, 1017, BAD_REQUEST);
+	expect_emitted(&n, LUN_SIDE_UPSTREAM, TCP_RST | TCP_ACK, 1000, 5000);
+	expect_refused(&n, LUN_REASON_http_malformed, 4, 400);
+	expect_no_event(&n);
+	/* it was lost, and more comes with the same bytes */
+	EXPECT(&n, { CLIENT "P. seq 1000 ack 5000 text \"" BAD "Host: a\r\n\"", "stolen established CLOSE" });
+	expect_response(&n, 5000, 1026, BAD_REQUEST);
+	/* what came before the response counts as a question for it, too, but is not taken out of order */
+	EXPECT(&n, { CLIENT "P. seq 1030 ack 5000 len 7", "stolen established CLOSE" });
+	expect_response(&n, 5000, 1026, BAD_REQUEST);
+	EXPECT(&n, { CLIENT ". seq 1026 ack 5067", "stolen established CLOSE" });
+	expect_no_event(&n);
+	/* what it still had to say, its FIN, and that again */
+	EXPECT(&n, { CLIENT "P. seq 1026 ack 5067 len 1000", "stolen established CLOSE" });
+	expect_emitted(&n, LUN_SIDE_CLIENT, TCP_ACK, 5067, 2026);
+	EXPECT(&n, { CLIENT "F. seq 2026 ack 5067", "stolen established CLOSE" });
+	expect_emitted(&n, LUN_SIDE_CLIENT, TCP_ACK, 5067, 2027);
+	EXPECT(&n, { CLIENT "F. seq 2026 ack 5067", "stolen established CLOSE" });
+	expect_emitted(&n, LUN_SIDE_CLIENT, TCP_ACK, 5067, 2027);
+	/* an upstream that has missed its RST */
+	EXPECT(&n, { FROM_UPSTREAM(".", "seq 5000 ack 1000"), "stolen established CLOSE" });
+	expect_emitted(&n, LUN_SIDE_UPSTREAM, TCP_RST, 1000, 0);
+	/* it is forgotten in the end, and the port is free at once */
+	EXPECT(&n, { "+31s " CLIENT "P. seq 2027 ack 5067 len 1", "reject new NONE (not_an_opening)" },
+	       { CLIENT "S seq 99", "accept new SYN_SENT -> tcp 10.1.1.1:4000 10.244.0.5:8080" });
+	lun_engine_free(n.engine);
+}
+
+static void a_client_that_was_refused_may_begin_again_at_once(void **state)
+{
+	struct notation n;
+
+	(void)state;
+	start(&n);
+	EXPECT(&n, { CLIENT "P. seq 1000 ack 5000 text \"" BAD "\"", "reject established CLOSE (http_malformed)" },
+	       { CLIENT "R seq 1017", "stolen established CLOSE" },
+	       { CLIENT "S seq 99", "accept new SYN_SENT -> tcp 10.1.1.1:4000 10.244.0.5:8080" });
+	lun_engine_free(n.engine);
+}
+
+/* A response of ours would be taken for that to the first request. */
+static void who_is_owed_a_response_gets_a_reset(void **state)
+{
+	struct notation n;
+	uint32_t place;
+
+	(void)state;
+	start(&n);
+	notation_run(&n, CLIENT "P. seq 1000 ack 5000 text \"GET / HTTP/1.1\r\nHost: a\r\n\r\n\"");
+	place = 1000 + n.packet.length - 40;
+	EXPECT(&n, { CLIENT "P. seq 1027 ack 5000 text \"" BAD "\"", "reject established CLOSE (http_malformed)" });
+	expect_emitted(&n, LUN_SIDE_CLIENT, TCP_RST, 5000, 0);
+	expect_emitted(&n, LUN_SIDE_UPSTREAM, TCP_RST | TCP_ACK, place, 5000);
+	expect_refused(&n, LUN_REASON_http_malformed, 31, 0);
+	EXPECT(&n, { CLIENT "P. seq 1027 ack 5000 text \"GET / HTTP/1.1\r\nHost: a\r\n\r\n\"",
 		     "reject established CLOSE (http_malformed)" });
 	expect_emitted(&n, LUN_SIDE_CLIENT, TCP_RST, 5000, 0);
+	expect_emitted(&n, LUN_SIDE_UPSTREAM, TCP_RST | TCP_ACK, place, 5000);
+	expect_no_event(&n); /* it was said once */
+	lun_engine_free(n.engine);
+}
+
+static void who_has_not_all_that_came_gets_a_reset(void **state)
+{
+	struct notation n;
+
+	(void)state;
+	start(&n);
+	EXPECT(&n,
+	       { FROM_UPSTREAM("P.", "seq 5000 ack 1000 len 9"),
+		 "accept established ESTABLISHED -> tcp 10.96.0.1:80 10.1.1.1:4000" },
+	       { CLIENT "P. seq 1000 ack 5000 text \"" BAD "\"", "reject established CLOSE (http_malformed)" });
+	expect_emitted(&n, LUN_SIDE_CLIENT, TCP_RST, 5000, 0);
+	lun_engine_free(n.engine);
+}
+
+static void a_policy_may_want_resets(void **state)
+{
+	struct notation n;
+
+	(void)state;
+	start_with(&n, false, true);
+	EXPECT(&n, { CLIENT "P. seq 1000 ack 5000 text \"" BAD "\"", "reject established CLOSE (http_malformed)" });
+	expect_emitted(&n, LUN_SIDE_CLIENT, TCP_RST, 5000, 0);
 	expect_emitted(&n, LUN_SIDE_UPSTREAM, TCP_RST | TCP_ACK, 1000, 5000);
-	assert_false(lun_engine_next_event(n.engine, &event));
-	EXPECT(&n, { "tcp 10.1.1.1:4000 10.96.0.1:80 P. seq 1000 ack 5000 text \"GET / HTTP/1.1\r\nHost: a\r\n\r\n\"",
-		     "reject established CLOSE (http_malformed)" });
+	expect_refused(&n, LUN_REASON_http_malformed, 4, 0);
+	lun_engine_free(n.engine);
+}
+
+/* It goes on in as many packets as it takes to have a line of more than 8 kB. */
+static void too_much_is_said_to_be_too_much(void **state)
+{
+	static char line[9000];
+	struct notation n;
+
+	(void)state;
+	start(&n);
+	snprintf(line, sizeof(line), CLIENT ". seq 1000 ack 5000 text \"GET /%04000d\"", 0);
+	assert_string_equal(notation_run(&n, line), "stolen established ESTABLISHED");
+	snprintf(line, sizeof(line), CLIENT ". seq 5005 ack 5000 text \"%05000d\"", 0);
+	assert_string_equal(notation_run(&n, line), "reject established CLOSE (http_too_large)");
+	expect_response(&n, 5000, 10005, "HTTP/1.1 431 Request Header Fields Too Large");
+	expect_emitted(&n, LUN_SIDE_UPSTREAM, TCP_RST | TCP_ACK, 1000, 5000);
+	expect_refused(&n, LUN_REASON_http_too_large, 8192, 431);
 	lun_engine_free(n.engine);
 }
 
@@ -198,8 +350,6 @@ static void bodies_pass_and_the_next_head_is_edited(void **state)
 }
 
 /* ---- what a client may try ---- */
-
-#define CLIENT "tcp 10.1.1.1:4000 10.96.0.1:80 "
 
 /* A head of exactly 48 bytes. */
 #define HEAD_48 "text \"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %02d\r\n\r\n\""
@@ -475,7 +625,7 @@ static void a_client_that_gives_up_in_a_head_is_refused(void **state)
 	EXPECT(&n, { FROM_CLIENT(".", 1000, "GET / HT"), HELD },
 	       { CLIENT "F. seq 1009 ack 5000", "drop established FIN_WAIT (http_lost_place)" },
 	       { CLIENT "F. seq 1008 ack 5000", "reject established CLOSE (http_incomplete)" });
-	expect_emitted(&n, LUN_SIDE_CLIENT, TCP_RST, 5000, 0);
+	expect_response(&n, 5000, 1009, "HTTP/1.1 408 Request Timeout");
 	expect_emitted(&n, LUN_SIDE_UPSTREAM, TCP_RST | TCP_ACK, 1000, 5000);
 	lun_engine_free(n.engine);
 }
@@ -591,7 +741,12 @@ int main(void)
 		cmocka_unit_test(numbers_are_translated_around_edits),
 		cmocka_unit_test(a_request_gets_its_headers),
 		cmocka_unit_test(what_cannot_go_on_now_is_dropped),
-		cmocka_unit_test(what_is_refused_ends_the_connection),
+		cmocka_unit_test(who_is_refused_gets_a_response),
+		cmocka_unit_test(a_client_that_was_refused_may_begin_again_at_once),
+		cmocka_unit_test(who_is_owed_a_response_gets_a_reset),
+		cmocka_unit_test(who_has_not_all_that_came_gets_a_reset),
+		cmocka_unit_test(a_policy_may_want_resets),
+		cmocka_unit_test(too_much_is_said_to_be_too_much),
 		cmocka_unit_test(a_good_request_goes_on_in_front_of_a_bad_one),
 		cmocka_unit_test(a_head_in_pieces_goes_on_when_it_is_complete),
 		cmocka_unit_test(a_part_of_a_head_brings_all_of_it_again),
