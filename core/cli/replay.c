@@ -167,11 +167,11 @@ static int parse_arguments(struct arguments *arguments, int argc, char **argv)
 
 /* ---- A line for a packet ---------------------------------------------------------------------------------------------- */
 
-/* What became of a packet, in the three words of the report: a stolen one is accepted if its bytes went on in the same call;
- * else they are held, and dropped unless a later packet brings them out. */
+/* What became of a packet, in the three words of the report: a stolen one is accepted, whether its bytes went on in the same call, are
+ * held for a later packet to bring them out, or were answered. */
 static enum lun_verdict verdict_of(const struct lun_replay_frame *frame)
 {
-	if (frame->left)
+	if (frame->left || frame->packet->verdict == LUN_STOLEN)
 		return LUN_ACCEPT;
 	return frame->packet->verdict == LUN_REJECT ? LUN_REJECT : LUN_DROP;
 }

@@ -111,6 +111,14 @@ grep -q '^{"n":1,"verdict":"accept","reason":"bad_checksum","ct":"invalid",' out
 expect 0 "$LUNETTE" replay --flow-limit 1 --json --packets in.pcap
 grep -q '^{"n":7,"verdict":"reject","reason":"table_full",' out || fail "--flow-limit"
 
+# A fragment is held, not dropped, until the other one comes; and so is a ping that is answered.
+first=${ethernet}4500001c000720004011861d0af400090a60000a9c40000900100000
+rest=${ethernet}4500001c000700014011a61c0af400090a60000a7069706970697069
+capture ${first} ${rest} >pieces.pcap
+expect 0 "$LUNETTE" replay --json --packets pieces.pcap
+grep -q '^{"n":1,"verdict":"accept","reason":null,.*"out":null}$' out || fail "a fragment that is held: $(cat out)"
+grep -q '^{"n":2,"verdict":"accept","reason":null,"ct":"new",.*"out":"udp 10.244.0.9:40000 10.96.0.10:9"}$' out || fail "the other one"
+
 # For a person.
 expect 0 "$LUNETTE" replay -p "$policy" in.pcap --packets --flows
 grep -q '^     1  accept  new          orig       #1  SYN_SENT     tcp 10.244.0.9:40000 10.96.0.10:80  ->  tcp 10.244.0.9:40000 10.244.0.5:8080$' out || fail "packet line"
