@@ -311,12 +311,21 @@ static void read_ports(struct reader *reader, struct keys *service_keys, struct 
 	read_leave(reader);
 }
 
+/* Whether a text that was read as an endpoint says a port: "[fd00::1]:0" and "10.0.0.1:0" do, "fd00::0" does not. */
+static bool says_port(const char *text)
+{
+	const char *colon = strchr(text, ':');
+
+	return strstr(text, "]:") != NULL || (colon != NULL && strchr(colon + 1, ':') == NULL);
+}
+
 /* The value on top: "10.244.0.5", "10.0.0.1:80", "[fd00::1]:80". */
 static void read_endpoint_address(struct reader *reader, struct lun_endpoint *endpoint)
 {
 	static const char expected[] = "an endpoint such as \"10.244.0.5\", \"10.244.0.5:80\" or \"[fd00::5]:80\"";
+	const char *text = read_string(reader, expected);
 
-	if (lun_endpoint_parse(&endpoint->address, &endpoint->port, read_string(reader, expected)) < 0)
+	if (lun_endpoint_parse(&endpoint->address, &endpoint->port, text) < 0 || (endpoint->port == 0 && says_port(text)))
 		read_unexpected(reader, expected);
 }
 

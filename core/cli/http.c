@@ -75,7 +75,13 @@ static bool parse_option(struct arguments *arguments, const char *command, int o
 	case OPTION_SEED:
 		return option_number(command, "--seed", UINT64_MAX, &arguments->config.seed[0]);
 	case OPTION_ANSWER:
-		return option_number(command, "--answer", 999, &arguments->answer);
+		if (!option_number(command, "--answer", 999, &arguments->answer))
+			return false;
+		if (arguments->answer < 100) {
+			report_usage(command, "--answer %s: expected a status from 100 to 999", optarg);
+			return false;
+		}
+		break;
 	case OPTION_SPLIT:
 		return option_number(command, "--split", UINT32_MAX, &arguments->split);
 	}

@@ -132,6 +132,7 @@ wrong 'the policy has no service "default/dns" with a TCP port' --service defaul
 wrong 'the policy has no service "default/web:82" with a TCP port' --service default/web:82
 wrong '--from 10.1.1.1: expected 192.0.2.1:40000 or [2001:db8::1]:40000' --service default/web --from 10.1.1.1
 wrong '--split x: expected a number from 0 to' --service default/web --split x
+wrong '--answer 99: expected a status from 100 to 999' --service default/web --answer 99
 wrong 'unexpected argument in' --service default/web in
 status=0
 "$LUNETTE" http -p "$policy" --service default/read <in >/dev/full 2>err || status=$?

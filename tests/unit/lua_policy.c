@@ -111,6 +111,12 @@ static const struct {
 	{ SERVICE("\tendpoints = { '10.244.0.5:99999' },\n"), "p.lua:5: endpoints[1] of service \"default/nginx\": expected "
 							      "an endpoint such as \"10.244.0.5\", \"10.244.0.5:80\" or "
 							      "\"[fd00::5]:80\", got \"10.244.0.5:99999\"" },
+	{ SERVICE("\tendpoints = { '10.244.0.5:0' },\n"), "p.lua:5: endpoints[1] of service \"default/nginx\": expected "
+							  "an endpoint such as \"10.244.0.5\", \"10.244.0.5:80\" or "
+							  "\"[fd00::5]:80\", got \"10.244.0.5:0\"" },
+	{ SERVICE("\tendpoints = { '[fd00::5]:0' },\n"), "p.lua:5: endpoints[1] of service \"default/nginx\": expected "
+							 "an endpoint such as \"10.244.0.5\", \"10.244.0.5:80\" or "
+							 "\"[fd00::5]:80\", got \"[fd00::5]:0\"" },
 	{ SERVICE("\tendpoints = { { port = 2 } },\n"),
 	  "p.lua:5: endpoints[1][1] of service \"default/nginx\": expected an endpoint such as \"10.244.0.5\", "
 	  "\"10.244.0.5:80\" or \"[fd00::5]:80\", got nothing" },
