@@ -13,6 +13,7 @@ struct object {
 	struct scenario scenario;
 	const char *folder;
 	uint16_t echo_ids;
+	uint16_t spread; /* the port, from FIRST_PORT on, at which the next spread begins */
 };
 
 static struct object *scenario_at(lua_State *state, int index)
@@ -216,13 +217,13 @@ static int scenario_golden(lua_State *state)
 
 /* ---- many flows, and counters ---- */
 
-/* The source of flow number `i` of many: ports first, then the next addresses. */
-static void set_source(struct lun_tuple *tuple, const struct lun_tuple *first, uint32_t i)
+/* The source of flow number `i` of many, which begin at port `from`: ports first, then the next addresses. */
+static void set_source(struct lun_tuple *tuple, const struct lun_tuple *first, uint32_t from, uint32_t i)
 {
 	uint32_t address = i / PORTS;
 
 	*tuple = *first;
-	tuple->source_port = (uint16_t)(FIRST_PORT + i % PORTS);
+	tuple->source_port = (uint16_t)(FIRST_PORT + (from + i) % PORTS);
 	for (int at = 15; address; address >>= 8) {
 		address += tuple->source.bytes[at];
 		tuple->source.bytes[at--] = (uint8_t)address;
@@ -244,7 +245,8 @@ static void count_endpoint(lua_State *state)
 }
 
 /* s:spread { protocol = "udp", from = "192.0.2.1", to = "10.96.0.10:80", flows = 1000 }: opens so many flows, and returns how
- * many each endpoint got; those that got none are under "none". */
+ * many each endpoint got; those that got none are under "none".  The next one goes on with other ports, or it would repeat the SYNs
+ * of flows that are there. */
 static int scenario_spread(lua_State *state)
 {
 	static const char *const keys[] = { "protocol", "from", "to", "flows", NULL }, *const protocols[] = { "tcp", "udp",
@@ -264,7 +266,7 @@ static int scenario_spread(lua_State *state)
 	for (uint32_t i = 0; i < flows; i++) {
 		struct conversation conversation;
 
-		set_source(&tuple, &first, i);
+		set_source(&tuple, &first, object->spread, i);
 		conversation_init(&conversation, &object->scenario, &tuple);
 		if (tuple.protocol == LUN_TCP)
 			conversation_open(&conversation, false);
@@ -274,6 +276,7 @@ static int scenario_spread(lua_State *state)
 		conversation_fini(&conversation);
 		count_endpoint(state);
 	}
+	object->spread = (uint16_t)((object->spread + flows) % PORTS);
 	return 1;
 }
 

@@ -77,6 +77,13 @@ scenario("shares", { seed = 7, flows = 100000 }, function(s)
 	assert(s:spread { from = "192.0.2.1", to = "10.96.0.4:80", flows = 3 }.none == 3)
 end)
 
+scenario("flows that are opened later are others, and know what is new", function(s)
+	assert(s:spread { from = "192.0.2.1", to = "10.96.0.1:80", flows = 20 }["10.244.0.5:8080"] == 20)
+	s:endpoints("a/web", { "10.244.0.9" })
+	assert(s:spread { from = "192.0.2.1", to = "10.96.0.1:80", flows = 20 }["10.244.0.9:8080"] == 20)
+	s:expect { opened = 40 }
+end)
+
 scenario("a small table", { flows = 2 }, function(s)
 	for port = 1, 2 do s:tcp { from = "192.0.2.1:" .. port, to = "10.96.0.1:80" }:open():expect { verdict = "accept" } end
 	s:tcp { from = "192.0.2.1:3", to = "10.96.0.1:80" }:open():expect { reason = "table_full" }

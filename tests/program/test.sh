@@ -8,7 +8,7 @@ scenarios() { run test "$@"; }
 scenarios tests/policies/scenarios_test.lua examples/kind_test.lua
 expect 0 "ok      TCP from the opening to the end
 *
-20 scenarios, 0 failed" ""
+21 scenarios, 0 failed" ""
 scenarios examples/policies/*_test.lua
 expect 0 "*
 24 scenarios, 0 failed" ""
