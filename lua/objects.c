@@ -66,7 +66,8 @@ static struct kube_entry *entry_of(struct objects *objects, const char *name)
 		return NULL;
 	entry->name = memcpy(entry + 1, name, size);
 	objects->entry_count++;
-	return *place = entry;
+	*place = entry;
+	return entry;
 }
 
 static void slice_free(struct kube_slice *slice)

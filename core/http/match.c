@@ -14,10 +14,9 @@ static struct part host_of(const struct request *request)
 	struct part part = request->head->flags & HEAD_HOST ? request->head->host : request->head->authority;
 	const uint8_t *host = request->bytes + part.offset, *colon;
 
-	if (part.length && host[0] == '[')
-		colon = memchr(host, ']', part.length) + 1;
-	else
-		colon = part.length ? memchr(host, ':', part.length) : NULL;
+	colon = part.length ? memchr(host, host[0] == '[' ? ']' : ':', part.length) : NULL;
+	if (colon && *colon == ']')
+		colon++;
 	if (colon)
 		part.length = (uint32_t)(colon - host);
 	return part;

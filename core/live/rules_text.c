@@ -348,7 +348,7 @@ char *rules_chain_text(const struct rules *rules, const char *table, const char 
 		return NULL;
 	fprintf(out, "*%s\n:" RULES_CHAIN " - [0:0]\n", table);
 	put_deletions(out, listing);
-	fprintf(out, "-A " RULES_CHAIN " -j NFQUEUE --queue-num %u%s\n",
+	fprintf(out, "-A " RULES_CHAIN " -j NFQUEUE --queue-num %d%s\n",
 		strcmp(table, "raw") == 0 ? rules->queue : rules_edits_queue(rules),
 		rules->mode == LUN_LIVE_INLINE ? " --queue-bypass" : "");
 	for (int i = 0; i < 2; i++)

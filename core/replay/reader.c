@@ -29,7 +29,12 @@ enum { BUFFER_SIZE = 262144 /* a system call for some thousand small packets, an
 static FILE *open_file(struct reader *reader, const char *name, bool standard)
 {
 	int copy = standard ? dup(STDIN_FILENO) : -1;
-	FILE *file = standard ? fdopen(copy, "rb") : fopen(name, "rb");
+	FILE *file = NULL;
+
+	if (!standard)
+		file = fopen(name, "rb");
+	else if (copy >= 0)
+		file = fdopen(copy, "rb");
 
 	if (!file) {
 		if (copy >= 0)
