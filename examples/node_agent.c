@@ -3,7 +3,7 @@
  *	node_agent POLICY ADDRESS:PORT
  *
  * The policy follows the cluster's objects, by `require("lunette.kubernetes").watch("events")`, from a pipe into which somebody writes
- * what `kubectl get services,endpointslices,nodes -A --watch --output-watch-events -o json` prints.  At ADDRESS:PORT a kubelet's probes
+ * watch events, as deploy/daemonset.yaml does.  At ADDRESS:PORT a kubelet's probes
  * get /healthz and /readyz, and Prometheus gets /metrics.  Connections live on when the agent ends, as on an update of its image. */
 #include <lunette/control.h>
 #include <lunette/live.h>
