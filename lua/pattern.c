@@ -51,14 +51,21 @@ static bool set_holds(const uint32_t set[8], unsigned char c)
 	return set[c / 32] >> c % 32 & 1;
 }
 
+/* %z, which Lua still knows. */
+static int is_zero(int c)
+{
+	return c == 0;
+}
+
 /* What follows a '%' in a set or alone: a class (its complement in upper case), or the character itself. */
 static void set_add_class(uint32_t set[8], unsigned char letter)
 {
 	static const struct {
 		char letter;
 		int (*holds)(int);
-	} classes[] = { { 'a', isalpha }, { 'c', iscntrl }, { 'd', isdigit }, { 'g', isgraph }, { 'l', islower },
-			{ 'p', ispunct }, { 's', isspace }, { 'u', isupper }, { 'w', isalnum }, { 'x', isxdigit } };
+	} classes[] = { { 'a', isalpha }, { 'c', iscntrl },  { 'd', isdigit }, { 'g', isgraph },
+			{ 'l', islower }, { 'p', ispunct },  { 's', isspace }, { 'u', isupper },
+			{ 'w', isalnum }, { 'x', isxdigit }, { 'z', is_zero } };
 
 	for (size_t i = 0; i < sizeof(classes) / sizeof(classes[0]); i++) {
 		if (classes[i].letter != tolower(letter))
