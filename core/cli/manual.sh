@@ -25,3 +25,4 @@ printf '.SH COMMANDS\n'
 	printf '.SS %s\n' "$command"
 	help_of "$command"
 done
+printf '.SH SEE ALSO\n.BR lunette\\-policy (5)\n'

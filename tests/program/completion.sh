@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Bash completion offers every command, and of each every option that the program takes; the manual page has them, too.
+# Bash completion offers every command, and of each every option that the program takes; the manual page has them, too;
+# the page of policies holds their manual.
 set -euo pipefail
 source "${LUNETTE_SOURCE:?}/core/cli/lunette.bash"
 
@@ -39,6 +40,18 @@ for command in "${commands[@]}"; do
 		section "$command" | grep -q -- "--$option" || fail "$command: --$option is not in the manual"
 	done
 done
+# The page of policies is the manual of policies: nothing of a block of code is lost, nor is a heading; groff, if it is there, is content.
+page=$(bash "$LUNETTE_SOURCE/core/cli/policy_manual.sh" "$LUNETTE_SOURCE/lua/README.md" "$LUNETTE")
+[[ $(head -1 <<<"$page") == '.TH LUNETTE\-POLICY 5 "" "lunette '*'" "File Formats"' ]] || fail "the page begins: $(head -1 <<<"$page")"
+blocks() { sed -n "/$2/,/$3/p" | grep -vE "$2|$3" | sed "$1"; } # EDITS BEGIN END
+diff <(blocks 's/\t/    /g' '^```' '^```$' <"$LUNETTE_SOURCE/lua/README.md") \
+	<(blocks 's/^\\&//; s/\\-/-/g; s/\\e/\\/g' '^\.nf$' '^\.fi$' <<<"$page") || fail "(< the manual, > the page)"
+[[ $(grep -c '^##* ' "$LUNETTE_SOURCE/lua/README.md") -eq $(($(grep -cE '^\.S[HS] ' <<<"$page") - 1)) ]] || fail "headings: $(grep '^\.S' <<<"$page")"
+! grep -nE '`|\]\(|\*\*' <(sed '/^\.nf$/,/^\.fi$/d' <<<"$page") || fail "Markdown is left in the page"
+if command -v groff >/dev/null; then
+	[[ -z $({ groff -man -Tutf8 -ww -z <<<"$page" && groff -man -Tutf8 -ww -z <<<"$manual"; } 2>&1) ]] || fail "groff: $(groff -man -Tutf8 -ww -z <<<"$page" 2>&1)"
+fi
+
 [[ $(offers replay --jour) == --journey ]] || fail "for replay --jour: $(offers replay --jour)"
 [[ -z $(offers replay in) ]] || fail "where a file belongs: $(offers replay in)"
 

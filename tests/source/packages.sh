@@ -40,7 +40,7 @@ for name in lunette lunette-lua lunette-replay lunette-live lunette-control; do
 	holds liblunette-dev "lib/lib$name.so" "lib/lib$name.a" "lib/pkgconfig/$name.pc" "lib/cmake/$name/$name-config.cmake"
 done
 holds liblunette-dev include/lunette/{lunette,lua,replay,live,control}.h
-holds lunette bin/lunette lib/systemd/system/lunette.service lib/sysusers.d/lunette.conf
+holds lunette bin/lunette share/man/man1/lunette.1 share/man/man5/lunette-policy.5 lib/systemd/system/lunette.service lib/sysusers.d/lunette.conf
 depends() { # PACKAGE TEXT
 	grep -q "^Depends:.*$2" "$folder/$1.control" || fail "$1 does not depend on $2: $(<"$folder/$1.control")"
 }
