@@ -50,6 +50,8 @@ static const char help[] =
 	"  -h, --help\n\n"
 	"  lunette run -p kind.lua\n";
 
+enum { ENDPOINTS_COUNTED = 2048 /* for metrics, which name 1,000 */ };
+
 enum {
 	OPTION_QUEUE = 256,
 	OPTION_FLOWS,
@@ -428,7 +430,9 @@ static int settle(struct agent *agent, struct lun_error *error)
 
 static int start(struct agent *agent, struct lun_error *error)
 {
-	const struct lun_config engine = { .size = sizeof(engine), .flows = (uint32_t)agent->arguments.flows };
+	const struct lun_config engine = { .size = sizeof(engine),
+					   .flows = (uint32_t)agent->arguments.flows,
+					   .endpoint_counts = agent->arguments.metrics ? ENDPOINTS_COUNTED : 0 };
 	struct lun_live_config config = {
 		.size = sizeof(config),
 		.loop = &agent->loop,

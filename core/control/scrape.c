@@ -17,7 +17,16 @@
 enum { SERIES = 1000, FLOWS_A_STEP = 2048, SERIES_A_STEP = 64 };
 
 /* Stages in the order of the text; the first makes none. */
-enum stage { WALK, SERVICE_FLOWS, SERVICE_PACKETS, SERVICE_BYTES, ENDPOINT_FLOWS, COUNTERS };
+enum stage {
+	WALK,
+	SERVICE_FLOWS,
+	SERVICE_PACKETS,
+	SERVICE_BYTES,
+	ENDPOINT_FLOWS,
+	ENDPOINT_PACKETS,
+	ENDPOINT_BYTES,
+	COUNTERS
+};
 
 /* ---- what is counted flow by flow ---- */
 
@@ -26,6 +35,14 @@ static struct tally_entry *place(struct tally *tally, const struct tally_entry *
 	struct tally_entry *entry = tally->count < SERIES ? tally_place(tally, key) : tally_find(tally, key);
 
 	return entry ? entry : other;
+}
+
+static void add_traffic(struct tally_entry *entry, const uint64_t packets[2], const uint64_t bytes[2])
+{
+	for (int way = 0; way < 2; way++) {
+		entry->packets[way] += packets[way];
+		entry->bytes[way] += bytes[way];
+	}
 }
 
 /* The ports that the policy has now; they are what the text will speak of. */
@@ -38,27 +55,42 @@ static void place_services(struct scrape *scrape)
 		struct tally_entry *entry = place(&scrape->services, &key, &scrape->other_service);
 
 		entry->flows += port.flows;
-		for (int way = 0; way < 2; way++) {
-			entry->packets[way] += port.ended_packets[way];
-			entry->bytes[way] += port.ended_bytes[way];
-		}
+		add_traffic(entry, port.ended_packets, port.ended_bytes);
 	}
+}
+
+/* Endpoints of which flows ended.  They are told apart by where they are alone: a service may be gone by now. */
+static void place_endpoints(struct scrape *scrape)
+{
+	struct lun_endpoint_stats stats;
+	uint64_t cursor = 0;
+	bool more;
+
+	do {
+		struct tally_entry *entry = &scrape->other_carried;
+
+		more = lun_engine_endpoint(lun_live_engine(scrape->live), &cursor, &stats);
+		if (more)
+			entry = place(&scrape->carried,
+				      &(struct tally_entry) {
+					      .endpoint = stats.address, .port = stats.port, .protocol = stats.protocol },
+				      &scrape->other_carried);
+		add_traffic(entry, stats.ended_packets, stats.ended_bytes);
+	} while (more);
 }
 
 static void count_flow(struct scrape *scrape, const struct lun_flow *flow)
 {
 	struct tally_entry key = tally_key(flow), service_key = { .service = key.service };
-	struct tally_entry *service = key.service ? tally_find(&scrape->services, &service_key) : NULL;
+	struct tally_entry *service = flow->service ? tally_find(&scrape->services, &service_key) : NULL;
 
-	if (flow->translated)
+	if (flow->translated) {
 		place(&scrape->endpoints, &key, &scrape->other_endpoint)->flows++;
-	if (!key.service)
-		return;
-	service = service ? service : &scrape->other_service;
-	for (int way = 0; way < 2; way++) {
-		service->packets[way] += flow->packets[way];
-		service->bytes[way] += flow->bytes[way];
+		key.service = NULL;
+		add_traffic(place(&scrape->carried, &key, &scrape->other_carried), flow->packets, flow->bytes);
 	}
+	if (flow->service)
+		add_traffic(service ? service : &scrape->other_service, flow->packets, flow->bytes);
 }
 
 static void not_below(struct tally_entry *entry, const struct tally_entry *told)
@@ -71,6 +103,13 @@ static void not_below(struct tally_entry *entry, const struct tally_entry *told)
 	}
 }
 
+static void none_below(struct tally *tally, const struct tally *told)
+{
+	for (size_t slot = 0; slot < tally->capacity; slot++)
+		if (tally->entries[slot].used)
+			not_below(&tally->entries[slot], tally_find(told, &tally->entries[slot]));
+}
+
 /* True: all flows were seen. */
 static bool walk(struct scrape *scrape)
 {
@@ -81,11 +120,10 @@ static bool walk(struct scrape *scrape)
 			count_flow(scrape, &flow);
 			continue;
 		}
-		for (size_t slot = 0; slot < scrape->services.capacity; slot++)
-			if (scrape->services.entries[slot].used)
-				not_below(&scrape->services.entries[slot],
-					  tally_find(&scrape->told, &scrape->services.entries[slot]));
+		none_below(&scrape->services, &scrape->told);
+		none_below(&scrape->carried, &scrape->told_carried);
 		not_below(&scrape->other_service, &scrape->told_other);
+		not_below(&scrape->other_carried, &scrape->told_other_carried);
 		return true;
 	}
 	return false;
@@ -93,28 +131,43 @@ static bool walk(struct scrape *scrape)
 
 /* ---- families with a sample for each service, or endpoint ---- */
 
-static void put_pair(FILE *out, const char *name, const char *service, const uint64_t values[2])
+/* Samples of both directions; the last of the labels says which. */
+static void put_pair(FILE *out, const char *name, struct label *labels, const uint64_t values[2])
 {
 	static const char *const ways[] = { [LUN_ORIG] = "orig", [LUN_REPLY] = "reply" };
+	struct label *last = labels;
 
-	for (int way = 0; way < 2; way++)
-		exposition_count(out, name,
-				 (const struct label[]) { { "service", service }, { "direction", ways[way] }, { 0 } },
-				 values[way]);
+	while (last[1].name)
+		last++;
+	for (int way = 0; way < 2; way++) {
+		last->value = ways[way];
+		exposition_count(out, name, labels, values[way]);
+	}
 }
 
 static void put_entry(struct scrape *scrape, const struct tally_entry *entry, const char *service, const char *endpoint)
 {
+	struct label of_service[] = { { "service", service }, { "direction", NULL }, { 0 } };
+	struct label of_endpoint[] = {
+		{ "protocol", lun_protocol_name(entry->protocol) }, { "endpoint", endpoint }, { "direction", NULL }, { 0 }
+	};
+
 	switch (scrape->stage) {
 	case SERVICE_FLOWS:
 		exposition_count(scrape->out, "lunette_service_flows",
 				 (const struct label[]) { { "service", service }, { 0 } }, entry->flows);
 		break;
 	case SERVICE_PACKETS:
-		put_pair(scrape->out, "lunette_service_packets_total", service, entry->packets);
+		put_pair(scrape->out, "lunette_service_packets_total", of_service, entry->packets);
 		break;
 	case SERVICE_BYTES:
-		put_pair(scrape->out, "lunette_service_bytes_total", service, entry->bytes);
+		put_pair(scrape->out, "lunette_service_bytes_total", of_service, entry->bytes);
+		break;
+	case ENDPOINT_PACKETS:
+		put_pair(scrape->out, "lunette_endpoint_packets_total", of_endpoint, entry->packets);
+		break;
+	case ENDPOINT_BYTES:
+		put_pair(scrape->out, "lunette_endpoint_bytes_total", of_endpoint, entry->bytes);
 		break;
 	case ENDPOINT_FLOWS:
 		exposition_count(scrape->out, "lunette_endpoint_flows",
@@ -139,6 +192,10 @@ static void put_head(const struct scrape *scrape)
 				    "Bytes, with IP headers, of connections to each port of a service." },
 		[ENDPOINT_FLOWS] = { "lunette_endpoint_flows", "gauge",
 				     "Connections at each endpoint; one without any is not there." },
+		[ENDPOINT_PACKETS] = { "lunette_endpoint_packets_total", "counter",
+				       "Packets of connections to each endpoint." },
+		[ENDPOINT_BYTES] = { "lunette_endpoint_bytes_total", "counter",
+				     "Bytes, with IP headers, of connections to each endpoint." },
 	};
 
 	exposition_family(scrape->out, heads[scrape->stage].name, heads[scrape->stage].type, heads[scrape->stage].help);
@@ -161,7 +218,7 @@ static bool put_table(struct scrape *scrape, const struct tally *tally, const st
 	}
 	if (scrape->cursor < tally->capacity)
 		return false;
-	if (tally->count >= SERIES)
+	if (tally->count >= SERIES || (tally == &scrape->carried && other->packets[LUN_ORIG]))
 		put_entry(scrape, other, "other", "other");
 	return true;
 }
@@ -336,10 +393,12 @@ bool scrape_begin(struct scrape *scrape)
 {
 	scrape->stage = WALK;
 	scrape->cursor = 0;
-	scrape->other_service = scrape->other_endpoint = (struct tally_entry) { .flows = 0 };
+	scrape->other_service = scrape->other_endpoint = scrape->other_carried = (struct tally_entry) { .flows = 0 };
 	scrape->out = open_memstream(&scrape->text, &scrape->size);
-	if (scrape->out)
+	if (scrape->out) {
 		place_services(scrape);
+		place_endpoints(scrape);
+	}
 	return scrape->out;
 }
 
@@ -351,6 +410,10 @@ static bool finish(struct scrape *scrape)
 	scrape->told = scrape->services;
 	scrape->told_other = scrape->other_service;
 	scrape->services = (struct tally) { .count = 0 };
+	tally_fini(&scrape->told_carried);
+	scrape->told_carried = scrape->carried;
+	scrape->told_other_carried = scrape->other_carried;
+	scrape->carried = (struct tally) { .count = 0 };
 	if (fclose(scrape->out) != 0)
 		scrape->size = 0;
 	scrape->out = NULL;
@@ -366,6 +429,16 @@ static bool is_counted(const struct lun_live *live)
 	return stats.counts;
 }
 
+/* What is not known is left out. */
+static int next_stage(const struct scrape *scrape)
+{
+	if (is_counted(scrape->live))
+		return scrape->stage + 1;
+	return scrape->stage == SERVICE_FLOWS    ? ENDPOINT_FLOWS
+	       : scrape->stage == ENDPOINT_FLOWS ? COUNTERS
+						 : scrape->stage + 1;
+}
+
 bool scrape_step(struct scrape *scrape, const struct loads *loads)
 {
 	bool done = true;
@@ -374,6 +447,8 @@ bool scrape_step(struct scrape *scrape, const struct loads *loads)
 		done = walk(scrape);
 	else if (scrape->stage == ENDPOINT_FLOWS)
 		done = put_table(scrape, &scrape->endpoints, &scrape->other_endpoint);
+	else if (scrape->stage == ENDPOINT_PACKETS || scrape->stage == ENDPOINT_BYTES)
+		done = put_table(scrape, &scrape->carried, &scrape->other_carried);
 	else if (scrape->stage != COUNTERS)
 		done = put_table(scrape, &scrape->services, &scrape->other_service);
 	if (scrape->stage == COUNTERS) {
@@ -387,7 +462,7 @@ bool scrape_step(struct scrape *scrape, const struct loads *loads)
 	if (!done)
 		return false;
 	scrape->cursor = 0;
-	scrape->stage = scrape->stage == SERVICE_FLOWS && !is_counted(scrape->live) ? ENDPOINT_FLOWS : scrape->stage + 1;
+	scrape->stage = next_stage(scrape);
 	return false;
 }
 
@@ -401,4 +476,6 @@ void scrape_fini(struct scrape *scrape)
 	tally_fini(&scrape->services);
 	tally_fini(&scrape->endpoints);
 	tally_fini(&scrape->told);
+	tally_fini(&scrape->carried);
+	tally_fini(&scrape->told_carried);
 }

@@ -25,8 +25,12 @@ struct scrape {
 	struct tally services;  /* by service alone; flows: now; packets and bytes: ever */
 	struct tally endpoints; /* flows of each */
 	struct tally_entry other_service, other_endpoint;
+	struct tally carried; /* packets and bytes of each endpoint, ever */
+	struct tally_entry other_carried;
 	struct tally told; /* what was said of services the last time, below which nothing may fall */
 	struct tally_entry told_other;
+	struct tally told_carried; /* likewise, of endpoints */
+	struct tally_entry told_other_carried;
 };
 
 /* Begins a text; the struct is zero, or was used before.  False: no memory. */

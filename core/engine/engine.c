@@ -8,7 +8,8 @@
 
 enum {
 	FLOWS_DEFAULT = 65536,
-	FLOWS_MOST = 1 << 27, /* a slot of the index is flow * 2 + direction, a wheel entry a positive int32_t */
+	FLOWS_MOST = 1 << 27,
+	ENDPOINTS_MOST = 1 << 20, /* a slot of the index is flow * 2 + direction, a wheel entry a positive int32_t */
 	EVENTS_DEFAULT = 1024,
 	RING_MOST = 1 << 30, /* offsets in a ring are added up in 32 bits */
 	EMIT_DEFAULT = 1 << 20,
@@ -48,7 +49,8 @@ static void count_memory(struct lun_engine *engine)
 			       (uint64_t)config->edits * sizeof(struct seqmap) + http_memory(&engine->http) +
 			       config->fragment_size + engine->fragments.blocks * sizeof(uint32_t) + FRAGMENT_WHOLE +
 			       FRAGMENT_DATAGRAMS * sizeof(struct datagram) +
-			       (uint64_t)config->events * sizeof(struct lun_event) + config->emit_size + sizeof(*engine);
+			       (uint64_t)config->events * sizeof(struct lun_event) + config->emit_size + sizeof(*engine) +
+			       (uint64_t)engine->endpoints.size * sizeof(struct endpoint_count);
 }
 
 int lun_engine_new(struct lun_engine **made, const struct lun_config *given, struct lun_policy *policy,
@@ -64,6 +66,9 @@ int lun_engine_new(struct lun_engine **made, const struct lun_config *given, str
 			    given->size, sizeof(ours));
 	if (config->affinities > FLOWS_MOST)
 		return fail(error, LUN_BAD_ARGUMENT, "%u affinities, expected at most %d", config->affinities, FLOWS_MOST);
+	if (config->endpoint_counts > ENDPOINTS_MOST)
+		return fail(error, LUN_BAD_ARGUMENT, "%u endpoint_counts, expected at most %d", config->endpoint_counts,
+			    ENDPOINTS_MOST);
 	if (config->flows > FLOWS_MOST)
 		return fail(error, LUN_BAD_ARGUMENT, "%u flows, expected at most %d", config->flows, FLOWS_MOST);
 	if (config->emit_size > RING_MOST || config->fragment_size > RING_MOST)
@@ -82,7 +87,8 @@ int lun_engine_new(struct lun_engine **made, const struct lun_config *given, str
 	if (flow_table_init(&engine->flows, engine->config.flows, engine->config.edits, config->seed) < 0 ||
 	    http_init(&engine->http, engine->config.edits, &engine->flows.key) < 0 ||
 	    fragments_init(&engine->fragments, engine->config.fragment_size) < 0 ||
-	    events_init(&engine->events, engine->config.events, engine->config.emit_size) < 0)
+	    events_init(&engine->events, engine->config.events, engine->config.emit_size) < 0 ||
+	    (config->endpoint_counts && endpoints_init(&engine->endpoints, config->endpoint_counts) < 0))
 		result = fail(error, LUN_NO_MEMORY, "out of memory for %u flows", engine->config.flows);
 	else if ((result = lun_engine_set_policy(engine, policy)) < 0)
 		fail(error, result, "the policy cannot be used: %s", lun_strerror(result));
@@ -108,6 +114,7 @@ void lun_engine_free(struct lun_engine *engine)
 	events_fini(&engine->events);
 	lun_policy_unref(engine->policy);
 	ports_fini(&engine->ports);
+	endpoints_fini(&engine->endpoints);
 	sources_fini(&engine->sources);
 	affinity_fini(&engine->affinity);
 	fragments_fini(&engine->fragments);
@@ -176,6 +183,33 @@ bool lun_engine_port(const struct lun_engine *engine, size_t index, struct lun_p
 					   .ended_packets = { port->counts[0], port->counts[1] },
 					   .ended_bytes = { port->counts[2], port->counts[3] } };
 	return true;
+}
+
+static void take_counts(struct lun_endpoint_stats *stats, const uint64_t counts[FLOW_COUNTS])
+{
+	memcpy(stats->ended_packets, counts, sizeof(stats->ended_packets));
+	memcpy(stats->ended_bytes, counts + 2, sizeof(stats->ended_bytes));
+}
+
+bool lun_engine_endpoint(const struct lun_engine *engine, uint64_t *cursor, struct lun_endpoint_stats *stats)
+{
+	const struct endpoints *endpoints = &engine->endpoints;
+
+	for (; *cursor < endpoints->size; ++*cursor) {
+		const struct endpoint_count *entry = &endpoints->entries[*cursor];
+
+		if (!entry->protocol)
+			continue;
+		*stats = (struct lun_endpoint_stats) { .address = entry->address,
+						       .port = entry->port,
+						       .protocol = entry->protocol };
+		take_counts(stats, entry->counts);
+		++*cursor;
+		return true;
+	}
+	*stats = (struct lun_endpoint_stats) { .protocol = 0 };
+	take_counts(stats, endpoints->others);
+	return false;
 }
 
 bool lun_engine_next_event(struct lun_engine *engine, struct lun_event *event)

@@ -2,6 +2,7 @@
 #ifndef LUNETTE_ENGINE_ENGINE_H
 #define LUNETTE_ENGINE_ENGINE_H
 
+#include "engine/endpoints.h"
 #include "engine/events.h"
 #include "engine/ports.h"
 #include "http/http.h"
@@ -22,6 +23,7 @@ struct lun_engine {
 	struct lun_policy *policy; /* or NULL */
 	bool sees_packets;         /* it has a hook for each */
 	struct ports ports;
+	struct endpoints endpoints;
 	struct sources sources;
 	struct affinity affinity;
 	struct fragments fragments;

@@ -29,6 +29,8 @@ void engine_forget_flow(struct lun_engine *engine, struct flow *flow)
 		flow_add_counts(flow, ports_port(&engine->ports, flow->port)->counts);
 		ports_count(&engine->ports, flow->port, -1);
 	}
+	if (engine->endpoints.entries && flow->flags & FLOW_TRANSLATED)
+		endpoints_add(&engine->endpoints, &engine->flows, flow);
 	sources_remove(&engine->sources, &flow->tuple[LUN_ORIG]);
 	if (flow->flags & FLOW_HTTP)
 		lun_policy_unref(http_stream_close(&engine->http, &engine->flows, flow));

@@ -606,11 +606,12 @@ struct lun_config {
 	 * this host's route to it.  False: there is none, the flow is refused.  NULL: the node's primary address. */
 	bool (*source)(void *user, const struct lun_address *endpoint, struct lun_address *source);
 	void *user;
-	uint32_t affinities; /* clients whose endpoint is remembered, where a service wants that; `flows` */
+	uint32_t affinities;      /* clients whose endpoint is remembered, where a service wants that; `flows` */
+	uint32_t endpoint_counts; /* endpoints that lun_engine_endpoint tells of, at 56 bytes each; 0: none */
 };
 
 /* Takes all memory that the engine will ever use for packets: about 200 bytes a flow.  `policy` may be NULL (track only); the
- * engine takes a reference of its own.  Fails: LUN_NO_MEMORY, LUN_BAD_ARGUMENT (the size, more than 2^27 flows or affinities, less room for
+ * engine takes a reference of its own.  Fails: LUN_NO_MEMORY, LUN_BAD_ARGUMENT (the size, more than 2^27 flows or affinities, 2^20 endpoint_counts, less room for
  * packets than 64 KiB or more than 1 GiB), and as lun_engine_set_policy. */
 LUN_API int lun_engine_new(struct lun_engine **engine, const struct lun_config *config, struct lun_policy *policy,
 			   struct lun_error *error);
@@ -884,6 +885,18 @@ struct lun_port_stats {
 
 /* The port number `index`, in order of the names of services; false past the last one. */
 LUN_API bool lun_engine_port(const struct lun_engine *engine, size_t index, struct lun_port_stats *stats);
+
+/* What translated flows to an endpoint had counted that ended. */
+struct lun_endpoint_stats {
+	struct lun_address address;
+	uint16_t port;
+	uint8_t protocol;
+	uint64_t ended_packets[2], ended_bytes[2]; /* by direction; bytes with the IP header */
+};
+
+/* Walks those that are counted (config.endpoint_counts): start with *cursor = 0; false at the end, with what those had that gave up their
+ * place for others, protocol 0.  An endpoint that did may come back and is counted from 0. */
+LUN_API bool lun_engine_endpoint(const struct lun_engine *engine, uint64_t *cursor, struct lun_endpoint_stats *stats);
 
 #ifdef __cplusplus
 }

@@ -76,6 +76,10 @@ for mode in commit inline; do
 		[[ $(sample "$traffic") -gt 8000000 ]] || fail "$mode: bytes: $(sample "$traffic")"
 	fi
 	echo "ok: $mode: bytes of a service: $(sample "$traffic")"
+	each() { awk -v wanted="lunette_$1_bytes_total" -v way="$2" 'index($0, wanted) == 1 && index($0, "\"" way "\"") { sum += $NF } END { printf "%d\n", sum }' "$work/metrics"; }
+	grep -q '^lunette_endpoint_packets_total{protocol="tcp",endpoint="10.244.0.[56]:8080",direction="reply"} [1-9]' "$work/metrics" ||
+		fail "$mode: no packets of endpoints: $(grep lunette_endpoint "$work/metrics")"
+	is "$(each endpoint reply) $(each endpoint orig)" "$(each service reply) $(each service orig)" "$mode: bytes of all endpoints, and of all services"
 
 	# A wrong policy is told, and the right one after it; numbers do not fall when connections end.
 	before=$(sample "$traffic")
@@ -88,6 +92,7 @@ for mode in commit inline; do
 	wait_for eval 'scrape; [[ $(sample lunette_policy_last_load_successful) -eq 1 ]]'
 	"$LUNETTE" flows --control "$work/control" --source ::/0 --end >/dev/null
 	wait_for eval 'scrape; [[ $(sample "lunette_service_flows{service=\"default/web:http\"}") -eq 0 ]]'
+	is "$(each endpoint reply)" "$(each service reply)" "$mode: bytes of all endpoints, when connections ended"
 	[[ $(sample "$traffic") -ge $before ]] || fail "$mode: bytes fell from $before to $(sample "$traffic")"
 
 	# Whoever asks badly, or all at once, or goes away, holds up nobody.
