@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # `lunette top`: what it says of services, endpoints, clients and flows is what runs, at the rate at which it runs; on a terminal keys
-# change what is seen, and the terminal is given back whatever ends it.  And filters in libpcap's language, which `lunette flows` has too.
+# change what is seen, and the terminal is given back whatever ends it.  And filters in libpcap's language, which `lunette flows` has too;
+# and what the README shows of a running agent.
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 command -v script >/dev/null || skip "script is not installed"
 
@@ -129,4 +130,18 @@ sysctl_of node net.netfilter.nf_conntrack_acct=0
 agent_start --flush
 client curl -s -o /dev/null http://10.96.0.20/
 once | grep -qE '^default/two:80 +[12] +0 +- +- #' || fail "what is not known is told: $(once)"
+
+# What the README's tour says of a running agent.
+lunette() { timeout 10 "$LUNETTE" "$@" --control "$work/control"; }
+sed -n '/^```sh live$/,/^```$/p' "$LUNETTE_SOURCE/README.md" | sed '1d;$d' >"$work/tour"
+[[ $(wc -l <"$work/tour") -ge 4 ]] || fail "the README has no tour any more"
+client curl -s -o /dev/null http://10.96.0.10/
+while read -r line; do
+	eval "$line" >"$work/said" </dev/null &
+	shown=$!
+	while kill -0 $shown 2>/dev/null; do client curl -s -o /dev/null --max-time 1 http://10.96.0.10/; done
+	wait $shown || fail "$line"
+	[[ -s $work/said ]] || fail "nothing said by: $line"
+	echo "ok: $line: $(wc -l <"$work/said") lines"
+done <"$work/tour"
 agent_stop TERM

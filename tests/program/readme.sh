@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# What the README shows is what happens: its policy gives its trace, and its C program compiles.
+# What the README shows is what happens: its policy and its tour give what is shown, and its C program compiles.  (What it shows of a
+# running agent is run by tests/live/top.sh.)
 set -euo pipefail
 
 folder=$(mktemp -d)
@@ -11,15 +12,20 @@ block() { # LANGUAGE: the first block of code in it
 }
 
 block lua >node.lua
-block console >shown
 block c >program.c
-[[ -s node.lua && -s shown && -s program.c ]] || { echo "README.md has no lua, console or c block any more"; exit 1; }
+[[ -s node.lua && -s program.c ]] || { echo "README.md has no lua or c block any more"; exit 1; }
 
-read -r dollar program arguments <shown
-[[ $dollar == '$' && $program == lunette ]] || { echo "expected '\$ lunette ...', got: $(head -1 shown)"; exit 1; }
-# shellcheck disable=SC2086
-"$LUNETTE" $arguments >said
-diff <(tail -n +2 shown) said || { echo "(< README.md, > lunette $arguments)"; exit 1; }
+# Each console block is a command line, and what it prints.
+lunette() { "$LUNETTE" "$@"; }
+ln -s "$LUNETTE_SOURCE/examples" examples
+awk '/^```console$/ { file = "console" ++count; next } /^```$/ { file = "" } file { print >file }' "$LUNETTE_SOURCE/README.md"
+for shown in console*; do
+	[[ $(head -c 10 "$shown") == '$ lunette ' || $(head -1 "$shown") == '$ printf '*'| lunette '* ]] ||
+		{ echo "expected '\$ lunette ...', got: $(head -1 "$shown")"; exit 1; }
+	eval "$(head -1 "$shown" | cut -c 3-)" >said
+	diff <(tail -n +2 "$shown") said || { echo "(< README.md, > $(head -1 "$shown"))"; exit 1; }
+done
+[[ -e console6 && -s flow.html ]] || { echo "the README has no tour any more"; exit 1; }
 
 "$LUNETTE" trace -p node.lua tcp 203.0.113.2:1 172.18.0.2:32329 | grep -q 'blocked range' ||
 	{ echo "the policy of the README does not block its range"; exit 1; }
