@@ -49,6 +49,9 @@ for mode in commit inline; do
 	client curl -s --max-time 5 --local-port ${port}9 -o /dev/null http://10.96.0.10/
 	client curl -s --max-time 1 --local-port ${port}8 http://10.96.0.10/ && fail "what is dropped was answered"
 	scrape
+	if command -v promtool >/dev/null; then # large, and not among what tests install
+		[[ -z $(promtool check metrics <"$work/metrics" 2>&1) ]] || fail "promtool: $(promtool check metrics <"$work/metrics" 2>&1)"
+	fi
 	echo "ok: $mode: $(wc -l <"$work/families") families, $(wc -l <"$work/metrics") lines"
 	is "$(sample 'lunette_new_flows_total{decision="translate"}')" 5 "$mode: connections that were translated"
 	[[ $(sample 'lunette_new_flows_total{decision="drop"}') -ge 1 && $(sample 'lunette_reasons_total{reason="policy_drop"}') -ge 1 ]] ||
