@@ -12,6 +12,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <uv.h>
 
 enum { GROUPS = 8192, FLOWS_A_STEP = 1024, GROUPS_A_STEP = 4096, ROWS = 100, ROWS_A_STEP = 32 };
@@ -49,8 +50,10 @@ struct top *top_new(const struct lun_live *live)
 	lun_engine_stats(lun_live_engine(live), &stats);
 	top->live = live;
 	top->seen_count = stats.flows_max;
-	top->seen = calloc(top->seen_count, sizeof(*top->seen)); /* of which only what is written is taken */
-	if (top->seen && tally_reserve(&top->tally, GROUPS))
+	/* Of which only what is written is taken, and all given back; calloc, once it has learnt the size, does neither. */
+	top->seen =
+		mmap(NULL, top->seen_count * sizeof(*top->seen), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (top->seen != MAP_FAILED && tally_reserve(&top->tally, GROUPS))
 		return top;
 	top_free(top);
 	return NULL;
@@ -61,7 +64,8 @@ void top_free(struct top *top)
 	if (!top)
 		return;
 	tally_fini(&top->tally);
-	free(top->seen);
+	if (top->seen != MAP_FAILED)
+		munmap(top->seen, top->seen_count * sizeof(*top->seen));
 	free(top);
 }
 

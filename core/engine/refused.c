@@ -28,8 +28,10 @@ static unsigned status_of(enum lun_reason reason)
 		return 408;
 	case LUN_REASON_http_too_large:
 		return 431;
-	default:
+	case LUN_REASON_http_malformed:
 		return 400;
+	default:
+		return 0; /* no fault of the client's */
 	}
 }
 
@@ -79,7 +81,7 @@ static bool may_respond(const struct lun_engine *engine, const struct packet *p,
 {
 	const struct tcp_side *upstream = &flow_more(&engine->flows, p->flow)->tcp.side[LUN_REPLY];
 
-	return !p->io->carried && !stream->headers.resets && !http_is_owed(stream) && p->tcp_flags & TCP_ACK &&
+	return status_of(stream->stream.reason) && !p->io->carried && !stream->headers.resets && !http_is_owed(stream) && p->tcp_flags & TCP_ACK &&
 	       p->flow->flags & FLOW_REPLIED && !state_is_half_open(p->flow->state) && p->acknowledgement == upstream->end;
 }
 

@@ -43,7 +43,7 @@ chaos_begin() {
 	local pid
 	touch "$work/chaos"
 	chaos_jobs=()
-	ip netns exec "$lab-client" wrk -t1 -c16 -d 600s http://10.96.0.10/ >"$work/wrk" &
+	ip netns exec "$lab-client" wrk -t1 -c16 -d $((seconds + 600))s http://10.96.0.10/ >"$work/wrk" &
 	wrk=$!
 	chaos_jobs+=($wrk)
 	client curl -s -o "$work/got" http://10.96.0.10/slow & # one connection from the beginning to the end
