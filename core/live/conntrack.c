@@ -208,8 +208,8 @@ void conntrack_create(struct netlink *netlink, struct conntrack_commit *commits,
 	netlink->sequence = ignored;
 	for (size_t i = 0; i < count; i++)
 		commits[i].problem = 0;
-	problem = mnl_socket_sendto(netlink->socket, buffer, length) < 0 ? -errno
-									 : read_problems(netlink, commits, count, first);
+	problem = netlink_send(netlink, &(struct iovec) { buffer, length }, 1);
+	problem = problem ? problem : read_problems(netlink, commits, count, first);
 	for (size_t i = 0; problem && i < count; i++)
 		if (!commits[i].problem)
 			commits[i].problem = problem;
@@ -257,7 +257,7 @@ void conntrack_get(struct netlink *netlink, struct conntrack_question *questions
 	}
 	if (!count)
 		return;
-	problem = mnl_socket_sendto(netlink->socket, buffer, length) < 0 ? -errno : 0;
+	problem = netlink_send(netlink, &(struct iovec) { buffer, length }, 1);
 	problem = problem ? problem : read_answers(netlink, questions, count, first);
 	for (size_t i = 0; problem && i < count; i++)
 		if (questions[i].problem == -EIO)
@@ -304,7 +304,7 @@ void conntrack_delete(struct netlink *netlink, const struct conntrack_entry *ent
 		message->nlmsg_seq = ignored;
 		length += MNL_ALIGN(message->nlmsg_len);
 	}
-	if (count && mnl_socket_sendto(netlink->socket, buffer, length) > 0)
+	if (count && netlink_send(netlink, &(struct iovec) { buffer, length }, 1) == 0)
 		while (netlink_read(netlink) > 0)
 			;
 }
@@ -331,7 +331,7 @@ int conntrack_dump(struct netlink *netlink)
 
 	put_our_mark(message);
 	message->nlmsg_seq = ++netlink->sequence;
-	return mnl_socket_sendto(netlink->socket, message, message->nlmsg_len) < 0 ? -errno : 0;
+	return netlink_send(netlink, &(struct iovec) { message, message->nlmsg_len }, 1);
 }
 
 /* Collects the attributes of a nest, up to `count` types, into `attributes`. */

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+enum { SEND_TRIES = 3 };
+
 int netlink_open(struct netlink *netlink, int family, struct lun_error *error)
 {
 	int on = 1;
@@ -31,6 +33,22 @@ void netlink_close(struct netlink *netlink)
 	netlink->socket = NULL;
 }
 
+int netlink_send(const struct netlink *netlink, const struct iovec *parts, size_t count)
+{
+	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
+	struct msghdr message = {
+		.msg_name = &kernel, .msg_namelen = sizeof(kernel), .msg_iov = (struct iovec *)parts, .msg_iovlen = count
+	};
+	ssize_t sent = -1;
+
+	for (int tries = 0; sent < 0 && tries < SEND_TRIES; tries++) {
+		sent = sendmsg(netlink->fd, &message, 0);
+		if (sent < 0 && errno != ENOBUFS && errno != ENOMEM && errno != EINTR)
+			break;
+	}
+	return sent < 0 ? -errno : 0;
+}
+
 int netlink_read(struct netlink *netlink)
 {
 	struct sockaddr_nl from = { 0 };
@@ -53,11 +71,13 @@ int netlink_read(struct netlink *netlink)
 int netlink_request(struct netlink *netlink, struct nlmsghdr *request, mnl_cb_t on_answer, void *user)
 {
 	unsigned port = mnl_socket_get_portid(netlink->socket);
+	int problem;
 
 	request->nlmsg_seq = ++netlink->sequence;
 	request->nlmsg_flags |= NLM_F_REQUEST | NLM_F_ACK;
-	if (mnl_socket_sendto(netlink->socket, request, request->nlmsg_len) < 0)
-		return -errno;
+	problem = netlink_send(netlink, &(struct iovec) { request, request->nlmsg_len }, 1);
+	if (problem)
+		return problem;
 	for (;;) {
 		int length = netlink_read(netlink);
 

@@ -4,6 +4,7 @@
 
 #include <libmnl/libmnl.h>
 #include <lunette/lunette.h>
+#include <sys/uio.h>
 
 /* Room for one message of ours and for one read: what the kernel puts into a read while it dumps. */
 enum { NETLINK_BUFFER = 32768 };
@@ -18,6 +19,10 @@ struct netlink {
 /* Opens a non-blocking socket of a netlink family (NETLINK_NETFILTER, ...).  Fails: LUN_SYSTEM. */
 int netlink_open(struct netlink *netlink, int family, struct lun_error *error);
 void netlink_close(struct netlink *netlink);
+
+/* Sends messages to the kernel in one write, a few times where it has no memory for them: what is said here nobody says again.
+ * Returns 0 or a negative errno. */
+int netlink_send(const struct netlink *netlink, const struct iovec *parts, size_t count);
 
 /* Sends one request, which gets its sequence number here, and hands every answer to `on_answer` (NULL: there is none).
  * The kernel works while we send, so nothing is waited for.  Returns 0 or a negative errno: the kernel's answer. */

@@ -315,13 +315,10 @@ static size_t put_verdict(struct parts *parts, void *buffer, unsigned type, uint
 
 static int send_parts(struct queue *queue, struct parts *parts)
 {
-	struct sockaddr_nl kernel = { .nl_family = AF_NETLINK };
-	struct msghdr message = {
-		.msg_name = &kernel, .msg_namelen = sizeof(kernel), .msg_iov = parts->parts, .msg_iovlen = parts->count
-	};
+	int problem = parts->count ? netlink_send(&queue->netlink, parts->parts, parts->count) : 0;
 
 	parts->count = parts->length = 0;
-	return message.msg_iovlen && sendmsg(queue->netlink.fd, &message, 0) < 0 ? -errno : 0;
+	return problem;
 }
 
 int queue_answer(struct queue *queue, const struct queue_verdict *verdicts, size_t count)

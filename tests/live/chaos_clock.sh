@@ -25,9 +25,9 @@ asks() { # ADDRESS: "pod1" or the status of curl
 	if [[ $status -eq 0 ]]; then echo "${said%% *}"; else echo "$status"; fi
 }
 step 0
-export CLOCK_AHEAD=$work/ahead LD_PRELOAD=$LUNETTE_BUILD/tests/preload-clock.so
+export CLOCK_AHEAD=$work/ahead
+agent_under=$(with_library clock)
 agent_start
-unset LD_PRELOAD
 
 is "$(asks 10.96.0.14) $(asks 10.96.0.14) $(asks 10.96.0.14)" "pod1 pod1 7" "connections within the rate, and over it"
 chaos_begin

@@ -134,11 +134,15 @@ write_policy() {
 	EOT
 }
 
-# agent_start [OPTION]...: starts the agent in the node and waits until it serves; its process is $agent.
+# with_library NAME: a command that starts another one with live/preload/NAME.c.
+with_library() { echo env ASAN_OPTIONS=verify_asan_link_order=0 "LD_PRELOAD=$LUNETTE_BUILD/tests/preload-$1.so"; }
+
+# agent_start [OPTION]...: starts the agent in the node, by the command $agent_under, and waits until it serves; its process is $agent.
 agent_count=0
+agent_under=
 agent_start() {
 	agent_log=$work/agent$((++agent_count)).log
-	ip netns exec "$lab-node" "$LUNETTE" run -p "$work/policy.lua" --json --control "$work/control" "$@" 2>"$agent_log" &
+	ip netns exec "$lab-node" $agent_under "$LUNETTE" run -p "$work/policy.lua" --json --control "$work/control" "$@" 2>"$agent_log" &
 	agent=$!
 	started+=("$agent")
 	wait_for grep -q '"event":"ready"' "$agent_log"

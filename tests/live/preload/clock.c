@@ -25,31 +25,31 @@ static long ahead(void)
 	return last;
 }
 
-int clock_gettime(clockid_t clock, struct timespec *time)
+int clock_gettime(clockid_t clock_id, struct timespec *tp)
 {
-	int result = (int)syscall(SYS_clock_gettime, clock, time);
+	int result = (int)syscall(SYS_clock_gettime, clock_id, tp);
 
-	if (result == 0 && clock == CLOCK_REALTIME)
-		time->tv_sec += ahead();
+	if (result == 0 && clock_id == CLOCK_REALTIME)
+		tp->tv_sec += ahead();
 	return result;
 }
 
-int gettimeofday(struct timeval *restrict time, void *restrict zone)
+int gettimeofday(struct timeval *restrict tv, void *restrict tz)
 {
 	struct timespec now;
 
-	(void)zone;
+	(void)tz;
 	clock_gettime(CLOCK_REALTIME, &now);
-	*time = (struct timeval) { now.tv_sec, now.tv_nsec / 1000 };
+	*tv = (struct timeval) { now.tv_sec, now.tv_nsec / 1000 };
 	return 0;
 }
 
-time_t time(time_t *result)
+time_t time(time_t *timer)
 {
 	struct timespec now;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	if (result)
-		*result = now.tv_sec;
+	if (timer)
+		*timer = now.tv_sec;
 	return now.tv_sec;
 }
