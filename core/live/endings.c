@@ -2,7 +2,8 @@
  *
  * Nothing is deleted by its tuple alone: that may be another connection's by now.  The entry is looked up, and goes if it is
  * ours and leads to the endpoint that is meant.  A client that goes on after that loses one packet: the next one is decided
- * anew, if it may open a flow; a TCP segment is answered with a reset by the fail-safe rule.  A segment of the endpoint's goes
+ * anew, if it may open a flow; a TCP segment is answered with a reset by the fail-safe rule, and clients are got to send one
+ * (prompt.c).  A segment of the endpoint's goes
  * untranslated to an address where nobody knows it, and gets its reset from there. */
 #include "live/endings.h"
 #include "live/live.h"
@@ -40,6 +41,8 @@ void endings_proceed(struct lun_live *live)
 			entries[count++] = *entry;
 	}
 	conntrack_delete(&live->conntrack, entries, count);
+	for (size_t i = 0; i < count; i++)
+		prompt_client(&live->prompt, &entries[i].orig);
 	live->stats.ended += count;
 	endings->count = 0;
 }

@@ -158,6 +158,7 @@ static void parts_free(struct lun_live *live)
 	route_close(&live->routes);
 	carried_close(&live->carried);
 	inject_close(&live->inject);
+	prompt_close(&live->prompt);
 	sysctls_restore(&live->sysctls);
 	lun_engine_free(live->engine);
 	lun_policy_unref(live->policy);
@@ -352,6 +353,7 @@ int lun_live_start(struct lun_live **result, const struct lun_live_config *given
 	live->mode = config->mode == LUN_LIVE_INLINE ? &live_inline : &live_commit;
 	live->tenant_mask = config->tenant_mask;
 	live->set_sysctls = config->set_sysctls;
+	live->prompt = (struct prompt) { -1, -1 };
 	live->policy = config->policy;
 	lun_policy_ref(live->policy);
 	code = parts_open(live, config, error);

@@ -6,6 +6,7 @@
 #include "live/conntrack.h"
 #include "live/endings.h"
 #include "live/inject.h"
+#include "live/prompt.h"
 #include "live/queue.h"
 #include "live/refusals.h"
 #include "live/route.h"
@@ -53,6 +54,8 @@ struct lun_live {
 	struct endings endings;
 	/* by refusals.c */
 	struct refusals refusals;
+	/* by prompt.c */
+	struct prompt prompt;
 	/* by inline.c or edits.c */
 	struct inject inject;
 	struct sysctls sysctls;

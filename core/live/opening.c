@@ -412,6 +412,7 @@ static int opening_open(struct lun_live *live, struct lun_config *engine, struct
 	int code = queue_open(&live->queue, live->rules.queue, QUEUE_HEADERS, error);
 
 	engine->commit = true;
+	prompt_open(&live->prompt);
 	if (code == 0)
 		code = queue_open(&live->edits, rules_edits_queue(&live->rules), QUEUE_PAYLOAD, error);
 	if (code == 0)
