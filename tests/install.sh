@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what building, testing and the demo need on Debian 12, if something is missing; silent when nothing is.  The only
 # list of packages in the tree.  dpkg-dev makes our own packages, of systemd only its checks of our unit are used; doxygen reads the public
-# headers, cppcheck all sources.
+# headers, cppcheck all sources.  Only tests with real packets use python3-websockets, whose peers speak WebSocket as others do.
 set -euo pipefail
 
 packages=(
@@ -10,7 +10,7 @@ packages=(
 	libcjson-dev libmicrohttpd-dev dpkg-dev systemd
 	libcmocka-dev clang-format clang-tidy libclang-rt-14-dev valgrind jq procps libxml2-utils perl
 	doxygen cppcheck yamllint
-	iproute2 ethtool iptables nftables conntrack tcpdump nginx-light curl wrk
+	iproute2 ethtool iptables nftables conntrack tcpdump nginx-light curl wrk python3-websockets
 )
 
 if ! command -v dpkg-query >/dev/null; then

@@ -42,6 +42,16 @@ void engine_emit_tcp(struct lun_engine *engine, enum lun_side side, const struct
 		engine_emit(engine, side, length);
 }
 
+uint32_t engine_upstream_place(const struct lun_engine *engine, const struct packet *p, uint32_t place)
+{
+	return p->io->carried ? http_unshifted(http_shift(&engine->http, &engine->flows, p->flow), place) : place;
+}
+
+struct lun_tuple engine_upstream_tuple(const struct packet *p)
+{
+	return p->io->carried ? p->tuple : tuple_inverted(&p->flow->tuple[LUN_REPLY]);
+}
+
 /* The packet's timestamps (RFC 7323, 3.2), as an option.  Returns its size, or 0 if it has none. */
 static uint32_t copy_timestamps(const struct packet *p, uint8_t options[TIMESTAMPS_SIZE])
 {
@@ -92,7 +102,7 @@ static COLD void acknowledge(struct lun_engine *engine, const struct packet *p)
 /* The PROXY header, as the client would send it now. */
 static COLD void greet(struct lun_engine *engine, const struct packet *p)
 {
-	const struct lun_tuple tuple = tuple_inverted(&p->flow->tuple[LUN_REPLY]);
+	const struct lun_tuple tuple = engine_upstream_tuple(p);
 	uint8_t options[TIMESTAMPS_SIZE], header[GREETING_SIZE];
 	struct packet_spec spec = { .tcp_flags = TCP_PSH | TCP_ACK,
 				    .acknowledgement = p->acknowledgement,
@@ -102,6 +112,7 @@ static COLD void greet(struct lun_engine *engine, const struct packet *p)
 				    .payload = header };
 
 	spec.payload_length = http_greeting(&engine->http, &engine->flows, p->flow, header, &spec.sequence);
+	spec.sequence = engine_upstream_place(engine, p, spec.sequence);
 	engine_emit_tcp(engine, LUN_SIDE_UPSTREAM, &tuple, &spec);
 }
 

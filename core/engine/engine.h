@@ -55,6 +55,9 @@ void engine_emit(struct lun_engine *engine, enum lun_side side, uint32_t length)
 /* Builds one and puts it into the ring, if there is room. */
 void engine_emit_tcp(struct lun_engine *engine, enum lun_side side, const struct lun_tuple *tuple,
 		     const struct packet_spec *spec);
+/* The upstream's number `place`, and the tuple of a packet of ours toward it, as whoever translates the flow (we, or the kernel) needs them. */
+uint32_t engine_upstream_place(const struct lun_engine *engine, const struct packet *p, uint32_t place);
+struct lun_tuple engine_upstream_tuple(const struct packet *p);
 /* The timestamps option that answers the packet's: the newest that its sender has seen of the other end, and its own.  Returns its
  * size, or 0: it has none. */
 uint32_t engine_answer_timestamps(const struct packet *p, uint8_t options[TIMESTAMPS_SIZE]);

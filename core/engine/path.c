@@ -130,7 +130,8 @@ static void ask_commit(struct lun_engine *engine, const struct packet *p, const 
 	event->reply = nat_wanted_reply(decision, &p->tuple);
 	event->translate = decision->translate;
 	event->masquerade = decision->masquerade;
-	event->edited = p->flow->flags & FLOW_HTTP;
+	if (p->flow->flags & FLOW_HTTP)
+		http_tell_carried(&engine->http, &engine->flows, p->flow, event);
 	if (decision->masquerade && !policy_names_masquerade(engine->policy, v4))
 		event->reply.destination = (struct lun_address) { { 0 } };
 	flow_set_owner(p->flow, LUN_OWNER_PENDING);
@@ -181,13 +182,6 @@ static void describe_flow(struct lun_engine *engine, struct packet *p, const str
 	p->opening = true;
 }
 
-/* Whether what the client sends is edited.  Not by a PROXY header where the kernel carries: it hears of edits by payload only. */
-static bool is_edited(const struct lun_engine *engine, const struct decision *decision)
-{
-	return decision->edited &&
-	       !(engine->config.commit && engine->policy->ports[decision->service_port].service->proxy_protocol);
-}
-
 /* Opens the flow of an accepted decision. */
 static bool engine_open(struct lun_engine *engine, struct packet *p, const struct decision *decision)
 {
@@ -198,7 +192,6 @@ static bool engine_open(struct lun_engine *engine, struct packet *p, const struc
 	uint64_t hash[2] = { [LUN_ORIG] = p->hash };
 	enum lun_verdict verdict = engine->policy && engine->policy->limits_drop ? LUN_DROP : LUN_REJECT;
 	enum lun_reason reason = over_limit(engine, p, port);
-	bool edited = is_edited(engine, decision);
 
 	if (reason != LUN_REASON_none) { /* flows whose time is over do not count: see whether some are left */
 		expire(engine, EXPIRE_BUDGET_TICK);
@@ -213,15 +206,15 @@ static bool engine_open(struct lun_engine *engine, struct packet *p, const struc
 		return refuse(engine, p, verdict, reason);
 	if (engine->config.commit && events_full(&engine->events))
 		return refuse(engine, p, LUN_DROP, LUN_REASON_events_full);
-	if (edited && !(p->tcp_flags & TCP_SYN))
+	if (decision->edited && !(p->tcp_flags & TCP_SYN))
 		return refuse(engine, p, LUN_REJECT, LUN_REASON_not_an_opening); /* its place between heads is unknown */
-	if (edited && engine->config.commit && p->payload_length > 0)
+	if (decision->edited && engine->config.commit && p->payload_length > 0)
 		return refuse(engine, p, LUN_DROP, LUN_REASON_http_lost_place); /* it comes again without the bytes */
 	p->flow = flow_open(&engine->flows, tuple, hash);
 	if (!p->flow)
 		return refuse(engine, p, LUN_REJECT, LUN_REASON_table_full);
 	describe_flow(engine, p, decision, port);
-	if (edited && !open_stream(engine, p, decision)) {
+	if (decision->edited && !open_stream(engine, p, decision)) {
 		engine_forget_flow(engine, p->flow);
 		p->flow = NULL;
 		return refuse(engine, p, LUN_REJECT, LUN_REASON_edits_full);
@@ -469,7 +462,7 @@ static bool checksums_resolve(const struct lun_engine *engine, struct packet *p)
 	return packet_stop(p, LUN_ACCEPT, LUN_REASON_bad_checksum);
 }
 
-/* Tells the embedder what the kernel adds from this packet on. */
+/* Tells the embedder what the kernel does from this packet on. */
 static void tell_shift(struct lun_engine *engine, const struct packet *p)
 {
 	struct lun_event *event = events_put(&engine->events);
@@ -478,24 +471,26 @@ static void tell_shift(struct lun_engine *engine, const struct packet *p)
 	event->packet = engine->packet;
 	event->flow = flow_id(&engine->flows, p->flow);
 	event->orig = p->flow->tuple[LUN_ORIG];
-	event->shift = *http_shift(&engine->http, &engine->flows, p->flow);
+	http_tell_carried(&engine->http, &engine->flows, p->flow, event);
 }
 
-/* The client's bytes in a flow that the kernel carries: they are edited, and the kernel does the rest.  One whose place between heads
- * is unknown, because an earlier agent committed it, is refused. */
+/* A packet of a flow that the kernel carries: the client's bytes are edited, and the kernel does the rest; the upstream's are only read.
+ * One whose place between heads is unknown, because an earlier agent committed its flow, is refused when the client sends it. */
 static bool engine_edit_carried(struct lun_engine *engine, struct packet *p)
 {
-	if (p->role != PACKET_DATA || !flow_find(&engine->flows, p) || p->direction != LUN_ORIG ||
-	    !(p->flow->flags & FLOW_HTTP))
-		return packet_stop(p, LUN_REJECT, LUN_REASON_not_an_opening);
+	struct http *http = &engine->http;
+
+	http->acknowledges = http->shifts = http->greets = false;
 	p->io->ct = LUN_CT_ESTABLISHED;
+	if (p->role != PACKET_DATA || !flow_find(&engine->flows, p) || (p->direction == LUN_REPLY) != p->io->answers ||
+	    !(p->flow->flags & FLOW_HTTP))
+		return p->io->answers || packet_stop(p, LUN_REJECT, LUN_REASON_not_an_opening);
 	if (events_full(&engine->events))
 		return packet_stop(p, LUN_DROP, LUN_REASON_events_full);
-	if (!http_inspect(&engine->http, &engine->flows, p))
+	if (!http_inspect(http, &engine->flows, p))
 		return false;
-	http_edit(&engine->http, &engine->flows, p);
-	if (engine->http.shifts)
-		tell_shift(engine, p);
+	if (p->direction == LUN_ORIG)
+		http_edit(http, &engine->flows, p);
 	packet_seal(p);
 	return true;
 }
@@ -504,7 +499,9 @@ static COLD void run_carried(struct lun_engine *engine, struct packet *p)
 {
 	bool goes_on = engine_edit_carried(engine, p);
 
-	if (!goes_on || engine->http.acknowledges)
+	if (engine->http.shifts)
+		tell_shift(engine, p);
+	if (!goes_on || engine->http.acknowledges || engine->http.greets)
 		engine_answer(engine, p);
 }
 

@@ -81,8 +81,9 @@ static bool may_respond(const struct lun_engine *engine, const struct packet *p,
 {
 	const struct tcp_side *upstream = &flow_more(&engine->flows, p->flow)->tcp.side[LUN_REPLY];
 
-	return status_of(stream->stream.reason) && !p->io->carried && !stream->headers.resets && !http_is_owed(stream) && p->tcp_flags & TCP_ACK &&
-	       p->flow->flags & FLOW_REPLIED && !state_is_half_open(p->flow->state) && p->acknowledgement == upstream->end;
+	return status_of(stream->stream.reason) && !p->io->carried && !stream->headers.resets && !http_is_owed(stream) &&
+	       p->tcp_flags & TCP_ACK && p->flow->flags & FLOW_REPLIED && !state_is_half_open(p->flow->state) &&
+	       p->acknowledgement == upstream->end;
 }
 
 static void respond(struct lun_engine *engine, const struct packet *p, struct http_stream *stream)
@@ -125,15 +126,11 @@ COLD void engine_linger(struct lun_engine *engine, struct packet *p)
 
 /* ---- RST ---- */
 
-/* The number at which the upstream expects a RST, as whoever translates it needs it. */
 static uint32_t reset_place(const struct lun_engine *engine, const struct packet *p)
 {
-	uint32_t place;
-
 	if (!p->flow || !(p->flow->flags & FLOW_HTTP))
 		return p->sequence;
-	place = http_upstream_place(&engine->http, &engine->flows, p->flow);
-	return p->io->carried ? http_unshifted(http_shift(&engine->http, &engine->flows, p->flow), place) : place;
+	return engine_upstream_place(engine, p, http_upstream_place(&engine->http, &engine->flows, p->flow));
 }
 
 static void reset_client(struct lun_engine *engine, const struct packet *p)
@@ -147,7 +144,7 @@ static void reset_client(struct lun_engine *engine, const struct packet *p)
 
 static void reset_upstream(struct lun_engine *engine, const struct packet *p)
 {
-	const struct lun_tuple tuple = p->io->carried ? p->tuple : tuple_inverted(&p->flow->tuple[LUN_REPLY]);
+	const struct lun_tuple tuple = engine_upstream_tuple(p);
 	const struct packet_spec spec = { .tcp_flags = TCP_RST | TCP_ACK,
 					  .sequence = reset_place(engine, p),
 					  .acknowledgement = p->acknowledgement };

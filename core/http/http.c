@@ -286,6 +286,33 @@ static void begin_again(const struct on_path *path)
 	begin_stream(stream, path->map, p->flow, next);
 }
 
+static bool is_answer_awaited(const struct http_stream *stream)
+{
+	return stream->stream.upgrade && !stream->answer.known && !stream->answer.odd;
+}
+
+/* The kernel adds the same to all numbers from now on, and so needs us no more. */
+static void shift_all(const struct on_path *path, uint32_t shift)
+{
+	struct http_stream *stream = path->stream;
+
+	stream->shift = (struct lun_shift) { .position = stream->released, .before = shift, .after = shift };
+	path->http->shifts = true;
+}
+
+/* The first answer is there.  If another protocol begins, the upstream has read all in front of that, so that it does not matter how
+ * that is numbered if it comes again. */
+static void take_answer(const struct on_path *path)
+{
+	struct http_stream *stream = path->stream;
+
+	if (stream->answer.known)
+		stream_answered(&stream->stream, stream->answer.status);
+	path->http->shifts = http_is_carried(path);
+	if (http_is_carried(path) && stream->stream.place == STREAM_OPAQUE)
+		shift_all(path, seqmap_to_upstream(path->map, stream->released) - stream->released);
+}
+
 /* The upstream's bytes while its first answer is awaited; those that come too soon must come again. */
 static bool inspect_answer(const struct on_path *path)
 {
@@ -302,6 +329,8 @@ static bool inspect_answer(const struct on_path *path)
 		return http_drop(path, LUN_REASON_http_lost_place, "an answer to an upgrade, of which bytes are missing");
 	answer_read(&stream->answer, p->io->data + p->payload + old, p->payload_length - (uint32_t)old);
 	stream->answer_next = p->sequence + p->payload_length;
+	if (!is_answer_awaited(stream))
+		take_answer(path);
 	return true;
 }
 
@@ -311,14 +340,27 @@ static void inspect_greeting(const struct on_path *path)
 	struct http_stream *stream = path->stream;
 	const struct packet *p = path->p;
 
-	if (!stream->greeting || p->tcp_flags & (TCP_SYN | TCP_RST) || !(p->flow->flags & FLOW_REPLIED))
+	if (!stream->greeting || p->tcp_flags & (TCP_SYN | TCP_RST) ||
+	    !(http_is_carried(path) || p->flow->flags & FLOW_REPLIED))
 		return;
 	if (p->direction == LUN_REPLY) {
-		if ((int32_t)(p->acknowledgement - (stream->first + stream->greeting)) >= 0)
-			stream->greeting = 0;
+		if ((int32_t)(p->acknowledgement - (stream->first + stream->greeting)) < 0)
+			return;
+		stream->greeting = 0;
+		path->http->shifts = http_is_carried(path);
 		return;
 	}
+	if (http_is_carried(path) && !stream->greeted)
+		shift_all(path, stream->greeting); /* what lies in front of the header is the handshake, which is over */
 	path->http->greets = !stream->greeted || p->payload_length == 0 || (int32_t)(p->sequence - stream->next) < 0;
+}
+
+/* The header goes in the place of a packet without payload, which says nothing that it does not.  If it is lost, the upstream has not
+ * heard of the client, and sends its SYN/ACK again: so it gets the header, however long the client is silent. */
+static bool greet_instead(const struct on_path *path)
+{
+	TRACE(path->p, "http", NULL, "the PROXY header goes instead");
+	return packet_stop(path->p, LUN_STOLEN, LUN_REASON_none);
 }
 
 bool http_inspect(struct http *http, const struct flow_table *table, struct packet *p)
@@ -341,6 +383,8 @@ bool http_inspect(struct http *http, const struct flow_table *table, struct pack
 		return false;
 	if (http->replaced && http->payload.length == 0)
 		return hold(&path);
+	if (http->greets && p->payload_length == 0 && !(p->tcp_flags & TCP_FIN))
+		return greet_instead(&path);
 	if (p->tcp_flags & TCP_FIN && p->sequence + p->payload_length == path.stream->next)
 		path.stream->next = ++path.stream->released; /* it has a number, too */
 	return true;
@@ -456,15 +500,15 @@ static void shift(const struct on_path *path, uint32_t first)
 /* What the client has sent, under the number that the kernel or, if it does not, we add to. */
 static void edit_sent(const struct on_path *path)
 {
-	uint32_t upstream = seqmap_to_upstream(path->map, sequence_known(path)), count = path->map->count;
 	struct packet *p = path->p;
+	uint32_t count = path->map->count,
+		 upstream = resets_greeting(path) ? p->sequence : seqmap_to_upstream(path->map, sequence_known(path));
 
 	note_new(path);
 	rearm(path);
 	if (http_is_carried(path) && path->map->count != count)
 		shift(path, count);
-	if (!resets_greeting(path))
-		packet_set_sequence(p, http_is_carried(path) ? http_unshifted(&path->stream->shift, upstream) : upstream);
+	packet_set_sequence(p, http_is_carried(path) ? http_unshifted(&path->stream->shift, upstream) : upstream);
 	if (path->http->replaced)
 		put_payload(path);
 }
@@ -482,6 +526,16 @@ void http_edit(struct http *http, const struct flow_table *table, struct packet 
 		packet_set_acknowledgement(p, seqmap_to_client(path.map, p->acknowledgement));
 		packet_map_sack(p, to_client, path.map);
 	}
+}
+
+void http_tell_carried(const struct http *http, const struct flow_table *table, const struct flow *flow,
+		       struct lun_event *event)
+{
+	const struct http_stream *stream = &http->streams[flow_more(table, flow)->edit];
+
+	event->shift = stream->shift;
+	event->watched = stream->greeting || is_answer_awaited(stream);
+	event->edited = event->watched || stream->stream.place != STREAM_OPAQUE;
 }
 
 const struct lun_shift *http_shift(const struct http *http, const struct flow_table *table, const struct flow *flow)

@@ -13,7 +13,7 @@
  *
  * The PROXY header is an edit at the stream's beginning.  It goes in a packet of our own, beside the client's first one: in time for a
  * server that speaks first, and without making a full segment of the client's longer than the way allows.  Until the upstream has
- * acknowledged it, it goes again with whatever the client sends again, and with what has no payload.
+ * acknowledged it, it goes again with whatever the client sends again, and in the place of what has no payload.
  *
  * What is sent again must be the same, as far as it has a meaning: an upstream may have got only the second copy.  Heads are
  * rendered again, from the packet or from what was held, and give the same bytes, because everything in them comes from the head,
@@ -23,7 +23,8 @@
  * Of a flow that the kernel carries only the client's packets with payload come here, so that nothing is known of what the upstream
  * has acknowledged.  Then the oldest is forgotten where there is no room, and what comes again from in front of that is dropped.  The
  * kernel adds one of two numbers to the client's: before and behind the newest edit.  What we send on is numbered so that the sum is
- * right. */
+ * right.  While the PROXY header is on its way, or the answer to a request for another protocol, packets of both directions come here;
+ * behind that the kernel does without us, if nothing is left to edit. */
 #ifndef LUNETTE_HTTP_HTTP_H
 #define LUNETTE_HTTP_HTTP_H
 
@@ -132,7 +133,7 @@ struct http {
 	bool replaced;
 	bool came_again;   /* some of its bytes */
 	bool acknowledges; /* the client should be told that what is held has come */
-	bool shifts;       /* the kernel is to be told what it adds from now on */
+	bool shifts;       /* the kernel is to be told what it does from now on */
 	bool greets;       /* the upstream should get the PROXY header, now */
 };
 
@@ -166,7 +167,10 @@ static inline bool http_is_owed(const struct http_stream *stream)
 	return stream->stream.requests > 0;
 }
 
-/* What the kernel is to add to the numbers of the flow's client. */
+/* Fills in what the kernel is to do for a flow that it carries: `shift`, `edited` and `watched`. */
+void http_tell_carried(const struct http *http, const struct flow_table *table, const struct flow *flow,
+		       struct lun_event *event);
+/* What it is to add to the numbers of the flow's client. */
 const struct lun_shift *http_shift(const struct http *http, const struct flow_table *table, const struct flow *flow);
 /* The number to which the kernel adds so that `sequence` comes out. */
 uint32_t http_unshifted(const struct lun_shift *shift, uint32_t sequence);

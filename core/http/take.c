@@ -102,14 +102,14 @@ static bool step(const struct on_path *path, struct taken *t, enum ending *endin
 		*ending = t->ahead.place == STREAM_WAITING ? ENDING_CUT : ENDING_HOLD;
 		return false;
 	case STREAM_EDIT:
-		if (t->ahead.upgrade && (t->ahead.requests > 1 || http_is_carried(path))) {
+		if (t->ahead.upgrade && t->ahead.requests > 1) {
 			stream_refuse(&t->ahead, LUN_REASON_http_malformed, t->ahead.offset - length,
-				      http_is_carried(path)
-					      ? "an upgrade where the kernel carries answers past us"
-					      : "an upgrade behind other requests, whose answers are not read");
+				      "an upgrade behind other requests, whose answers are not read");
 			*ending = ENDING_REFUSED;
 			return false;
 		}
+		if (t->ahead.upgrade && http_is_carried(path) && !(t->ahead.head.flags & HEAD_TRAILERS))
+			path->stream->answer_next = path->p->acknowledgement; /* nothing was answered on this connection */
 		*ending = take_head(path, t, length);
 		break;
 	case STREAM_FRAME:

@@ -128,6 +128,12 @@ bool conntrack_changes(const struct conntrack_commit *commit)
 	return commit->edited || changes_destination(commit) || !lun_address_is_zero(&commit->masquerade);
 }
 
+/* The part of the mark that says what comes to user space. */
+static uint32_t wanted_bits(bool edited, bool watched)
+{
+	return (edited ? CONNTRACK_EDITED : 0) | (watched ? 0 : CONNTRACK_UNWATCHED);
+}
+
 static struct nlmsghdr *put_commit(void *buffer, const struct conntrack_commit *commit)
 {
 	struct nlmsghdr *message =
@@ -140,7 +146,8 @@ static struct nlmsghdr *put_commit(void *buffer, const struct conntrack_commit *
 	put_zone(message, commit->orig.tenant);
 	mnl_attr_put_u32(message, CTA_TIMEOUT, htonl(OPENING_TIMEOUT_S));
 	mnl_attr_put_u32(message, CTA_MARK,
-			 htonl(CONNTRACK_MARK | (changes ? 0 : CONNTRACK_PLAIN) | (commit->edited ? CONNTRACK_EDITED : 0)));
+			 htonl(CONNTRACK_MARK | (changes ? 0 : CONNTRACK_PLAIN) |
+			       wanted_bits(commit->edited, commit->watched)));
 	if (commit->orig.protocol == LUN_TCP)
 		put_tcp(message);
 	if (changes)
@@ -283,13 +290,22 @@ static void put_adjustment(struct nlmsghdr *message, uint16_t type, const struct
 	mnl_attr_nest_end(message, nest);
 }
 
-size_t conntrack_put_shift(void *buffer, const struct lun_tuple *orig, const struct lun_shift *shift)
+size_t conntrack_put_shift(void *buffer, const struct lun_event *event)
 {
-	struct nlmsghdr *message = conntrack_put_update(buffer, orig);
+	struct nlmsghdr *message = conntrack_put_update(buffer, &event->orig);
 
-	put_adjustment(message, CTA_SEQ_ADJ_ORIG, shift);
+	mnl_attr_put_u32(message, CTA_MARK, htonl(wanted_bits(event->edited, event->watched)));
+	mnl_attr_put_u32(message, CTA_MARK_MASK, htonl(CONNTRACK_EDITED | CONNTRACK_UNWATCHED));
+	put_adjustment(message, CTA_SEQ_ADJ_ORIG, &event->shift);
 	put_adjustment(message, CTA_SEQ_ADJ_REPLY, &(struct lun_shift) { 0 }); /* one is not taken without the other */
 	return MNL_ALIGN(message->nlmsg_len);
+}
+
+void conntrack_send(struct netlink *netlink, const void *messages, size_t length)
+{
+	if (length && netlink_send(netlink, &(struct iovec) { (void *)messages, length }, 1) == 0)
+		while (netlink_read(netlink) > 0)
+			;
 }
 
 void conntrack_delete(struct netlink *netlink, const struct conntrack_entry *entries, size_t count)
@@ -304,9 +320,7 @@ void conntrack_delete(struct netlink *netlink, const struct conntrack_entry *ent
 		message->nlmsg_seq = ignored;
 		length += MNL_ALIGN(message->nlmsg_len);
 	}
-	if (count && netlink_send(netlink, &(struct iovec) { buffer, length }, 1) == 0)
-		while (netlink_read(netlink) > 0)
-			;
+	conntrack_send(netlink, buffer, length);
 }
 
 static void put_our_mark(struct nlmsghdr *message)

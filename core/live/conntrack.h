@@ -8,10 +8,12 @@
 
 #include "live/netlink.h"
 
-#define CONNTRACK_MARK UINT32_C(0x4c000000)   /* 'L' */
-#define CONNTRACK_MASK UINT32_C(0xfc000000)   /* the rest is others', but for these: */
-#define CONNTRACK_EDITED UINT32_C(0x02000000) /* what its client sends is edited */
-#define CONNTRACK_PLAIN UINT32_C(0x01000000)  /* it is not translated */
+#define CONNTRACK_MARK UINT32_C(0x48000000)
+#define CONNTRACK_MASK UINT32_C(0xf8000000)      /* the rest is others', but for these: */
+#define CONNTRACK_UNWATCHED UINT32_C(0x04000000) /* as nearly all are: their mark begins with 0x4c, an 'L' */
+#define CONNTRACK_EDITED UINT32_C(0x02000000)    /* what its client sends is edited */
+#define CONNTRACK_PLAIN UINT32_C(0x01000000)     /* it is not translated */
+#define CONNTRACK_ALL (CONNTRACK_MASK | CONNTRACK_UNWATCHED | CONNTRACK_EDITED | CONNTRACK_PLAIN)
 
 /* An entry as the kernel tells it. */
 struct conntrack_entry {
@@ -45,7 +47,7 @@ struct conntrack_commit {
 	uint16_t endpoint_port;
 	struct lun_address masquerade; /* the new source, the port being the kernel's to choose; zero: the source stays */
 	bool translate;
-	bool edited;
+	bool edited, watched;            /* as struct lun_event has it */
 	bool replaces;                   /* `replaced` is deleted first */
 	struct conntrack_entry replaced; /* by its id: no other one */
 	int problem;
@@ -78,10 +80,13 @@ int conntrack_flush(struct netlink *netlink);
 /* Begins a message that changes the entry with this tuple; the caller puts the attributes that are to change. */
 struct nlmsghdr *conntrack_put_update(void *buffer, const struct lun_tuple *tuple);
 
-/* Builds a message that has the kernel add to the sequence numbers of the entry's originator, at `buffer` of CONNTRACK_SHIFT_SIZE
- * bytes; returns its length.  It is for a write together with verdicts, in front of the packet that it is about. */
+/* Builds a message that has the kernel do what a SHIFT event says, at `buffer` of CONNTRACK_SHIFT_SIZE bytes; returns its length.  It is
+ * for a write together with verdicts, in front of the packet that it is about. */
 enum { CONNTRACK_SHIFT_SIZE = 256 };
-size_t conntrack_put_shift(void *buffer, const struct lun_tuple *orig, const struct lun_shift *shift);
+size_t conntrack_put_shift(void *buffer, const struct lun_event *event);
+
+/* Sends messages of this kind by themselves; the kernel has done what they say when this returns.  Errors are not told. */
+void conntrack_send(struct netlink *netlink, const void *messages, size_t length);
 
 /* Asks for all entries of ours; they come as messages for conntrack_parse, after them one of type NLMSG_DONE.  Returns 0
  * or a negative errno. */

@@ -3,7 +3,8 @@
  *	receive -> the engine edits -> in one write, for each packet: what the kernel adds to numbers from now on, the verdict
  *
  * Packets come behind the kernel's conntrack and in front of its translation: with the client's addresses and numbers.  The kernel
- * translates all else of the flow, answers among it, which never come here.  What is sent by ourselves (sent.c) goes toward the upstream as
+ * translates all else of the flow, answers among it, which do not come here unless the flow is watched: while it gets a PROXY header,
+ * which the upstream has to acknowledge, and while an answer decides what follows it.  What is sent by ourselves (sent.c) goes toward the upstream as
  * if the client had sent it, so that the kernel translates it; toward the client past conntrack, which would take it for one of another
  * connection. */
 #include "live/edits.h"
@@ -18,6 +19,7 @@ size_t edits_serve(struct lun_live *live, uint64_t now)
 	batch.count = queue_receive(&live->edits, batch.queued, batch.packets);
 	for (size_t i = 0; i < batch.count; i++) {
 		batch.packets[i].carried = true;
+		batch.packets[i].answers = batch.queued[i].mark & live->rules.marks.reject;
 		batch.bits[i] = 0; /* no rule of ours looks at the packet any more */
 	}
 	live->stats.edited += batch.count;
@@ -36,7 +38,7 @@ static bool has_edits(const struct lun_policy *policy)
 	struct lun_frontend frontend;
 
 	for (size_t i = 0; lun_policy_frontend(policy, i, &frontend); i++)
-		if (frontend.http)
+		if (frontend.http || frontend.proxy_protocol)
 			return true;
 	return false;
 }

@@ -311,11 +311,7 @@ static void warn_carried(struct lun_live *live)
 	char address[LUN_ADDRESS_TEXT];
 
 	for (size_t i = 0; live->mode->carries && lun_policy_frontend(live->policy, i, &frontend); i++)
-		if (frontend.proxy_protocol)
-			live_log(live, LUN_LOG_WARNING,
-				 "%s: connections to %s get a PROXY header, and edits behind it, only with --inline",
-				 frontend.service, lun_endpoint_format(&frontend.address, frontend.port, address));
-		else if (frontend.timeouts)
+		if (frontend.timeouts)
 			live_log(live, LUN_LOG_WARNING, "%s: connections to %s have the kernel's timeouts, not the policy's",
 				 frontend.service, lun_endpoint_format(&frontend.address, frontend.port, address));
 }

@@ -80,6 +80,7 @@ static int prepare(struct lun_live *live, const struct lun_event *event, uint64_
 		.orig = event->orig,
 		.translate = event->translate,
 		.edited = event->edited,
+		.watched = event->watched,
 		.endpoint = event->reply.source,
 		.endpoint_port = event->reply.source_port,
 	};

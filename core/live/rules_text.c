@@ -4,9 +4,9 @@
  *	      by the sets "committed"; where nft cannot queue, it gets the mark bit "queue",
  *	-300  by which iptables queues it.  It comes back with the bit "committed" or "reject", or both: left alone
  *	-200  (the kernel's conntrack finds the entry that was committed)
- *	-190  what a client sends is queued where it is to be edited and has payload: that is told by the lengths of its headers; where
- *	      nft cannot queue, it gets the mark bit "queue", by which iptables queues it at -150.  This stays when the agent stops:
- *	      nothing goes on unedited
+ *	-190  what a client sends is queued where it is to be edited and has payload: that is told by the lengths of its headers; of a
+ *	      connection that is watched everything is, the upstream's packets with the bit "reject"; where nft cannot queue, it
+ *	      gets the mark bit "queue", by which iptables queues it at -150.  This stays when the agent stops: nothing goes on unedited
  *	-190  fail-safe: what was to be translated and is not, is dropped, whatever the cause, but for TCP in mid-stream: a reset
  *	      tells its client that the connection is no more; what is to be left alone gets our connection mark, which says so
  *	      for all packets to come.  UDP that passes is put into "committed", what is dropped is taken out, so that the next
@@ -143,11 +143,19 @@ static void put_edited(FILE *out, const struct rules *rules)
 {
 	put_payload_set(out, "payload4", 20);
 	put_payload_set(out, "payload6", 40);
-	fputs("	chain edited {\n"
-	      "		meta nfproto ipv4 tcp doff . meta length @payload4 goto to_edits\n"
-	      "		meta nfproto ipv6 tcp doff . meta length @payload6 goto to_edits\n"
-	      "	}\n",
-	      out);
+	fprintf(out,
+		"	chain edited {\n"
+		"		iif lo accept\n" /* this host's own to itself, edited as output */
+		"		ct mark & 0x%08x == 0 tcp flags & syn == 0 goto watched\n"
+		"		ct direction reply accept\n"
+		"		meta nfproto ipv4 tcp doff . meta length @payload4 goto to_edits\n"
+		"		meta nfproto ipv6 tcp doff . meta length @payload6 goto to_edits\n"
+		"	}\n"
+		"	chain watched {\n"
+		"		ct direction reply meta mark set meta mark | 0x%08x\n"
+		"		goto to_edits\n"
+		"	}\n",
+		CONNTRACK_UNWATCHED, rules->marks.reject);
 	if (rules->queueing == RULES_NFT)
 		fprintf(out, "	chain to_edits {\n		queue num %u\n	}\n", rules_edits_queue(rules));
 	else
@@ -224,8 +232,7 @@ static void put_carry(FILE *out, const struct lun_live_marks *marks)
 		fprintf(out,
 			"	chain failsafe_%s {\n"
 			"		type filter hook %s priority -190; policy accept;\n"
-			"		meta mark & 0x%08x == 0 ct mark & 0x%08x == 0x%08x ct direction original goto "
-			"edited\n"
+			"		meta mark & 0x%08x == 0 ct mark & 0x%08x == 0x%08x goto edited\n"
 			"		meta mark & 0x%08x == 0 ct status dnat accept\n"
 			"		meta mark & 0x%08x == 0x%08x ct status dnat goto learn\n"
 			"		goto failsafe\n"
@@ -238,6 +245,7 @@ static void put_failsafe(FILE *out, const struct rules *rules)
 {
 	const struct lun_live_marks *marks = &rules->marks;
 	uint32_t both = marks->committed | marks->reject, plain = CONNTRACK_MARK | CONNTRACK_PLAIN;
+	uint32_t left_alone = plain | CONNTRACK_UNWATCHED;
 
 	fprintf(out,
 		"	chain failsafe {\n"
@@ -273,8 +281,8 @@ static void put_failsafe(FILE *out, const struct rules *rules)
 		"		meta l4proto tcp reject with tcp reset\n"
 		"		reject with icmpx type port-unreachable\n"
 		"	}\n",
-		CONNTRACK_MASK | CONNTRACK_PLAIN, plain, ~(CONNTRACK_MASK | CONNTRACK_EDITED | CONNTRACK_PLAIN), plain,
-		CONNTRACK_MASK, CONNTRACK_MARK, rules->udp_timeout_ms, rules->udp_timeout_ms);
+		CONNTRACK_MASK | CONNTRACK_PLAIN, plain, ~CONNTRACK_ALL, left_alone, CONNTRACK_MASK, CONNTRACK_MARK,
+		rules->udp_timeout_ms, rules->udp_timeout_ms);
 }
 
 static void put_table(FILE *out, const struct rules *rules, const struct lun_policy *policy, bool of_inline)

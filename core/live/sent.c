@@ -99,16 +99,17 @@ static void give_verdicts(struct lun_live *live, struct queue *queue, struct bat
 		live_log(live, LUN_LOG_ERROR, "answering queue %u: %s", queue->number, strerror(-problem));
 }
 
-static void put_verdict(struct lun_live *live, struct batch *batch, size_t index, size_t shift_length)
+static void put_verdict(struct lun_live *live, struct batch *batch, size_t index)
 {
 	const struct lun_packet *packet = &batch->packets[index];
 	const struct queue_packet *queued = &batch->queued[index];
 	struct queue_verdict *verdict = &batch->verdicts[batch->verdict_count++];
 
 	*verdict = (struct queue_verdict) { .id = queued->id };
-	if (shift_length) {
+	if (batch->shift_length) {
 		verdict->first = batch->shifts[index];
-		verdict->first_length = shift_length;
+		verdict->first_length = batch->shift_length;
+		batch->shift_length = 0;
 	}
 	if (packet->verdict != LUN_ACCEPT || must_be_cut(queued, packet))
 		return;
@@ -134,29 +135,52 @@ static bool next_event(struct lun_live *live, struct lun_event *event)
 	return false;
 }
 
+/* What a watched flow's upstream sends is found by what the kernel made of the reply tuple: perhaps it is not known yet. */
+static void learn_reply(struct lun_live *live, const struct lun_event *event)
+{
+	struct conntrack_question question = { .tuple = event->orig };
+	struct lun_flow flow;
+
+	if (!event->watched || lun_flow_find(live->engine, &event->orig, &flow) < 0 || flow.owner >= LUN_OWNER_KERNEL)
+		return;
+	conntrack_get(&live->conntrack, &question, 1);
+	if (question.problem == 0 && conntrack_is_ours(&question.entry))
+		carried_sight(live, &question.entry, live->now);
+}
+
+/* Does what the events about packet `index` say, of which the one at hand is the first; returns whether another is at hand. */
+static bool take_events(struct lun_live *live, struct queue *queue, struct batch *batch, size_t index,
+			struct lun_event *event)
+{
+	bool there = true;
+
+	for (; there && event->packet == index; there = next_event(live, event)) {
+		if (event->kind == LUN_EVENT_SHIFT) {
+			batch->shift_length = conntrack_put_shift(batch->shifts[index], event);
+			learn_reply(live, event);
+			continue;
+		}
+		give_verdicts(live, queue, batch);
+		conntrack_send(&live->conntrack, batch->shifts[index], batch->shift_length);
+		batch->shift_length = 0;
+		send_emitted(live, &batch->queued[index], &batch->packets[index], event);
+	}
+	return there;
+}
+
 void sent_answer(struct lun_live *live, struct queue *queue, struct batch *batch)
 {
 	struct lun_event event;
 	bool there = next_event(live, &event);
 
-	batch->verdict_count = 0;
+	batch->verdict_count = batch->shift_length = 0;
 	for (size_t i = 0; i < batch->count; i++) {
-		const struct lun_packet *packet = &batch->packets[i];
-		const struct queue_packet *queued = &batch->queued[i];
-		size_t shift_length = 0;
-
-		for (; there && event.packet == i; there = next_event(live, &event)) {
-			if (event.kind == LUN_EVENT_SHIFT) {
-				shift_length = conntrack_put_shift(batch->shifts[i], &event.orig, &event.shift);
-				continue;
-			}
+		if (there)
+			there = take_events(live, queue, batch, i, &event);
+		put_verdict(live, batch, i);
+		if (must_be_cut(&batch->queued[i], &batch->packets[i])) {
 			give_verdicts(live, queue, batch);
-			send_emitted(live, queued, packet, &event);
-		}
-		put_verdict(live, batch, i, shift_length);
-		if (must_be_cut(queued, packet)) {
-			give_verdicts(live, queue, batch);
-			send_grown(live, queued, packet);
+			send_grown(live, &batch->queued[i], &batch->packets[i]);
 		}
 	}
 	give_verdicts(live, queue, batch);

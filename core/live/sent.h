@@ -17,6 +17,7 @@ struct batch {
 	/* by sent_answer */
 	size_t verdict_count;
 	struct queue_verdict verdicts[QUEUE_BATCH]; /* that are not given yet */
+	size_t shift_length; /* of what the kernel is to be told before the next of them; 0: nothing */
 	_Alignas(16) char shifts[QUEUE_BATCH][CONNTRACK_SHIFT_SIZE];
 };
 

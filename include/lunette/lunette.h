@@ -682,8 +682,9 @@ struct lun_packet {
 	uint16_t tenant;      /* conntrack zone */
 	bool unfinished; /* its transport checksum is to be computed by whoever sends it, as on a host with offloading; where
 			  * the packet is changed, it is computed here */
-	bool carried; /* committing: from the client of an edited flow that the kernel has, numbered as the client does; of such a
-		       * flow every packet with payload must come, whole */
+	bool carried; /* committing: of an edited flow that the kernel has, before it is translated or its numbers are; see
+		       * `edited` and `watched` of struct lun_event for those that must come, whole */
+	bool answers; /* `carried`, and from the upstream */
 	struct lun_trace *trace; /* normally NULL */
 	/* out */
 	enum lun_verdict verdict;
@@ -712,7 +713,8 @@ enum lun_event_kind {
 	/* From the engine to you. */
 	LUN_EVENT_EMIT,   /* send `data`, `length` bytes, toward `side` */
 	LUN_EVENT_COMMIT, /* give `flow` to the kernel, then accept packet `packet` of the array; answer CONFIRMED or FAILED */
-	LUN_EVENT_SHIFT, /* have the kernel add to the client's sequence numbers as `shift` says, then send packet `packet` on */
+	LUN_EVENT_SHIFT, /* have the kernel add to the client's sequence numbers as `shift` says, and send here what `edited` and
+			  * `watched` say, before anything else is done about packet `packet` */
 	LUN_EVENT_REFUSED, /* nothing more of what the client of `flow` sends goes on, for `reason`; once a connection */
 	LUN_EVENT_ENDED, /* the engine forgot `flow`; `withdrawn`: delete it in the kernel.  Also from you: the kernel did */
 	/* Some ENDED events found no room in the ring and are lost; flows that are to be withdrawn wait for room instead.  Comes
@@ -741,10 +743,11 @@ struct lun_event {
 	uint64_t timeout;              /* STATE */
 	uint64_t packets[2], bytes[2]; /* STATE, by direction: what the kernel counted; zero: it does not count */
 	int error;                     /* FAILED */
-	size_t packet;                 /* COMMIT, EMIT: index into the array of the call that caused it */
+	size_t packet;                 /* COMMIT, SHIFT, EMIT: index into the array of the call that caused it */
 	bool translate;                /* COMMIT: false: accepted as it is, no DNAT */
 	bool masquerade;               /* COMMIT */
-	bool edited;                   /* COMMIT: the client's packets with payload are to come here, `carried` */
+	bool edited;                   /* COMMIT, SHIFT: the client's packets with payload are to come here, `carried` */
+	bool watched;                  /* COMMIT, SHIFT: all packets of both directions are, but for those with a SYN */
 	struct lun_shift shift;        /* SHIFT */
 	bool withdrawn;                /* ENDED: its endpoint is gone from the policy */
 	enum lun_reason reason;        /* REFUSED */

@@ -9,6 +9,7 @@
 #define CLIENT "tcp 10.1.1.1:4000 10.96.0.1:80 "
 #define UPSTREAM "tcp 10.244.0.5:8080 10.1.1.1:4000 "
 #define TO_UPSTREAM "accept established ESTABLISHED -> tcp 10.1.1.1:4000 10.244.0.5:8080"
+#define INSTEAD "stolen established ESTABLISHED" /* of it, the header goes */
 #define TO_CLIENT "accept established ESTABLISHED -> tcp 10.96.0.1:80 10.1.1.1:4000"
 
 static void expect_greeting(unsigned version, const char *source, const char *destination, const void *bytes, size_t length)
@@ -115,9 +116,8 @@ static void it_comes_before_the_server_must_speak(void **state)
 
 	(void)state;
 	start(&n, false);
-	EXPECT(&n, { CLIENT ". seq 1000 ack 5000", TO_UPSTREAM });
+	EXPECT(&n, { CLIENT ". seq 1000 ack 5000", INSTEAD });
 	expect_header(&n, 5000);
-	expect_sequence(&n, 1000 + V1_LENGTH);
 	/* the server's banner acknowledges it */
 	EXPECT(&n, { UPSTREAM "P. seq 5000 ack 1039 win 60000 len 20", TO_CLIENT });
 	assert_int_equal(load32(n.data + 28), 1000);
@@ -135,7 +135,7 @@ static void it_comes_again_until_it_is_acknowledged(void **state)
 
 	(void)state;
 	start(&n, false);
-	EXPECT(&n, { CLIENT ". seq 1000 ack 5000", TO_UPSTREAM });
+	EXPECT(&n, { CLIENT ". seq 1000 ack 5000", INSTEAD });
 	expect_header(&n, 5000);
 	EXPECT(&n, { CLIENT "P. seq 1000 ack 5000 len 100", TO_UPSTREAM },
 	       { CLIENT "P. seq 1100 ack 5000 len 9", TO_UPSTREAM });
@@ -175,7 +175,7 @@ static void a_reset_is_exact(void **state)
 	(void)state;
 	for (int known = 0; known < 2; known++) {
 		start(&n, false);
-		EXPECT(&n, { CLIENT ". seq 1000 ack 5000", TO_UPSTREAM });
+		EXPECT(&n, { CLIENT ". seq 1000 ack 5000", INSTEAD });
 		expect_header(&n, 5000);
 		if (known)
 			EXPECT(&n, { UPSTREAM ". seq 5000 ack 1039 win 60000", TO_CLIENT });
@@ -192,7 +192,7 @@ static void a_client_that_begins_anew_is_announced_anew(void **state)
 
 	(void)state;
 	start(&n, false);
-	EXPECT(&n, { CLIENT ". seq 1000 ack 5000", TO_UPSTREAM });
+	EXPECT(&n, { CLIENT ". seq 1000 ack 5000", INSTEAD });
 	expect_header(&n, 5000);
 	EXPECT(&n, { UPSTREAM ". seq 5000 ack 1039 win 60000", TO_CLIENT },
 	       { CLIENT "R seq 1000", "accept established CLOSE -> tcp 10.1.1.1:4000 10.244.0.5:8080" },
@@ -201,7 +201,7 @@ static void a_client_that_begins_anew_is_announced_anew(void **state)
 	EXPECT(&n,
 	       { UPSTREAM "S. seq 4999 ack 1000 win 60000",
 		 "accept established SYN_RECV -> tcp 10.96.0.1:80 10.1.1.1:4000" },
-	       { CLIENT ". seq 1000 ack 5000", TO_UPSTREAM });
+	       { CLIENT ". seq 1000 ack 5000", INSTEAD });
 	expect_header(&n, 5000);
 	lun_engine_free(n.engine);
 }
