@@ -54,6 +54,16 @@ static bool state_fits(uint8_t protocol, enum lun_state state)
 	return (unsigned)state < LUN_STATE_COUNT;
 }
 
+/* Nothing of such a flow is on its way any more that would have to be edited; and the kernel may keep it for minutes. */
+static void end_edits(struct lun_engine *engine, struct flow *flow)
+{
+	if (flow->owner != LUN_OWNER_KERNEL_EDITED || !(flow->flags & FLOW_HTTP) || flow->state != LUN_STATE_TIME_WAIT)
+		return;
+	flow_set_owner(flow, LUN_OWNER_KERNEL);
+	lun_policy_unref(http_stream_close(&engine->http, &engine->flows, flow));
+	flow->flags &= (uint8_t)~FLOW_HTTP;
+}
+
 static int set_state(struct lun_engine *engine, struct flow *flow, enum lun_state state, uint64_t timeout)
 {
 	if (!state_fits(flow->tuple[LUN_ORIG].protocol, state))
@@ -62,6 +72,7 @@ static int set_state(struct lun_engine *engine, struct flow *flow, enum lun_stat
 		engine->flows.half_open +=
 			(uint32_t)state_is_half_open((uint8_t)state) - (uint32_t)state_is_half_open(flow->state);
 	flow->state = (uint8_t)state;
+	end_edits(engine, flow);
 	if (timeout / NS_PER_MS > INT32_MAX)
 		timeout = (uint64_t)INT32_MAX * NS_PER_MS;
 	flow_expire_in(&engine->flows, flow, (uint32_t)(timeout / NS_PER_MS));

@@ -110,18 +110,29 @@ static bool adopt(struct lun_live *live, const struct conntrack_entry *entry, ui
 	return true;
 }
 
-void carried_sight(struct lun_live *live, const struct conntrack_entry *entry, uint64_t now)
+/* Takes what an entry says that was looked up not before `since`.  Of a flow that is younger it may say nothing: it may be that of the
+ * flow before, with the same client's port. */
+static void sight(struct lun_live *live, const struct conntrack_entry *entry, uint64_t since, uint64_t now)
 {
 	struct lun_flow flow;
 
-	if (lun_flow_find(live->engine, &entry->orig, &flow) < 0 && !adopt(live, entry, now, &flow))
+	if (lun_flow_find(live->engine, &entry->orig, &flow) < 0) {
+		if (!adopt(live, entry, now, &flow))
+			return;
+	} else if (flow.age < now - since + NS_PER_MS) {
 		return;
+	}
 	if (memcmp(&flow.orig, &entry->orig, sizeof(flow.orig)) != 0)
 		return;
 	if (flow.owner < LUN_OWNER_KERNEL || memcmp(&flow.reply, &entry->reply, sizeof(flow.reply)) != 0)
 		report(live, LUN_EVENT_CONFIRMED, flow.id, entry, now);
 	report(live, LUN_EVENT_STATE, flow.id, entry, now);
 	carried_expect(&live->carried, flow.id);
+}
+
+void carried_sight(struct lun_live *live, const struct conntrack_entry *entry, uint64_t now)
+{
+	sight(live, entry, now + NS_PER_MS, now);
 }
 
 /* Reads once.  Returns 1 when the list is complete, 0 if more is to come, or a negative errno. */
@@ -142,7 +153,7 @@ static int read_part(struct lun_live *live, uint64_t now)
 		if (message->nlmsg_type == NLMSG_ERROR)
 			return -EIO;
 		if (conntrack_parse(message, &entry) && conntrack_is_ours(&entry))
-			carried_sight(live, &entry, now);
+			sight(live, &entry, carried->asked_at, now);
 	}
 	return 0;
 }

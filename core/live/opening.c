@@ -414,6 +414,8 @@ static int opening_open(struct lun_live *live, struct lun_config *engine, struct
 
 	engine->commit = true;
 	prompt_open(&live->prompt);
+	if (!engine->edits) /* those of a connection that is over are in use until a list tells, which may take a second and more */
+		engine->edits = engine->flows / 4 + 1;
 	if (code == 0)
 		code = queue_open(&live->edits, rules_edits_queue(&live->rules), QUEUE_PAYLOAD, error);
 	if (code == 0)

@@ -361,7 +361,8 @@ void flow_set_owner(struct flow *flow, enum lun_owner owner)
 		[LUN_OWNER_ENGINE] = 1 << LUN_OWNER_PENDING | 1 << LUN_OWNER_KERNEL,        /* commit asked for; imported */
 		[LUN_OWNER_PENDING] = 1 << LUN_OWNER_KERNEL | 1 << LUN_OWNER_KERNEL_EDITED, /* confirmed */
 		[LUN_OWNER_KERNEL] = 1 << LUN_OWNER_KERNEL, /* confirmed again, with another port */
-		[LUN_OWNER_KERNEL_EDITED] = 1 << LUN_OWNER_KERNEL_EDITED,
+		/* confirmed again; nothing is left to edit */
+		[LUN_OWNER_KERNEL_EDITED] = 1 << LUN_OWNER_KERNEL_EDITED | 1 << LUN_OWNER_KERNEL,
 	};
 
 	invariant(flow->owner < sizeof(legal) && legal[flow->owner] >> owner & 1);
