@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what building, testing and the demo need on Debian 12, if something is missing; silent when nothing is.  The only
 # list of packages in the tree.  dpkg-dev makes our own packages, of systemd only its checks of our unit are used; doxygen reads the public
-# headers, cppcheck all sources.  Only tests with real packets use python3-websockets, whose peers speak WebSocket as others do.
+# headers, cppcheck all sources.  haproxy, caddy, nodejs and python3-websockets are what others run: peers in tests with real packets.
 set -euo pipefail
 
 packages=(
@@ -10,7 +10,8 @@ packages=(
 	libcjson-dev libmicrohttpd-dev dpkg-dev systemd
 	libcmocka-dev clang-format clang-tidy libclang-rt-14-dev valgrind jq procps libxml2-utils perl
 	doxygen cppcheck yamllint
-	iproute2 ethtool iptables nftables conntrack tcpdump nginx-light curl wrk python3-websockets
+	iproute2 ethtool iptables nftables conntrack tcpdump nginx-light curl wrk
+	haproxy caddy nodejs python3 python3-websockets
 )
 
 if ! command -v dpkg-query >/dev/null; then
@@ -44,11 +45,12 @@ if ! { "${as_root[@]}" apt-get update -qq &&
 	exit 1
 fi
 
-# The package starts a web server on port 80, which nobody asked for: tests start their own in namespaces.
-if [[ " ${missing[*]} " == *" nginx-light "* ]]; then
+# These packages start servers, which nobody asked for: tests start their own in namespaces.
+for package in nginx-light haproxy caddy; do
+	[[ " ${missing[*]} " == *" $package "* ]] || continue
 	if [[ -d /run/systemd/system ]]; then
-		"${as_root[@]}" systemctl disable --quiet --now nginx
+		"${as_root[@]}" systemctl disable --quiet --now "${package%-light}"
 	else
-		"${as_root[@]}" service nginx stop >/dev/null || true
+		"${as_root[@]}" service "${package%-light}" stop >/dev/null 2>&1 || true
 	fi
-fi
+done
