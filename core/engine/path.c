@@ -208,8 +208,6 @@ static bool engine_open(struct lun_engine *engine, struct packet *p, const struc
 		return refuse(engine, p, LUN_DROP, LUN_REASON_events_full);
 	if (decision->edited && !(p->tcp_flags & TCP_SYN))
 		return refuse(engine, p, LUN_REJECT, LUN_REASON_not_an_opening); /* its place between heads is unknown */
-	if (decision->edited && engine->config.commit && p->payload_length > 0)
-		return refuse(engine, p, LUN_DROP, LUN_REASON_http_lost_place); /* it comes again without the bytes */
 	p->flow = flow_open(&engine->flows, tuple, hash);
 	if (!p->flow)
 		return refuse(engine, p, LUN_REJECT, LUN_REASON_table_full);
@@ -330,6 +328,18 @@ static bool engine_opens_again(struct lun_engine *engine, struct packet *p)
 	    flow_more(&engine->flows, p->flow)->tcp.side[LUN_ORIG].end - p->payload_length - 1 == p->sequence)
 		return packet_stop(p, LUN_ACCEPT, LUN_REASON_retransmission);
 	return packet_stop(p, LUN_QUERY, LUN_REASON_none);
+}
+
+/* Takes the bytes off a SYN whose flow is edited (TCP Fast Open): they cannot be read before the upstream has answered, nor can what
+ * the kernel adds to numbers be said.  The client sends them again when it sees that they were not acknowledged (RFC 7413, 3). */
+static COLD void strip_syn(const struct lun_engine *engine, struct packet *p)
+{
+	TRACE(p, "http", NULL, "%u bytes on a SYN are taken off: the client sends them again", p->payload_length);
+	p->end -= p->payload_length;
+	p->payload_length = 0;
+	p->rebuilt = true;
+	if (engine->config.commit) /* else it is sealed later */
+		packet_seal(p);
 }
 
 /* ---- fragments ---- */
@@ -522,6 +532,8 @@ static void engine_run(struct lun_engine *engine, struct packet *p)
 		engine_linger(engine, p);
 		return;
 	}
+	if (p->flow->flags & FLOW_HTTP && p->tcp_flags & TCP_SYN && p->payload_length > 0 && p->role == PACKET_DATA)
+		strip_syn(engine, p);
 	if (!engine_opens_again(engine, p))
 		return;
 	retry_opening(engine, p);

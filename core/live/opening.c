@@ -345,6 +345,10 @@ static struct queue_verdict verdict_of(const struct lun_live *live, const struct
 	struct queue_verdict verdict = { .id = queued->id, .accept = true };
 
 	verdict.mark = queued->mark & ~(marks->queue | marks->committed | marks->reject);
+	if (batch->packets[index].length < queued->length) { /* data was taken off a SYN */
+		verdict.data = batch->packets[index].data;
+		verdict.length = batch->packets[index].length;
+	}
 	if (batch->packets[index].verdict == LUN_ACCEPT)
 		verdict.mark |= marks->committed | (batch->left_alone[index] ? marks->reject : 0);
 	else if (batch->packets[index].verdict == LUN_REJECT)

@@ -57,16 +57,17 @@ static uint32_t own_mark(const struct lun_live *live, const struct queue_packet 
 	return sent_others_bits(live, queued->mark) | live->rules.marks.committed;
 }
 
-static bool is_cut(const struct lun_packet *packet)
+/* Did it change, though not all of it came? */
+static bool is_cut(const struct queue_packet *queued, const struct lun_packet *packet)
 {
-	return packet->changed && packet->wire_length > packet->length;
+	return packet->changed && packet->wire_length > queued->length;
 }
 
 /* Has the packet become longer than a path may carry? */
 static bool must_be_cut(const struct queue_packet *queued, const struct lun_packet *packet)
 {
 	return packet->verdict == LUN_ACCEPT && packet->changed && packet->length > queued->length &&
-	       packet->length > CARRIED_BY_ALL && !queued->large && !is_cut(packet);
+	       packet->length > CARRIED_BY_ALL && !queued->large && !is_cut(queued, packet);
 }
 
 /* It is cut into segments no longer than what came, which is what its sender takes to fit, or than what every path carries. */
@@ -113,7 +114,7 @@ static void put_verdict(struct lun_live *live, struct batch *batch, size_t index
 	}
 	if (packet->verdict != LUN_ACCEPT || must_be_cut(queued, packet))
 		return;
-	if (is_cut(packet)) {
+	if (is_cut(queued, packet)) {
 		log_loss(live, &packet->was, "it is too long for the queue, of which a changed packet must come back whole");
 		return;
 	}

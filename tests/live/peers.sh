@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Programs that others run, as upstreams and clients of edited connections, in both modes: Python's http.server, Node.js, caddy, and
-# haproxy, which gets a PROXY header before the requests; and one on the node itself, which also the node asks.
+# haproxy, which gets a PROXY header before the requests; and one on the node itself, which also the node asks.  The pod would take
+# requests out of SYNs (TCP Fast Open): none of them gets there unedited.
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 for program in python3 node caddy haproxy; do
 	command -v "$program" >/dev/null || skip "$program is not installed"
@@ -66,6 +67,10 @@ cat >ask.js <<-'EOT'
 	}
 	ask(2);
 EOT
+sysctl_of pod1 net.ipv4.tcp_fastopen=$((0x602)) # from everybody, to every server that starts behind this
+sysctl_of client net.ipv4.tcp_fastopen=5
+by_syn() { pod1 nstat -asz TcpExtTCPFastOpenPassive | awk '/Passive/ { print $2 }'; }
+
 begin() { # NAMESPACE PORT COMMAND...
 	HOME=$work ip netns exec "$lab-$1" "${@:3}" >"$work/said.$2" 2>&1 &
 	started+=($!)
@@ -76,6 +81,7 @@ begin node 8084 python3 serve.py 8084
 begin pod1 8085 node serve.js
 begin pod1 8086 caddy run --config Caddyfile --adapter caddyfile
 begin pod1 8087 haproxy -db -f haproxy.cfg
+is "$(client curl -s --tcp-fastopen -H 'X-Real-IP: 6.6.6.6' http://10.244.0.5:8084/) $(by_syn)" "6.6.6.6 0 1" "a request in a SYN, past the agent"
 
 cat >policy.lua <<-'EOT'
 	node { name = "node", addresses = { "192.168.77.1" }, pods = { "10.244.0.0/16" } }
@@ -90,6 +96,10 @@ cat >policy.lua <<-'EOT'
 	edited("peers/node", 85, 8085)
 	edited("peers/caddy", 86, 8086)
 	edited("peers/haproxy", 87, 8087, { proxy_protocol = 2 })
+	service "peers/less" {
+		cluster_ips = { "10.96.0.89" }, endpoints = { "10.244.0.5" }, ports = { { port = 80, target_port = 8084 } },
+		http = { remove = { "X-Real-IP", "User-Agent" } },
+	}
 	edited("peers/here", 88, 8084, { endpoint = "192.168.77.1" })
 EOT
 
@@ -108,6 +118,10 @@ for mode in commit inline; do
 		is "$(tr '\n' ' ' <answers | sed 's/ *$//')" "${wanted%% }" "${peer#*:}, asked by curl, twice on one connection"
 	done
 	is "$(node curl -s --max-time 5 http://10.96.0.88/)" "192.168.77.1 0" "the node asks itself"
+	is "$(client curl -s --max-time 5 -H 'X-Real-IP: 6.6.6.6' http://10.96.0.89/)" "None 0" "a request that became shorter"
+	is "$(client curl -s --max-time 10 --tcp-fastopen -H 'X-Real-IP: 6.6.6.6' http://10.96.0.84/) $(by_syn)" "192.168.77.2 0 1" \
+		"a request in a SYN"
+	is "$(client nstat -asz TcpExtTCPSynRetrans | awk '/Retrans/ { print $2 }')" 0 "SYNs that were sent again"
 	for host in 84 85; do
 		is "$(client python3 ask.py 10.96.0.$host | sort | uniq -c | xargs)" "3 192.168.77.2 100000" "python asks 10.96.0.$host"
 		is "$(client node ask.js 10.96.0.$host | sort | uniq -c | xargs)" "3 192.168.77.2 100000" "node asks 10.96.0.$host"

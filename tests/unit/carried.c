@@ -261,6 +261,24 @@ static void behind_another_answer_are_requests(void **state)
 	lun_engine_free(w.n.engine);
 }
 
+static void a_syn_goes_without_its_bytes(void **state)
+{
+	struct lun_event event;
+	struct world w;
+
+	(void)state;
+	start(&w, 0, true);
+	open_flow(&w, CLIENT "S seq 999 text \"" GET "\"");
+	assert_true(w.n.packet.changed);
+	assert_int_equal(w.n.packet.length, 40);
+	assert_string_equal(notation_run(&w.n, CLIENT "S seq 999 text \"" GET "\""), "accept new SYN_SENT (retransmission)");
+	assert_int_equal(w.n.packet.length, 40);
+	assert_false(lun_engine_next_event(w.n.engine, &event));
+	send_text(&w, 1000, GET, ON);
+	expect_upstream(&w, GOT);
+	lun_engine_free(w.n.engine);
+}
+
 static void an_answer_of_an_unknown_flow_passes(void **state)
 {
 	struct world w;
@@ -298,6 +316,7 @@ int main(void)
 		cmocka_unit_test(the_header_comes_with_bytes_that_are_refused),
 		cmocka_unit_test(behind_an_upgrade_the_kernel_is_alone),
 		cmocka_unit_test(behind_another_answer_are_requests),
+		cmocka_unit_test(a_syn_goes_without_its_bytes),
 		cmocka_unit_test(an_answer_of_an_unknown_flow_passes),
 		cmocka_unit_test(what_is_over_makes_room),
 	};
