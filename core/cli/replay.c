@@ -148,6 +148,7 @@ static int parse_arguments(struct arguments *arguments, int argc, char **argv)
 	}
 	arguments->config.no_pick_up = no_pick_up;
 	arguments->config.verify = verify;
+	arguments->config.captured = true;
 	arguments->config.drop_invalid = drop_invalid;
 	if (arguments->help)
 		return EXIT_DONE;

@@ -81,7 +81,7 @@ uint32_t engine_answer_timestamps(const struct packet *p, uint8_t options[TIMEST
 /* Acknowledges to the client what is held; the window ends where the upstream's did, if it was seen. */
 static COLD void acknowledge(struct lun_engine *engine, const struct packet *p)
 {
-	const struct tcp_track *tcp = &flow_more(&engine->flows, p->flow)->tcp;
+	struct tcp_track *tcp = &flow_more(&engine->flows, p->flow)->tcp;
 	const struct lun_tuple tuple = tuple_inverted(&p->tuple);
 	uint8_t options[TIMESTAMPS_SIZE];
 	struct packet_spec spec = { .tcp_flags = TCP_ACK,
@@ -96,6 +96,8 @@ static COLD void acknowledge(struct lun_engine *engine, const struct packet *p)
 	spec.window = room < UINT16_MAX ? (uint16_t)room : UINT16_MAX;
 	if (p->io->carried)
 		spec.window = WINDOW_UNKNOWN;
+	else
+		tcp_window_promise(tcp, LUN_ORIG, spec.acknowledgement, spec.window);
 	engine_emit_tcp(engine, LUN_SIDE_CLIENT, &tuple, &spec);
 }
 

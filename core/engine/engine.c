@@ -97,6 +97,7 @@ int lun_engine_new(struct lun_engine **made, const struct lun_config *given, str
 		return result;
 	}
 	engine->flows.liberal = config->liberal;
+	engine->http.captured = config->captured;
 	count_memory(engine);
 	*made = engine;
 	return 0;

@@ -218,6 +218,28 @@ static bool inspect_probe(const struct on_path *path)
 	return true;
 }
 
+/* What is read here is acted on, and what is written anew gets a new checksum: an error on the way must not get through either. */
+static bool arrived_whole(const struct on_path *path)
+{
+	struct packet *p = path->p;
+
+	if (packet_checksums_right(p) || (path->http->captured && packet_checksums_left_out(p)))
+		return true;
+	p->io->ct = LUN_CT_INVALID;
+	return http_drop(path, LUN_REASON_bad_checksum, "a checksum is wrong");
+}
+
+/* Whether the packet's bytes are the next ones of a body, and nothing else is to be said with it: then nobody reads them, and an error in
+ * them stays one. */
+static bool passes_unread(const struct on_path *path)
+{
+	const struct http_stream *stream = path->stream;
+	const struct packet *p = path->p;
+
+	return p->payload_length > 0 && p->sequence == stream->next && stream->next == stream->released &&
+	       !stream->greeting && stream_passes(&stream->stream, p->payload_length);
+}
+
 /* Bytes must be at their place, but those of a body. */
 static bool inspect_place(const struct on_path *path)
 {
@@ -327,6 +349,8 @@ static bool inspect_answer(const struct on_path *path)
 		return true;
 	if (old < 0 || p->end > p->io->length)
 		return http_drop(path, LUN_REASON_http_lost_place, "an answer to an upgrade, of which bytes are missing");
+	if (!arrived_whole(path))
+		return false;
 	answer_read(&stream->answer, p->io->data + p->payload + old, p->payload_length - (uint32_t)old);
 	stream->answer_next = p->sequence + p->payload_length;
 	if (!is_answer_awaited(stream))
@@ -373,6 +397,8 @@ bool http_inspect(struct http *http, const struct flow_table *table, struct pack
 	http->plan_count = http->new_frame_count = http->payload.length = 0;
 	http->payload.full = http->replaced = http->came_again = false;
 	path = on_path(http, table, p);
+	if (p->direction == LUN_ORIG && !passes_unread(&path) && !arrived_whole(&path))
+		return false;
 	if (p->tcp_flags & TCP_SYN)
 		begin_again(&path);
 	inspect_greeting(&path);

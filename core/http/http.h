@@ -123,6 +123,7 @@ struct http {
 	uint32_t hold_count, frames_count, frames_used, frames_free, frames_robbed;
 	const struct hash_key *key; /* for request ids */
 	uint64_t edits, hooks_failed;
+	bool captured; /* as in lun_config */
 	/* For the packet on the path: what http_inspect planned. */
 	struct http_plan plans[SEQMAP_EDITS]; /* of heads that go on for the first time */
 	uint32_t plan_count;

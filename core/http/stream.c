@@ -75,7 +75,7 @@ static enum stream_step next_head(struct stream *stream, const uint8_t *bytes, u
 
 bool stream_skip(struct stream *stream, uint64_t length)
 {
-	if (stream->place == STREAM_BODY ? length > stream->body_left : stream->place != STREAM_OPAQUE)
+	if (!stream_passes(stream, length))
 		return false;
 	stream->offset += length;
 	if (stream->place == STREAM_OPAQUE)

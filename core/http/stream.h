@@ -48,7 +48,13 @@ void stream_begin(struct stream *stream);
 /* The next step over `bytes`, which begin at stream->offset; `length` bytes of them are done with. */
 enum stream_step stream_next(struct stream *stream, const uint8_t *bytes, uint32_t size, uint32_t *length);
 
-/* Steps over bytes without looking at them: those of a body whose length is known, or of another protocol.  False: not all are such. */
+/* Whether the next `length` bytes mean nothing to us: those of a body whose length is known, or of another protocol. */
+static inline bool stream_passes(const struct stream *stream, uint64_t length)
+{
+	return stream->place == STREAM_BODY ? length <= stream->body_left : stream->place == STREAM_OPAQUE;
+}
+
+/* Steps over bytes without looking at them, if they mean nothing.  False: not all are such. */
 bool stream_skip(struct stream *stream, uint64_t length);
 
 /* Nothing goes on from `offset` on; `wrong` is static text. */

@@ -2,7 +2,8 @@
  *
  * Parse fills it from the bytes, each stage leaves its result in it, seal writes lengths and checksums at the end.  Setters only
  * mark what changed: while addresses, ports and sequence numbers change in place, the checksums follow by the difference
- * (RFC 1624), so that a wrong checksum stays wrong; once bytes moved, `rebuilt` asks for a full sum. */
+ * (RFC 1624), so that a wrong checksum stays wrong; once bytes moved, `rebuilt` asks for a full sum, and whoever moves them has seen
+ * that the sum was right before. */
 #ifndef LUNETTE_PACKET_PACKET_H
 #define LUNETTE_PACKET_PACKET_H
 
@@ -168,5 +169,8 @@ void packet_set_related(struct packet *p, const struct lun_tuple *outer, const s
 void packet_seal(struct packet *p);
 /* Whether the IP header's and the transport's checksums are right; a UDP checksum of zero over IPv4 is. */
 bool packet_checksums_right(const struct packet *p);
+/* Whether those of a TCP packet that are not right were left to who sends it, as a capture shows it that was taken on that host or
+ * made by hand: they are zero, or TCP's is the sum of the pseudo header alone, to which the network card adds the rest. */
+bool packet_checksums_left_out(const struct packet *p);
 
 #endif

@@ -25,22 +25,30 @@ static uint32_t covered(const uint8_t *transport, uint8_t protocol, uint32_t len
 	return coverage < UDP_HEADER || coverage > length ? 0 : coverage;
 }
 
-/* The sum of pseudo header and transport (RFC 9293, 3.1; RFC 768; RFC 8200, 8.1; ICMP has no pseudo header). */
-static uint32_t transport_sum(const struct packet *p)
+/* The sum of the pseudo header (RFC 9293, 3.1; RFC 768; RFC 8200, 8.1) for `length` bytes of transport. */
+static uint32_t pseudo_sum(const struct packet *p, uint32_t length)
 {
 	const uint8_t *ip = p->io->data;
-	uint32_t length = p->end - p->transport;
-	uint8_t protocol = own_protocol(p), pseudo[8] = { [3] = protocol };
+	uint8_t pseudo[8] = { [3] = own_protocol(p) };
 	uint32_t sum;
 
-	if (protocol == LUN_ICMP)
-		return checksum_add(0, ip + p->transport, length);
-	if (protocol == LUN_UDP)
-		length = load16(ip + p->transport + UDP_LENGTH);
 	store32(pseudo + 4, length);
 	sum = checksum_add(0, pseudo, sizeof(pseudo));
-	sum = p->version == 4 ? checksum_add(sum, ip + 12, 8) : checksum_add(sum, ip + 8, 32);
-	return checksum_add(sum, ip + p->transport, covered(ip + p->transport, protocol, length));
+	return p->version == 4 ? checksum_add(sum, ip + 12, 8) : checksum_add(sum, ip + 8, 32);
+}
+
+/* The sum of pseudo header, which ICMP has none of, and transport. */
+static uint32_t transport_sum(const struct packet *p)
+{
+	const uint8_t *transport = p->io->data + p->transport;
+	uint32_t length = p->end - p->transport;
+	uint8_t protocol = own_protocol(p);
+
+	if (protocol == LUN_ICMP)
+		return checksum_add(0, transport, length);
+	if (protocol == LUN_UDP)
+		length = load16(transport + UDP_LENGTH);
+	return checksum_add(pseudo_sum(p, length), transport, covered(transport, protocol, length));
 }
 
 /* The CRC of an SCTP packet as it stands in the packet, by its bytes (RFC 9260, appendix A). */
@@ -131,13 +139,18 @@ static bool crc_right(const struct packet *p)
 	return whole_crc(p) == stored;
 }
 
-bool packet_checksums_right(const struct packet *p)
+static bool ip_right(const struct packet *p)
+{
+	const uint8_t *ip = p->io->data;
+
+	return p->version == 6 || checksum_fold(checksum_add(0, ip, (size_t)(ip[0] & 15) * 4)) == 0xffff;
+}
+
+static bool transport_right(const struct packet *p)
 {
 	uint8_t protocol = own_protocol(p);
-	const uint8_t *ip = p->io->data, *field = packet_transport(p) + protocol_checksum(protocol);
+	const uint8_t *field = packet_transport(p) + protocol_checksum(protocol);
 
-	if (p->version == 4 && checksum_fold(checksum_add(0, ip, (size_t)(ip[0] & 15) * 4)) != 0xffff)
-		return false;
 	if (p->end > p->io->length || p->role == PACKET_FRAGMENT || p->io->unfinished)
 		return true; /* cut, a piece, or yet to be computed: it cannot be known */
 	if (protocol == LUN_SCTP)
@@ -146,4 +159,18 @@ bool packet_checksums_right(const struct packet *p)
 		return true; /* none (RFC 768), which over IPv6 is for tunnels (RFC 6936, 5) */
 	return covered(packet_transport(p), protocol, p->end - p->transport) > 0 &&
 	       checksum_fold(transport_sum(p)) == 0xffff;
+}
+
+bool packet_checksums_right(const struct packet *p)
+{
+	return ip_right(p) && transport_right(p);
+}
+
+bool packet_checksums_left_out(const struct packet *p)
+{
+	uint16_t pseudo = checksum_fold(pseudo_sum(p, p->end - p->transport)), ip, tcp;
+
+	memcpy(&ip, p->io->data + IP4_CHECKSUM, sizeof(ip));
+	memcpy(&tcp, packet_transport(p) + protocol_checksum(LUN_TCP), sizeof(tcp));
+	return (ip_right(p) || ip == 0) && (transport_right(p) || tcp == 0 || tcp == pseudo);
 }

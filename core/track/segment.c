@@ -81,6 +81,16 @@ static bool answers_noted_syn(const struct tcp_track *tcp, const struct tcp_segm
 	       s->acknowledgement == tcp->noted;
 }
 
+/* A SYN/ACK that comes late, or again, and so did the SYN in front of it: they are of the connection that we know, in which either side has
+ * sent little since.  Followed, they would take that back. */
+static bool comes_again(const struct tcp_track *tcp, const struct tcp_segment *s)
+{
+	const struct tcp_side *other = &tcp->side[!s->direction];
+
+	return other->flags & TCP_SIDE_ACKED && other->max_ack - s->end <= UINT16_MAX &&
+	       other->end - s->acknowledgement <= UINT16_MAX;
+}
+
 static void follow_noted_syn(struct tcp_track *tcp, const struct tcp_segment *s)
 {
 	tcp->side[tcp->noted_direction] = (struct tcp_side) {
@@ -148,7 +158,7 @@ static enum tcp_outcome judge(struct tcp_track *tcp, const struct flow *flow, co
 				LUN_STATE_SYN_RECV; /* no repetition: the first of this end that acknowledges the other's SYN */
 			return TCP_PASS;
 		}
-		if (!answers_noted_syn(tcp, s))
+		if (!answers_noted_syn(tcp, s) || comes_again(tcp, s))
 			return pass_by(tcp, flow->state, s);
 		follow_noted_syn(tcp, s);
 		*state = LUN_STATE_SYN_RECV;

@@ -18,7 +18,7 @@ enum tcp_side_flag {
 	TCP_SIDE_CHALLENGED = 0x20, /* in `noted_flags`: the answer to the noted SYN may be a challenge ACK */
 };
 
-/* One side as a sender.  By tcp_window only. */
+/* One side as a sender.  By window.c only. */
 struct tcp_side {
 	uint32_t end;                  /* highest sequence number sent, plus one */
 	uint32_t max_end;              /* up to where the other side allowed it to send */
@@ -67,6 +67,9 @@ enum tcp_outcome {
 /* Holds a segment against both sides' windows, and if it fits, moves them.  *reason says why not. */
 enum tcp_outcome tcp_window(struct tcp_track *tcp, uint8_t state, const struct tcp_segment *segment,
 			    enum lun_reason *reason);
+
+/* An acknowledgement of ours, with this field as its window, goes to the side that sends in direction `sender`. */
+void tcp_window_promise(struct tcp_track *tcp, enum lun_direction sender, uint32_t ack, uint16_t window);
 
 /* Sets the windows from the first segment of a connection, a SYN or one in mid-stream. */
 void tcp_window_open(struct tcp_track *tcp, const struct tcp_segment *segment);

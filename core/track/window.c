@@ -68,6 +68,18 @@ void tcp_window_open(struct tcp_track *tcp, const struct tcp_segment *segment)
 	receiver->end = receiver->max_end = 0;
 }
 
+/* A side may send `window` bytes from `ack` on; into a closed window one, to ask whether it still is. */
+static void allow(struct tcp_side *sender, uint32_t ack, uint32_t window)
+{
+	if (after(ack + window, sender->max_end - 1))
+		sender->max_end = ack + window + (window == 0);
+}
+
+void tcp_window_promise(struct tcp_track *tcp, enum lun_direction sender, uint32_t ack, uint16_t window)
+{
+	allow(&tcp->side[sender], ack, (uint32_t)window << tcp->side[!sender].scale);
+}
+
 /* Moves both sides by a segment that fits. */
 static void move(struct tcp_side *sender, struct tcp_side *receiver, const struct tcp_segment *s, uint32_t end, uint32_t ack,
 		 uint32_t sack)
@@ -84,8 +96,7 @@ static void move(struct tcp_side *sender, struct tcp_side *receiver, const struc
 	}
 	if (receiver->max_window != 0 && after(end, sender->max_end))
 		receiver->max_window += end - sender->max_end;
-	if (after(sack + window, receiver->max_end - 1))
-		receiver->max_end = sack + window + (window == 0);
+	allow(receiver, sack, window);
 }
 
 static enum tcp_outcome refuse(const struct tcp_side *sender, enum tcp_outcome outcome, enum lun_reason why,

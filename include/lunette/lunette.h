@@ -596,7 +596,8 @@ struct lun_config {
 	uint32_t emit_size; /* bytes in which emitted packets wait to be drained; 1 MiB */
 	bool commit;        /* the kernel translates: openings become COMMIT events, packets are not rewritten */
 	bool no_pick_up;    /* a TCP flow may begin only with a SYN */
-	bool verify;        /* check checksums; a wrong one is `bad_checksum` */
+	bool verify;        /* check checksums; a wrong one is `bad_checksum`.  Those of the packets whose heads are read and
+			     * edited are checked at any time, and packets with a wrong one dropped */
 	uint32_t
 		fragment_size; /* bytes in which fragments wait for the rest of their datagram; 1 MiB.  One source has at most
 				 * a quarter, and 16 of the 64 datagrams that may wait: its next one takes its oldest's place */
@@ -608,6 +609,8 @@ struct lun_config {
 	void *user;
 	uint32_t affinities;      /* clients whose endpoint is remembered, where a service wants that; `flows` */
 	uint32_t endpoint_counts; /* endpoints that lun_engine_endpoint tells of, at 56 bytes each; 0: none */
+	bool captured; /* packets are those of a capture, which on the sending host shows checksums that are not computed yet: in
+			* packets that are edited, zero or the pseudo header's sum alone will do */
 };
 
 /* Takes all memory that the engine will ever use for packets: about 200 bytes a flow.  `policy` may be NULL (track only); the

@@ -277,6 +277,13 @@ static inline bool counts_second_answer(const struct moment *m)
 	return answers >= 2;
 }
 
+static inline bool knows_syn_ack(const struct moment *m)
+{
+	return is_packet(m, LUN_TCP) && syn_and_ack(m->step) == (TCP_SYN | TCP_ACK) &&
+	       m->after[KERNEL].state == LUN_STATE_SYN_RECV && m->before[KERNEL].state != LUN_STATE_SYN_RECV &&
+	       m->after[ENGINE].state == m->before[ENGINE].state && m->after[ENGINE].ct == LUN_CT_ESTABLISHED;
+}
+
 /* ---- ICMP ---- */
 
 static inline bool ignores_query_code(const struct moment *m)
@@ -457,6 +464,10 @@ static const struct difference differences[] = {
 	{ "of a simultaneous open the second SYN/ACK counts like the first",
 	  "it has the other side's scale and window; the kernel lets it pass unread, and holds what follows against less",
 	  counts_second_answer, PARTS_UNSEEN },
+	{ "a SYN/ACK that the client has acknowledged begins nothing anew when it comes again behind a SYN that does",
+	  "both are late copies; the kernel takes the second for the answer to a new SYN, and refuses acknowledgements of "
+	  "what the client has sent since",
+	  knows_syn_ack, PARTS },
 	{ "the code of an ICMP query is no part of its flow",
 	  "it is always 0 (RFC 792; RFC 4443, 4.1), and a flow is its identifier (RFC 5508, REQ-1)", ignores_query_code,
 	  PARTS },

@@ -74,11 +74,14 @@ static struct lun_policy *header_policy(void)
 	return policy_that(false);
 }
 
-static void start_with(struct notation *n, bool liberal, bool resets)
+static void start_with(struct notation *n, struct lun_config config, bool resets)
 {
-	struct lun_config config = { .size = sizeof(config), .flows = 64, .seed = { 1, 2 }, .liberal = liberal };
 	struct lun_policy *policy = policy_that(resets);
 
+	config.size = sizeof(config);
+	config.flows = 64;
+	config.seed[0] = 1;
+	config.seed[1] = 2;
 	*n = (struct notation) { .now = 1000 };
 	assert_int_equal(lun_engine_new(&n->engine, &config, policy, NULL), 0);
 	lun_policy_unref(policy);
@@ -89,14 +92,14 @@ static void start_with(struct notation *n, bool liberal, bool resets)
 		 "accept established ESTABLISHED -> tcp 10.1.1.1:4000 10.244.0.5:8080" });
 }
 
-static void start_as(struct notation *n, bool liberal)
+static void start_as(struct notation *n, struct lun_config config)
 {
-	start_with(n, liberal, false);
+	start_with(n, config, false);
 }
 
 static void start(struct notation *n)
 {
-	start_as(n, false);
+	start_as(n, (struct lun_config) { 0 });
 }
 
 #define CLIENT "tcp 10.1.1.1:4000 10.96.0.1:80 "
@@ -301,7 +304,7 @@ static void a_policy_may_want_resets(void **state)
 	struct notation n;
 
 	(void)state;
-	start_with(&n, false, true);
+	start_with(&n, (struct lun_config) { 0 }, true);
 	EXPECT(&n, { CLIENT "P. seq 1000 ack 5000 text \"" BAD "\"", "reject established CLOSE (http_malformed)" });
 	expect_emitted(&n, LUN_SIDE_CLIENT, TCP_RST, 5000, 0);
 	expect_emitted(&n, LUN_SIDE_UPSTREAM, TCP_RST | TCP_ACK, 1000, 5000);
@@ -399,7 +402,7 @@ static void bare_acknowledgements_do_not_flush_the_edits(void **state)
 	char line[300];
 
 	(void)state;
-	start_as(&n, true); /* windows would refuse these */
+	start_as(&n, (struct lun_config) { .liberal = true }); /* windows would refuse these */
 	snprintf(line, sizeof(line), CLIENT "P. seq 1000 ack 5000 " HEAD_48, 0);
 	notation_run(&n, line);
 	assert_int_equal(n.packet.verdict, LUN_ACCEPT);
@@ -517,6 +520,14 @@ static void expect_left(const struct notation *n, uint32_t sequence, const char 
 	assert_memory_equal(n->data + 40, text, strlen(text));
 }
 
+static bool left_is_right(struct notation *n)
+{
+	struct packet left = { .io = &n->packet };
+
+	packet_begin(&left, &n->packet);
+	return packet_parse(&left) && packet_checksums_right(&left);
+}
+
 static void a_good_request_goes_on_in_front_of_a_bad_one(void **state)
 {
 	struct notation n;
@@ -579,6 +590,76 @@ static void a_part_of_a_head_brings_all_of_it_again(void **state)
 	assert_memory_equal(n.data + length, "GET /2 HTTP/1.1\r\nX-Real-IP", 26);
 	assert_false(lun_engine_next_event(n.engine, &event));
 	lun_engine_free(n.engine);
+}
+
+/* The client may go by the window of an acknowledgement that was ours. */
+static void what_we_allow_the_client_may_send(void **state)
+{
+	struct lun_config config = { .size = sizeof(config), .flows = 64, .seed = { 1, 2 } };
+	struct lun_policy *policy = header_policy();
+	struct notation n = { .now = 1000 };
+
+	(void)state;
+	assert_int_equal(lun_engine_new(&n.engine, &config, policy, NULL), 0);
+	lun_policy_unref(policy);
+	/* an upstream whose window is 16 bytes */
+	EXPECT(&n, { CLIENT "S seq 999 scale 4", "accept new SYN_SENT -> tcp 10.1.1.1:4000 10.244.0.5:8080" },
+	       { "tcp 10.244.0.5:8080 10.1.1.1:4000 S. seq 4999 ack 1000 win 16 scale 4",
+		 "accept established SYN_RECV -> tcp 10.96.0.1:80 10.1.1.1:4000" },
+	       { CLIENT ". seq 1000 ack 5000", ON_ITS_WAY }, { FROM_CLIENT(".", 1000, "GET / HT"), HELD },
+	       { FROM_CLIENT(".", 1000, "GET / HT"), ON_ITS_WAY });
+	expect_emitted(&n, LUN_SIDE_CLIENT, TCP_ACK, 5000, 1008); /* with a window up to 1024 */
+	EXPECT(&n, { FROM_CLIENT(".", 1008, "TP/1.1\r\nHost: a"), HELD }, { CLIENT ". seq 1022 ack 5000", ON_ITS_WAY });
+	lun_engine_free(n.engine);
+}
+
+/* A segment that was changed on its way must not get a right checksum here, nor may its bytes be kept or answered. */
+static void errors_on_the_way_are_not_repaired(void **state)
+{
+	struct lun_event event;
+	struct notation n;
+
+	(void)state;
+	start(&n);
+	EXPECT(&n,
+	       { CLIENT "P. seq 1000 ack 5000 bad-checksum text \"GET / HTTP/1.1\r\nHost: a\r\n\r\n\"",
+		 "drop invalid ESTABLISHED (bad_checksum)" },
+	       { CLIENT ". seq 1000 ack 5000 bad-checksum text \"GET / HT\"", "drop invalid ESTABLISHED (bad_checksum)" },
+	       { CLIENT ". seq 1000 ack 5000 bad-checksum text \"GET  / HT\"", "drop invalid ESTABLISHED (bad_checksum)" });
+	assert_false(lun_engine_next_event(n.engine, &event));
+	/* nothing was remembered of them; and again, when the upstream has not acknowledged it */
+	EXPECT(&n, { FROM_CLIENT("P.", 1000, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n"), ON_ITS_WAY },
+	       { CLIENT "P. seq 1000 ack 5000 bad-checksum text \"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: "
+			"9\r\n\r\n\"",
+		 "drop invalid ESTABLISHED (bad_checksum)" },
+	       /* a body passes unread, and its error with it */
+	       { CLIENT "P. seq 1047 ack 5000 bad-checksum text \"123456789\"", ON_ITS_WAY });
+	assert_false(left_is_right(&n));
+	lun_engine_free(n.engine);
+}
+
+/* As a capture on the sending host shows them: the checksum is only that of the pseudo header. */
+static void unfinished_checksums_are_finished(void **state)
+{
+	(void)state;
+	for (int captured = 0; captured < 2; captured++) {
+		uint8_t pseudo[12] = { [9] = LUN_TCP };
+		struct notation n;
+		uint16_t sum;
+
+		start_as(&n, (struct lun_config) { .captured = captured });
+		notation_build(&n, request);
+		memcpy(pseudo, n.data + 12, 8);
+		store16(pseudo + 10, (uint16_t)(n.packet.length - 20));
+		sum = checksum_fold(checksum_add(0, pseudo, sizeof(pseudo)));
+		memcpy(n.data + 36, &sum, 2);
+		lun_engine_packets(n.engine, &n.packet, 1, n.now);
+		assert_int_equal(n.packet.reason, captured ? LUN_REASON_none : LUN_REASON_bad_checksum);
+		if (captured)
+			expect_left(&n, 1000, "GET /p HTTP/1.1\r\nX-Real-IP: 10.1.1.1\r\n");
+		assert_int_equal(left_is_right(&n), captured);
+		lun_engine_free(n.engine);
+	}
 }
 
 static void other_bytes_than_before_are_dropped(void **state)
@@ -750,6 +831,9 @@ int main(void)
 		cmocka_unit_test(a_good_request_goes_on_in_front_of_a_bad_one),
 		cmocka_unit_test(a_head_in_pieces_goes_on_when_it_is_complete),
 		cmocka_unit_test(a_part_of_a_head_brings_all_of_it_again),
+		cmocka_unit_test(what_we_allow_the_client_may_send),
+		cmocka_unit_test(errors_on_the_way_are_not_repaired),
+		cmocka_unit_test(unfinished_checksums_are_finished),
 		cmocka_unit_test(other_bytes_than_before_are_dropped),
 		cmocka_unit_test(chunks_must_be_framed_as_before),
 		cmocka_unit_test(a_client_that_gives_up_in_a_head_is_refused),

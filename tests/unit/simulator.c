@@ -11,6 +11,8 @@
  *	  beginning of a head is held;
  *	- it leaves with right checksums and the right tuple, and is else unchanged, byte by byte; fragments leave once all are
  *	  there, in order;
+ *	- if a byte of it was changed on its way to the engine, which its checksum tells, it does not leave with a right one, and the
+ *	  engine keeps and answers nothing because of it;
  *
  * and at the end that both streams arrived whole (up to a RST), that the flow is in TIME_WAIT or CLOSE (but for a RST of
  * which only the other end could know that it was exact), and that the table is empty once its time is over.  Checksums and
@@ -49,13 +51,14 @@ struct flight {
 	bool to_engine;
 	uint8_t direction, connection; /* direction: of its sender, the client or the server */
 	uint32_t cut;                  /* a fragment of the packet with this number; 0: whole */
+	bool spoilt;                   /* a byte was changed on the way */
 	uint32_t length;
 	uint8_t data[PACKET];
 };
 
 struct link {
-	uint32_t loss, duplication, delays; /* of a thousand */
-	uint32_t piece;                     /* cuts packets into fragments of so many bytes; 0: it does not */
+	uint32_t loss, duplication, delays, errors; /* of a thousand */
+	uint32_t piece;                             /* cuts packets into fragments of so many bytes; 0: it does not */
 	uint64_t delay, jitter;
 };
 
@@ -95,7 +98,8 @@ static struct world {
 	struct random random;
 	enum mode mode;
 	bool v6;
-	bool greets; /* the server gets a PROXY header first */
+	bool greets;   /* the server gets a PROXY header first */
+	bool verifies; /* the engine verifies checksums */
 	uint64_t now;
 	struct lun_engine *engine;
 	struct link links[2][2]; /* by direction, and whether it leads to the engine */
@@ -121,7 +125,7 @@ static struct world {
 static struct coverage {
 	struct deeds deeds;
 	uint64_t packets, before_window, lost_place, late_resets, reopened, moved_ports, edits, left_behind, put_together,
-		same_again, held, acknowledged_by_us, too_slow, greetings;
+		same_again, held, acknowledged_by_us, too_slow, greetings, spoilt;
 } coverage;
 
 /* ---- saying what happened ---- */
@@ -303,8 +307,25 @@ static void fly(const struct flight *like, const uint8_t *data, uint32_t length,
 	flight->direction = like->direction;
 	flight->connection = like->connection;
 	flight->cut = like->cut;
+	flight->spoilt = like->spoilt;
 	flight->length = length;
 	memcpy(flight->data, data, length);
+}
+
+/* Where an engine that does not verify checksums believes headers, only payload is changed: else it would track what nobody sent. */
+static void fly_spoilt(const struct flight *like, const uint8_t *data, uint32_t length, uint64_t at)
+{
+	uint32_t transport = data[0] >> 4 == 4 ? IP4_HEADER : IP6_HEADER;
+	uint32_t first = world.verifies ? transport : transport + (data[transport + 12] >> 4) * 4u;
+	struct flight spoilt = *like;
+	static uint8_t bytes[PACKET];
+
+	if (first == length)
+		return;
+	memcpy(bytes, data, length);
+	bytes[first + random_below(&world.random, length - first)] ^= (uint8_t)(1 << random_below(&world.random, 8));
+	spoilt.spoilt = true;
+	fly(&spoilt, bytes, length, at);
 }
 
 /* A packet without options or extension headers, or the first fragment of one. */
@@ -327,7 +348,9 @@ static void carry_one(const struct link *link, const struct flight *like, const 
 
 		if (!syn && chance(link->delays))
 			at += random_below(&world.random, 500) * MILLISECOND;
-		if (!chance(link->loss))
+		if (!syn && !link->piece && chance(link->errors))
+			fly_spoilt(like, data, length, at);
+		else if (!chance(link->loss))
 			fly(like, data, length, at);
 	}
 }
@@ -501,6 +524,21 @@ static void note_acknowledgement(struct connection *c, uint8_t direction, const 
 	c->has_acknowledged[direction] = true;
 }
 
+/* A packet that was changed on its way: where it goes, its receiver drops it. */
+static void check_spoilt(struct connection *c, const struct flight *flight, const struct reading *before,
+			 const struct lun_packet *io)
+{
+	coverage.spoilt++;
+	if (io->verdict == LUN_STOLEN)
+		fail_seed("bytes are kept that were changed on the way");
+	if (io->verdict == LUN_ACCEPT && is_sealed(io->data, io->length))
+		fail_seed("a packet leaves with a right checksum that came with a wrong one");
+	if (io->ct == LUN_CT_INVALID)
+		return;
+	c->state = io->state;
+	note_acknowledgement(c, flight->direction, &before->segment);
+}
+
 /* Holds what left the engine against what came; false: it did not leave. */
 static bool check_packet(const struct flight *flight, const struct reading *before, const struct lun_packet *io)
 {
@@ -512,6 +550,10 @@ static bool check_packet(const struct flight *flight, const struct reading *befo
 	world.history[world.records++ % HISTORY] = (struct record) { world.now, *before, *io };
 	if (world.talks)
 		print_record(&world.history[(world.records - 1) % HISTORY], 0);
+	if (flight->spoilt) {
+		check_spoilt(c, flight, before, io);
+		return false;
+	}
 	if (io->verdict == LUN_STOLEN && world.mode == MODE_HTTP && flight->direction == LUN_ORIG &&
 	    io->flow == c->flow) { /* it is held */
 		coverage.held++;
@@ -583,7 +625,10 @@ static void fill_batch(uint32_t place)
 			(struct lun_packet) { .data = batch.data[i], .length = batch.came[i].length, .capacity = PACKET };
 		if (batch.came[i].cut)
 			restore_cut(&batch.came[i]);
-		batch.before[i] = read_packet(batch.came[i].data, batch.came[i].length);
+		if (batch.came[i].spoilt && world.verifies) /* perhaps unreadable */
+			batch.before[i] = (struct reading) { .segment = { .scale = -1 } };
+		else
+			batch.before[i] = read_packet(batch.came[i].data, batch.came[i].length);
 	}
 }
 
@@ -598,7 +643,7 @@ static void take_answer(const struct lun_event *event)
 	bool greeting = world.greets && upstream && r.segment.flags == (TCP_PSH | TCP_ACK) && r.segment.length > 0;
 	struct lun_tuple expected = upstream ? c->server : tuple_inverted(&c->client);
 
-	if (world.mode != MODE_HTTP ||
+	if (world.mode != MODE_HTTP || like.spoilt ||
 	    (!greeting && ((r.segment.flags != TCP_ACK && !reset) || (upstream && !reset) || r.segment.length)) ||
 	    !tuple_equal(&r.tuple, &expected) || !is_sealed(event->data, event->length))
 		fail_seed("an event, where nothing is to be said");
@@ -713,6 +758,7 @@ static void draw_link(struct link *link, bool to_engine)
 	*link = (struct link) { .loss = good ? 0 : between(0, 150),
 				.duplication = good ? 0 : between(0, 80),
 				.delays = good ? 0 : between(0, 20),
+				.errors = !good && to_engine ? between(0, 20) : 0,
 				.delay = between(1, 40000) * 1000,
 				.jitter = chance(300) ? 0 : between(1, 40000) * 1000 };
 	if (to_engine && world.mode != MODE_HTTP && chance(300)) { /* no head is looked for in fragments */
@@ -850,7 +896,7 @@ static void draw_streams(struct connection *c)
 /* ---- connections ---- */
 
 /* Makes an end anew.  Its numbers go on from the last connection's, as its clock would have it (RFC 9293, 3.4.1), or are
- * random. */
+ * random, and then not near those that it had. */
 static void begin_end(struct connection *c, int side)
 {
 	struct end *end = &c->ends[side];
@@ -863,8 +909,8 @@ static void begin_end(struct connection *c, int side)
 	end->send = send_segment;
 	end->wire = &c->wires[side];
 	end->deeds = &coverage.deeds;
-	if (again && chance(700))
-		end->traits.isn = last + between(1, 1 << 20);
+	if (again)
+		end->traits.isn = last + between(1, chance(700) ? 1 << 20 : UINT32_MAX - (1 << 20));
 }
 
 /* Two ends that are to meet. */
@@ -894,7 +940,7 @@ static void begin_connection(struct connection *c)
 		end->congestion = least(end->traits.flight, 4 * end->traits.mss);
 	}
 	end_open(&c->ends[1], c->simultaneous, world.now);
-	if (chance(20))
+	if (!c->simultaneous && chance(20))
 		end_close(&c->ends[1]); /* nobody listens */
 	end_open(&c->ends[0], true, world.now);
 	c->begins_at = NEVER;
@@ -973,7 +1019,7 @@ static void make_engine(struct lun_address service)
 				     .edits = CONNECTIONS,
 				     .seed = { world.seed, 7 },
 				     .no_pick_up = chance(500),
-				     .verify = chance(300),
+				     .verify = world.verifies,
 				     .drop_invalid = chance(300) };
 	struct lun_policy *policy = world.mode == MODE_TRACK ? NULL : make_policy(service);
 
@@ -1017,6 +1063,7 @@ static void begin_world(uint32_t seed)
 	world.mode = (enum mode)(seed % MODE_COUNT);
 	world.v6 = chance(350);
 	world.greets = world.mode == MODE_HTTP && chance(500);
+	world.verifies = chance(300);
 	world.endpoint = notation_address(world.v6 ? "fd00::5" : "10.244.0.5");
 	world.masquerade = notation_address(world.v6 ? "fd00::1" : "10.244.0.1");
 	service = notation_address(world.v6 ? "fd00:96::a" : "10.96.0.10");
@@ -1173,12 +1220,12 @@ static void print_coverage(uint32_t seeds)
 		      "%lu keep-alives, %lu zero windows, %lu SACKs, %lu wraps, %lu half-closes, %lu resets (%lu late,\n"
 		      "%lu flows left behind), %lu challenges, %lu flows reopened, %lu ports moved, %lu heads edited, %lu "
 		      "segments out of place,\n%lu packets put together, %lu fragments again, %lu packets held, %lu "
-		      "acknowledged by us, %lu resets for slow heads, %lu PROXY headers\n",
+		      "acknowledged by us, %lu resets for slow heads, %lu PROXY headers, %lu with errors\n",
 		      seeds, coverage.packets, coverage.before_window, d->timeouts, d->fast_retransmissions, d->probes,
 		      d->keep_alives, d->zero_windows, d->sacks, d->wraps, d->half_closes, d->resets, coverage.late_resets,
 		      coverage.left_behind, d->challenges, coverage.reopened, coverage.moved_ports, coverage.edits,
 		      coverage.lost_place, coverage.put_together, coverage.same_again, coverage.held,
-		      coverage.acknowledged_by_us, coverage.too_slow, coverage.greetings);
+		      coverage.acknowledged_by_us, coverage.too_slow, coverage.greetings, coverage.spoilt);
 }
 
 static void nobody_notices_the_engine(void **state)
@@ -1199,6 +1246,7 @@ static void nobody_notices_the_engine(void **state)
 	assert_true(d->zero_windows && d->sacks && d->wraps && d->half_closes && d->resets && d->challenges);
 	assert_true(coverage.reopened && coverage.moved_ports && coverage.edits && coverage.lost_place);
 	assert_true(coverage.put_together && coverage.same_again && coverage.held && coverage.acknowledged_by_us);
+	assert_true(coverage.spoilt);
 }
 
 int main(void)

@@ -669,6 +669,22 @@ static inline bool end_accepts(const struct end *end, const struct segment *s)
 	return last >= end->expected && first <= (end->edge > end->expected ? end->edge : end->expected);
 }
 
+/* A segment outside of the window is answered, and goes no further; but if it is an old one, what it acknowledges counts, as in the
+ * BSDs.  Else two ends of which each believes the other's window to be closed, and so sends old numbers, say so for ever. */
+static inline void end_input_unacceptable(struct end *end, const struct segment *s, uint64_t now)
+{
+	bool old = (int32_t)(s->sequence - end->peer_isn - end->expected) < 0;
+
+	if (s->flags & TCP_RST)
+		return;
+	if (!old || !(s->flags & TCP_ACK) || end->state != END_OPEN) {
+		end_challenge(end);
+	} else if (end_take_acknowledgement(end, s)) {
+		end_challenge(end);
+		end_settle(end, now);
+	}
+}
+
 static inline void end_input_synchronized(struct end *end, const struct segment *s, uint64_t now)
 {
 	if (s->flags & TCP_SYN && end->state == END_SYN_RECEIVED && s->sequence == end->peer_isn && !(s->flags & TCP_ACK)) {
@@ -680,8 +696,7 @@ static inline void end_input_synchronized(struct end *end, const struct segment 
 		return;
 	}
 	if (!end_accepts(end, s) && !(s->flags & TCP_SYN)) {
-		if (!(s->flags & TCP_RST))
-			end_challenge(end);
+		end_input_unacceptable(end, s, now);
 		return;
 	}
 	if (s->flags & TCP_RST) {

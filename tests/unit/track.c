@@ -166,6 +166,20 @@ static void tcp_syns_in_the_middle_are_answered_by_the_ends(void **state)
 	lun_engine_free(n.engine);
 }
 
+static void an_opening_that_comes_again_late_takes_nothing_back(void **state)
+{
+	struct notation n;
+
+	(void)state;
+	start(&n, NO_CONFIG, NULL);
+	open_tcp(&n);
+	EXPECT(&n, { "tcp 10.1.1.1:4000 10.2.2.2:80 P. seq 101 ack 501 len 100 win 1000", "accept established ESTABLISHED" },
+	       { "tcp 10.1.1.1:4000 10.2.2.2:80 S seq 100 win 1000", "accept established ESTABLISHED" },
+	       { "tcp 10.2.2.2:80 10.1.1.1:4000 S. seq 500 ack 101 win 1000", "accept established ESTABLISHED" },
+	       { "tcp 10.2.2.2:80 10.1.1.1:4000 . seq 501 ack 201 win 1000", "accept established ESTABLISHED" });
+	lun_engine_free(n.engine);
+}
+
 static void tcp_opens_from_both_sides_at_once(void **state)
 {
 	struct notation n;
@@ -836,6 +850,7 @@ int main(void)
 		cmocka_unit_test(tcp_windows_scale),
 		cmocka_unit_test(tcp_resets_must_be_exact),
 		cmocka_unit_test(tcp_syns_in_the_middle_are_answered_by_the_ends),
+		cmocka_unit_test(an_opening_that_comes_again_late_takes_nothing_back),
 		cmocka_unit_test(tcp_opens_from_both_sides_at_once),
 		cmocka_unit_test(tcp_is_picked_up_in_mid_stream_if_allowed),
 		cmocka_unit_test(tcp_times_are_those_of_rfc_5382),
