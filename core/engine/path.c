@@ -515,10 +515,20 @@ static COLD void run_carried(struct lun_engine *engine, struct packet *p)
 		engine_answer(engine, p);
 }
 
+/* What the client sends in a stream that is edited, or is told; false: the packet goes no further. */
+static APART bool inspect_stream(struct lun_engine *engine, struct packet *p)
+{
+	bool goes_on = http_inspect(&engine->http, &engine->flows, p);
+
+	if (!goes_on || engine->http.acknowledges || engine->http.greets)
+		engine_answer(engine, p);
+	return goes_on;
+}
+
 static void engine_run(struct lun_engine *engine, struct packet *p)
 {
 	uint8_t before;
-	bool goes_on;
+	bool edited;
 
 	if (p->io->carried) {
 		run_carried(engine, p);
@@ -547,13 +557,12 @@ static void engine_run(struct lun_engine *engine, struct packet *p)
 		return; /* the kernel translates */
 	if (!hooks_packet(engine, p))
 		return;
-	goes_on = http_inspect(&engine->http, &engine->flows, p);
-	if (!goes_on || engine->http.acknowledges || engine->http.greets)
-		engine_answer(engine, p);
-	if (!goes_on)
+	edited = p->flow->flags & FLOW_HTTP;
+	if (edited && !inspect_stream(engine, p))
 		return;
 	nat_apply(p);
-	http_edit(&engine->http, &engine->flows, p);
+	if (edited)
+		http_edit(&engine->http, &engine->flows, p);
 	packet_seal(p);
 }
 
@@ -631,7 +640,7 @@ static APART void decide_openers(struct lun_engine *engine, struct packet *const
 /* Fetches the flow that the packet will find; false: it has none. */
 static inline bool look_ahead(struct lun_engine *engine, struct packet *p)
 {
-	return flow_guess(&engine->flows, p) || index_first(&engine->flows.index, p->hash)->away > 0;
+	return flow_guess(&engine->flows, p) || p->bucket->away > 0;
 }
 
 static void finish(struct lun_engine *engine, struct packet *p)

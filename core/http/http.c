@@ -392,7 +392,7 @@ bool http_inspect(struct http *http, const struct flow_table *table, struct pack
 	struct on_path path;
 
 	http->acknowledges = http->shifts = http->greets = false;
-	if (!(p->flow->flags & FLOW_HTTP) || p->role != PACKET_DATA)
+	if (p->role != PACKET_DATA)
 		return true;
 	http->plan_count = http->new_frame_count = http->payload.length = 0;
 	http->payload.full = http->replaced = http->came_again = false;
@@ -543,7 +543,7 @@ void http_edit(struct http *http, const struct flow_table *table, struct packet 
 {
 	struct on_path path;
 
-	if (!(p->flow->flags & FLOW_HTTP) || p->role != PACKET_DATA || tcp_speaks_of_syn(p))
+	if (p->role != PACKET_DATA || tcp_speaks_of_syn(p))
 		return;
 	path = on_path(http, table, p);
 	if (p->direction == LUN_ORIG) {

@@ -150,7 +150,7 @@ bool http_stream_open(struct http *http, const struct flow_table *table, struct 
 /* Takes the stream of a flow back; returns its owner, or NULL if the flow has none. */
 void *http_stream_close(struct http *http, const struct flow_table *table, struct flow *flow);
 
-/* False: the packet goes no further. */
+/* Of a packet whose flow has a stream.  False: it goes no further. */
 bool http_inspect(struct http *http, const struct flow_table *table, struct packet *p);
 /* Puts the planned payload in place and translates numbers. */
 void http_edit(struct http *http, const struct flow_table *table, struct packet *p);

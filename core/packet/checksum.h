@@ -92,19 +92,12 @@ static inline void checksum_update(uint8_t *field, uint64_t difference)
 /* Offset of the checksum, a sum of 16 bits, in the transport header; 0 for a protocol without one that we know. */
 static inline uint32_t protocol_checksum(uint8_t protocol)
 {
-	switch (protocol) {
-	case LUN_TCP:
-		return 16;
-	case LUN_UDP:
-	case PROTOCOL_UDP_LITE:
-	case PROTOCOL_DCCP:
-		return 6;
-	case LUN_ICMP:
-	case LUN_ICMPV6:
-		return 2;
-	default:
-		return 0;
-	}
+	static const uint8_t offsets[UINT8_MAX + 1] = {
+		[LUN_TCP] = 16,      [LUN_UDP] = 6,  [PROTOCOL_UDP_LITE] = 6,
+		[PROTOCOL_DCCP] = 6, [LUN_ICMP] = 2, [LUN_ICMPV6] = 2,
+	};
+
+	return offsets[protocol];
 }
 
 /* Applies to the checksum at `field` the differences of addresses, which count where there is a pseudo header, and of the

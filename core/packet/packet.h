@@ -20,6 +20,7 @@ enum { PROTOCOL_DCCP = 33, PROTOCOL_UDP_LITE = 136 };
 enum tcp_flag { TCP_FIN = 0x01, TCP_SYN = 0x02, TCP_RST = 0x04, TCP_PSH = 0x08, TCP_ACK = 0x10, TCP_URG = 0x20 };
 
 struct flow;
+struct bucket;
 struct decision;
 
 /* What a packet is to its flow. */
@@ -36,6 +37,7 @@ struct packet {
 	struct lun_packet *io;
 	struct lun_tuple tuple;  /* the key: what the packet carries when it reaches us */
 	uint64_t hash;           /* of `tuple` */
+	struct bucket *bucket;   /* of the index, where its flow is looked for first */
 	uint32_t guess;          /* where the index had a flow for it when the batch began, or UINT32_MAX */
 	uint32_t end;            /* bytes of the IP packet at io->data, without link padding */
 	uint32_t payload;        /* offset of the transport payload */
@@ -114,13 +116,24 @@ static inline void tuple_set_rest(struct lun_tuple *tuple, uint16_t source_port,
 	memcpy((uint8_t *)tuple + 4 * sizeof(word), &word, sizeof(word));
 }
 
+/* The ports of that word. */
+static inline void tuple_set_ports(struct lun_tuple *tuple, uint16_t source_port, uint16_t destination_port)
+{
+	uint64_t word = load_word(tuple, 4) >> 32 << 32 | (uint32_t)destination_port << 16 | source_port;
+
+	memcpy((uint8_t *)tuple + 4 * sizeof(word), &word, sizeof(word));
+}
+
 static inline struct lun_tuple tuple_inverted(const struct lun_tuple *tuple)
 {
+	uint64_t word = load_word(tuple, 4);
+	uint32_t ports = (uint32_t)word << 16 | (uint32_t)word >> 16;
 	struct lun_tuple inverted;
 
 	inverted.source = tuple->destination;
 	inverted.destination = tuple->source;
-	tuple_set_rest(&inverted, tuple->destination_port, tuple->source_port, tuple->tenant, tuple->protocol);
+	word = word >> 32 << 32 | ports;
+	memcpy((uint8_t *)&inverted + 4 * sizeof(word), &word, sizeof(word));
 	return inverted;
 }
 

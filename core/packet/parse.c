@@ -124,11 +124,6 @@ static inline enum lun_reason parse_ip(const struct packet *p, uint32_t at, stru
 	return reason;
 }
 
-static void set_ports(struct lun_tuple *tuple, uint16_t source_port, uint16_t destination_port)
-{
-	tuple_set_rest(tuple, source_port, destination_port, tuple->tenant, tuple->protocol);
-}
-
 /* ---- ICMP ---- */
 
 /* Query types of both protocols; the kind of a reply is the type of its request. */
@@ -166,7 +161,7 @@ static void set_query_ports(struct lun_tuple *tuple, enum packet_role role, uint
 {
 	bool query = role == PACKET_ICMP_QUERY;
 
-	set_ports(tuple, query ? identifier : kind, query ? kind : identifier);
+	tuple_set_ports(tuple, query ? identifier : kind, query ? kind : identifier);
 }
 
 /* The packet that an error quotes: its tuple inverted becomes the key. */
@@ -190,7 +185,7 @@ static enum lun_reason parse_quote(struct packet *p)
 	if (!packet_has(p, inner.transport, least) || inner.transport + least > p->end)
 		return LUN_REASON_truncated;
 	if (least) {
-		set_ports(&tuple, load16(transport), load16(transport + 2));
+		tuple_set_ports(&tuple, load16(transport), load16(transport + 2));
 	}
 	if (inner.protocol == LUN_ICMP || inner.protocol == LUN_ICMPV6) {
 		if (!icmp_query(inner.protocol, transport[0], &kind, &role))
@@ -242,7 +237,7 @@ static enum lun_reason parse_tcp(struct packet *p)
 		return LUN_REASON_bad_transport_header;
 	if (!packet_has(p, p->transport, header))
 		return LUN_REASON_truncated;
-	set_ports(&p->tuple, load16(tcp), load16(tcp + 2));
+	tuple_set_ports(&p->tuple, load16(tcp), load16(tcp + 2));
 	p->sequence = load32(tcp + 4);
 	p->acknowledgement = load32(tcp + 8);
 	p->tcp_flags = tcp[13] & 0x3f;
@@ -261,7 +256,7 @@ static enum lun_reason parse_udp(struct packet *p)
 	length = load16(udp + 4);
 	if (length < UDP_HEADER || length > p->end - p->transport)
 		return LUN_REASON_bad_transport_header;
-	set_ports(&p->tuple, load16(udp), load16(udp + 2));
+	tuple_set_ports(&p->tuple, load16(udp), load16(udp + 2));
 	p->payload = p->transport + UDP_HEADER;
 	p->payload_length = length - UDP_HEADER;
 	return LUN_REASON_none;
@@ -273,7 +268,7 @@ static enum lun_reason parse_sctp(struct packet *p)
 
 	if (!packet_has(p, p->transport, SCTP_HEADER) || p->end - p->transport < SCTP_HEADER)
 		return LUN_REASON_truncated;
-	set_ports(&p->tuple, load16(sctp), load16(sctp + 2));
+	tuple_set_ports(&p->tuple, load16(sctp), load16(sctp + 2));
 	p->payload = p->transport + SCTP_HEADER;
 	p->payload_length = p->end - p->payload;
 	return LUN_REASON_none;

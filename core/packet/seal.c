@@ -112,22 +112,23 @@ static void seal_crc(struct packet *p)
 void packet_seal(struct packet *p)
 {
 	uint8_t protocol = own_protocol(p);
+	uint32_t offset = protocol_checksum(protocol);
 
 	p->io->changed = p->rebuilt || (p->address_difference | p->transport_difference | p->crc_difference) != 0;
+	if (!p->io->changed)
+		return;
 	if (p->rebuilt) {
 		seal_rebuilt(p);
 		return;
 	}
 	if (p->version == 4 && p->address_difference)
 		checksum_update(p->io->data + IP4_CHECKSUM, p->address_difference);
-	if (p->io->unfinished && p->io->changed && p->end <= p->io->length) {
+	if (p->io->unfinished && p->end <= p->io->length)
 		seal_whole_transport(p); /* there is nothing yet that a difference could repair */
-		return;
-	}
-	if (p->crc_difference)
+	else if (p->crc_difference)
 		seal_crc(p);
-	if (protocol_checksum(protocol))
-		protocol_checksum_update(protocol, packet_transport(p) + protocol_checksum(protocol), p->address_difference,
+	else if (offset)
+		protocol_checksum_update(protocol, packet_transport(p) + offset, p->address_difference,
 					 p->transport_difference);
 }
 

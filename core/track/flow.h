@@ -145,19 +145,19 @@ struct flow *flow_lookup(const struct flow_table *table, const struct lun_tuple 
 static inline __attribute__((always_inline)) void flow_fetch_bucket(const struct flow_table *table, struct packet *p)
 {
 	p->hash = flow_hash(table, &p->tuple);
-	__builtin_prefetch(index_first(&table->index, p->hash));
+	p->bucket = index_first(&table->index, p->hash);
+	__builtin_prefetch(p->bucket);
 }
 
 /* Fetches the flow that the packet's bucket names for it, mostly its own.  False: it names none. */
 static inline __attribute__((always_inline)) bool flow_guess(const struct flow_table *table, struct packet *p)
 {
-	const struct bucket *bucket = index_first(&table->index, p->hash);
-	uint32_t match = bucket_match(bucket, index_tag(p->hash));
+	uint32_t match = bucket_match(p->bucket, index_tag(p->hash));
 	const char *flow, *more;
 
 	if (!match)
 		return false;
-	p->guess = bucket->slots[__builtin_ctz(match)];
+	p->guess = p->bucket->slots[__builtin_ctz(match)];
 	flow = (const char *)&table->flows[p->guess >> 1];
 	__builtin_prefetch(flow, 1);
 	__builtin_prefetch(flow + 64, 1);
