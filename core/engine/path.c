@@ -182,14 +182,25 @@ static void describe_flow(struct lun_engine *engine, struct packet *p, const str
 	p->opening = true;
 }
 
+/* Both tuples that the packets of a new flow will carry when they reach us, and their hashes. */
+static enum lun_reason bind_flow(struct lun_engine *engine, const struct packet *p, const struct decision *decision,
+				 struct lun_tuple tuple[2], uint64_t hash[2])
+{
+	tuple[LUN_ORIG] = p->tuple;
+	tuple[LUN_REPLY] = nat_wanted_reply(decision, &p->tuple);
+	hash[LUN_ORIG] = p->hash;
+	hash[LUN_REPLY] = p->decision ? p->reply_hash : flow_hash(&engine->flows, &tuple[LUN_REPLY]);
+	return nat_bind(&engine->flows, &engine->random, &tuple[LUN_REPLY], &hash[LUN_REPLY]);
+}
+
 /* Opens the flow of an accepted decision. */
 static bool engine_open(struct lun_engine *engine, struct packet *p, const struct decision *decision)
 {
 	const struct port_state *port = decision->service_port == DECISION_NO_PORT
 						? NULL
 						: &engine->ports.slots[engine->ports.slot[decision->service_port]];
-	struct lun_tuple tuple[2] = { [LUN_ORIG] = p->tuple };
-	uint64_t hash[2] = { [LUN_ORIG] = p->hash };
+	struct lun_tuple tuple[2];
+	uint64_t hash[2];
 	enum lun_verdict verdict = engine->policy && engine->policy->limits_drop ? LUN_DROP : LUN_REJECT;
 	enum lun_reason reason = over_limit(engine, p, port);
 
@@ -201,7 +212,7 @@ static bool engine_open(struct lun_engine *engine, struct packet *p, const struc
 		return refuse(engine, p, verdict, reason);
 	if (decision->masquerade && lun_address_is_zero(&decision->source) && !engine->config.commit)
 		return refuse(engine, p, LUN_DROP, LUN_REASON_no_masquerade_address);
-	reason = nat_bind(&engine->flows, &engine->random, decision, tuple, &hash[LUN_REPLY]);
+	reason = bind_flow(engine, p, decision, tuple, hash);
 	if (reason != LUN_REASON_none)
 		return refuse(engine, p, verdict, reason);
 	if (engine->config.commit && events_full(&engine->events))
@@ -606,7 +617,8 @@ static APART void decide_ahead(struct lun_engine *engine, struct packet *p, stru
 	decide(engine, p, decision);
 	p->decision = decision;
 	reply = nat_wanted_reply(decision, &p->tuple);
-	__builtin_prefetch(index_first(&engine->flows.index, flow_hash(&engine->flows, &reply)), 1);
+	p->reply_hash = flow_hash(&engine->flows, &reply);
+	__builtin_prefetch(index_first(&engine->flows.index, p->reply_hash), 1);
 }
 
 /* Fetches what decisions on these packets will read, each step of the way to their services together. */

@@ -77,11 +77,11 @@ static bool should_retry(const struct lun_engine *engine, const struct packet *p
 /* The flow goes to another endpoint: under the reply tuple that this takes, which must be free. */
 static void move_flow(struct lun_engine *engine, struct flow *flow, const struct decision *decision)
 {
-	struct lun_tuple tuple[2] = { [LUN_ORIG] = flow->tuple[LUN_ORIG] };
-	uint64_t hash;
+	struct lun_tuple reply = nat_wanted_reply(decision, &flow->tuple[LUN_ORIG]);
+	uint64_t hash = flow_hash(&engine->flows, &reply);
 
-	if (nat_bind(&engine->flows, &engine->random, decision, tuple, &hash) != LUN_REASON_none ||
-	    !flow_rekey(&engine->flows, flow, &tuple[LUN_REPLY]))
+	if (nat_bind(&engine->flows, &engine->random, &reply, &hash) != LUN_REASON_none ||
+	    !flow_rekey(&engine->flows, flow, &reply))
 		return;
 	opening_failed(engine, flow);
 	ports_count(&engine->ports, flow->port, -1);

@@ -26,13 +26,12 @@ static void port_class(uint16_t port, uint16_t *first, uint32_t *count)
 	}
 }
 
-/* Whether a flow is seen with `tuple`, whose hash is left in *hash; one whose time is over counts until the wheel has come by. */
-static bool tuple_taken(const struct flow_table *table, const struct lun_tuple *tuple, uint64_t *hash)
+/* Whether a flow is seen with `tuple`; one whose time is over counts until the wheel has come by. */
+static bool tuple_taken(const struct flow_table *table, const struct lun_tuple *tuple, uint64_t hash)
 {
 	enum lun_direction direction;
 
-	*hash = flow_hash(table, tuple);
-	return flow_lookup(table, tuple, *hash, &direction) != NULL;
+	return flow_lookup(table, tuple, hash, &direction) != NULL;
 }
 
 static bool search_port(const struct flow_table *table, struct random *random, struct lun_tuple *reply, uint64_t *hash)
@@ -46,7 +45,8 @@ static bool search_port(const struct flow_table *table, struct random *random, s
 
 		for (uint32_t i = 0; i < tries; i++) {
 			reply->destination_port = (uint16_t)(first + (start + i) % count);
-			if (!tuple_taken(table, reply, hash))
+			*hash = flow_hash(table, reply);
+			if (!tuple_taken(table, reply, *hash))
 				return true;
 		}
 	}
@@ -66,15 +66,12 @@ struct lun_tuple nat_wanted_reply(const struct decision *decision, const struct 
 	return reply;
 }
 
-enum lun_reason nat_bind(const struct flow_table *table, struct random *random, const struct decision *decision,
-			 struct lun_tuple tuple[2], uint64_t *hash)
+enum lun_reason nat_bind(const struct flow_table *table, struct random *random, struct lun_tuple *reply, uint64_t *hash)
 {
-	tuple[LUN_REPLY] = nat_wanted_reply(decision, &tuple[LUN_ORIG]);
-	if (!tuple_taken(table, &tuple[LUN_REPLY], hash))
+	if (!tuple_taken(table, reply, *hash) ||
+	    (protocol_has_ports(reply->protocol) && search_port(table, random, reply, hash)))
 		return LUN_REASON_none;
-	return protocol_has_ports(tuple->protocol) && search_port(table, random, &tuple[LUN_REPLY], hash)
-		       ? LUN_REASON_none
-		       : LUN_REASON_no_free_port;
+	return LUN_REASON_no_free_port;
 }
 
 /* An ICMP error goes to whoever sent the packet it quotes, and quotes it as that one sent it.  Its own source, which may be any

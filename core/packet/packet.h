@@ -46,6 +46,7 @@ struct packet {
 	uint16_t transport;       /* offset of the transport header */
 	uint16_t inner;           /* of an ICMP error: offset of the IP header it quotes */
 	uint16_t inner_transport; /* and of the transport header in that */
+	uint64_t reply_hash;      /* if `decision`: of the reply tuple that it asks for */
 	/* From here on packet_begin sets all to zero. */
 	struct flow *flow;
 	const struct decision *decision; /* if it was made ahead of the path, else NULL */
