@@ -247,7 +247,6 @@ static bool inspect_place(const struct on_path *path)
 	int32_t ahead;
 	uint32_t old;
 
-	catch_up(path);
 	ahead = (int32_t)(p->sequence - path->stream->next);
 	old = ahead < 0 ? (uint32_t)-ahead : 0;
 	if (path->stream->stream.place == STREAM_REFUSED && p->payload_length > 0) /* wherever its bytes are */
@@ -397,8 +396,11 @@ bool http_inspect(struct http *http, const struct flow_table *table, struct pack
 	http->plan_count = http->new_frame_count = http->payload.length = 0;
 	http->payload.full = http->replaced = http->came_again = false;
 	path = on_path(http, table, p);
-	if (p->direction == LUN_ORIG && !passes_unread(&path) && !arrived_whole(&path))
-		return false;
+	if (p->direction == LUN_ORIG) {
+		catch_up(&path);
+		if (!passes_unread(&path) && !arrived_whole(&path))
+			return false;
+	}
 	if (p->tcp_flags & TCP_SYN)
 		begin_again(&path);
 	inspect_greeting(&path);
