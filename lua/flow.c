@@ -1,17 +1,8 @@
-/* flow.c - on_flow: the flow object that it and other hooks get, and the decision that it returns.
+/* flow.c - the flow that hooks are given, and what a script keeps by flow.
  *
- * What a script keeps by flow, flow.data, is a table that stands under the tuple of the flow's first packet: on_flow has no other name
- * for a flow that may never be opened.  It goes when the engine tells the end of the flow, or that there was none.
- *
- * A flow object is a ticket of eight bytes, the number of the call it was made for; what it shows is read from the engine's
- * struct, which is gone after the call.  A script that kept the ticket gets an error instead of another flow's fields. */
+ * That, flow.data, is a table that stands under the tuple of the flow's first packet: on_flow has no other name for a flow that may
+ * never be opened.  It goes when the engine tells the end of the flow, or that there was none. */
 #include "script.h"
-
-#include <string.h>
-
-struct ticket {
-	uint64_t call;
-};
 
 /* X(name): what a script can ask of a flow. */
 #define FLOW_FIELDS(X)                                                                                                      \
@@ -40,32 +31,6 @@ static const char *const flow_fields[] = {
 #undef FLOW_FIELD_NAME
 };
 enum { FLOW_FIELD_COUNT = sizeof(flow_fields) / sizeof(flow_fields[0]) };
-
-/* Upvalues of flow_index. */
-enum { FIELDS = 1, FLOW_METATABLE, ADDRESS_METATABLE };
-
-static int flow_unknown(lua_State *state)
-{
-	const char *name = luaL_tolstring(state, 2, NULL);
-	const char *near = suggest(name, flow_fields, FLOW_FIELD_COUNT);
-
-	if (near != NULL)
-		return luaL_error(state, "a flow has no field %s, did you mean %s?", name, near);
-	return luaL_error(state, "a flow has no field %s", name);
-}
-
-/* The flow that argument 1 stands for. */
-static const struct lun_new_flow *flow_check(lua_State *state)
-{
-	const struct script *script = script_of(state);
-	bool is_flow = lua_type(state, 1) == LUA_TUSERDATA && lua_getmetatable(state, 1);
-
-	if (!is_flow || !lua_rawequal(state, -1, lua_upvalueindex(FLOW_METATABLE)))
-		luaL_typeerror(state, 1, "flow");
-	if (script->flow == NULL || ((const struct ticket *)lua_touserdata(state, 1))->call != script->call)
-		luaL_error(state, "this flow is over: it can be used only during the call of the hook that it was given to");
-	return script->flow;
-}
 
 /* ---- flow.data ------------------------------------------------------------------------------------------------------- */
 
@@ -127,21 +92,19 @@ static void push_sum(lua_State *state, const uint64_t counts[2])
 		lua_pushinteger(state, (lua_Integer)sum);
 }
 
-static int flow_index(lua_State *state)
+static void flow_push_field(lua_State *state, int field)
 {
 	const struct lun_flow *ended = script_of(state)->ended;
-	const struct lun_new_flow *flow = flow_check(state);
+	const struct lun_new_flow *flow = script_of(state)->flow;
 
-	lua_pushvalue(state, 2);
-	lua_rawget(state, lua_upvalueindex(FIELDS));
-	switch ((enum flow_field)lua_tointeger(state, -1)) {
+	switch ((enum flow_field)field) {
 	case FLOW_UNKNOWN:
-		return flow_unknown(state);
+		break;
 	case FLOW_source:
-		address_push(state, &flow->tuple.source, lua_upvalueindex(ADDRESS_METATABLE));
+		address_push(state, &flow->tuple.source, OBJECT_ADDRESSES);
 		break;
 	case FLOW_destination:
-		address_push(state, &flow->tuple.destination, lua_upvalueindex(ADDRESS_METATABLE));
+		address_push(state, &flow->tuple.destination, OBJECT_ADDRESSES);
 		break;
 	case FLOW_source_port:
 		lua_pushinteger(state, flow->tuple.source_port);
@@ -180,7 +143,6 @@ static int flow_index(lua_State *state)
 			lua_pushnil(state);
 		break;
 	}
-	return 1;
 }
 
 static int flow_change(lua_State *state)
@@ -188,69 +150,11 @@ static int flow_change(lua_State *state)
 	return luaL_error(state, "a flow can not be changed, on_flow answers with a decision");
 }
 
-/* on_flow (upvalue 1) returned something else than nothing or a decision. */
-static int flow_bad_answer(lua_State *state)
-{
-	lua_Debug function;
-
-	lua_pushvalue(state, lua_upvalueindex(1));
-	lua_getinfo(state, ">S", &function);
-	lua_pushfstring(state,
-			"%s:%d: on_flow returned a %s, expected nothing (the service map decides) or one of accept(), "
-			"drop(why), reject(why), forward(name), dnat(endpoint)",
-			function.short_src, function.linedefined, luaL_typename(state, -1));
-	return lua_error(state);
-}
-
-void flow_push(lua_State *state, int metatable)
-{
-	((struct ticket *)lua_newuserdatauv(state, sizeof(struct ticket), 0))->call = script_of(state)->call;
-	lua_pushvalue(state, metatable);
-	lua_setmetatable(state, -2);
-}
-
-/* One call of on_flow.  Upvalues: on_flow, the metatable of flows.  => the decision, so that its strings live on */
-static int flow_run(lua_State *state)
-{
-	struct script *script = script_of(state);
-
-	if (!script->seeded) {
-		script->seeded = true;
-		sandbox_seed(state, script->flow->seed);
-	}
-	lua_pushvalue(state, lua_upvalueindex(1));
-	flow_push(state, lua_upvalueindex(2));
-	lua_call(state, 1, 1);
-	if (!lua_isnil(state, -1) && !decision_read(state, -1, script->decision))
-		return flow_bad_answer(state);
-	return 1;
-}
-
-void flow_push_metatable(lua_State *state)
-{
-	int metatable;
-
-	lua_newtable(state);
-	metatable = lua_gettop(state);
-	lua_createtable(state, 0, FLOW_FIELD_COUNT);
-	for (int i = 0; i < FLOW_FIELD_COUNT; i++) {
-		lua_pushinteger(state, i + 1);
-		lua_setfield(state, -2, flow_fields[i]);
-	}
-	lua_pushvalue(state, metatable);
-	address_push_metatable(state);
-	lua_pushcclosure(state, flow_index, 3);
-	lua_setfield(state, metatable, "__index");
-	lua_pushcfunction(state, flow_change);
-	lua_setfield(state, metatable, "__newindex");
-	lua_pushliteral(state, "flow");
-	lua_setfield(state, metatable, "__name");
-	lua_pushliteral(state, "a flow");
-	lua_setfield(state, metatable, "__metatable");
-}
-
-void flow_push_hook(lua_State *state)
-{
-	flow_push_metatable(state);
-	lua_pushcclosure(state, flow_run, 2);
-}
+const struct object_kind flow_kind = {
+	.name = "flow",
+	.given_to = "the hook",
+	.fields = flow_fields,
+	.field_count = FLOW_FIELD_COUNT,
+	.push = flow_push_field,
+	.change = flow_change,
+};

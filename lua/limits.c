@@ -8,8 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* What a byte of new memory costs, in instructions: clearing and collecting it takes about that time. */
-enum { BYTES_PER_INSTRUCTION = 64 };
+/* What a new block costs, in instructions, and each of so many bytes of it: making, clearing and collecting it takes about that time. */
+enum { INSTRUCTIONS_PER_BLOCK = 8, BYTES_PER_INSTRUCTION = 64 };
 
 /* A single instruction ("...") copies all further arguments of a function; nobody needs more than so many. */
 enum { ARGUMENTS_MAX = 1000 };
@@ -61,7 +61,9 @@ void *limits_allocate(void *user, void *block, size_t old, size_t size)
 		return limits_refuse(limits, OVERRUN_SYSTEM);
 	limits->used = limits->used - had + size;
 	if (size > had)
-		limits_spend(limits, size / BYTES_PER_INSTRUCTION);
+		limits->made += size - had;
+	if (size > had)
+		limits_spend(limits, INSTRUCTIONS_PER_BLOCK + size / BYTES_PER_INSTRUCTION);
 	return grown;
 }
 

@@ -1,7 +1,7 @@
 /* limits.h - how many bytes and how many instructions a script may use, and what happens when it uses more.
  *
  * Lua counts instructions and nothing else, so everything that can work long within one instruction spends from the same
- * account: bytes of new memory (in the allocator), steps of a pattern, ranges of table functions (sandbox.c).  What is
+ * account: new memory (in the allocator), steps of a pattern, ranges of table functions (sandbox.c).  What is
  * left of the account is looked at every few instructions and by the spenders that may raise an error themselves.
  *
  * An overrun is sticky: until the call into Lua has been left altogether, the very next instruction raises it again, and
@@ -24,6 +24,7 @@ struct limits {
 	lua_State *state; /* NULL while it is being made */
 	size_t memory;    /* most bytes */
 	size_t used;
+	uint64_t made;    /* bytes that were ever allocated */
 	const char *what; /* the call into Lua that the account is for, in words */
 	int64_t account;  /* instructions for it */
 	int64_t left;

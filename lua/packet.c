@@ -1,11 +1,5 @@
-/* packet.c - on_packet: the packet object that it gets, and its answer; and on_close, which gets a flow only.
- *
- * A packet object is a ticket, as a flow is (flow.c). */
+/* packet.c - the packet that on_packet is given. */
 #include "script.h"
-
-struct ticket {
-	uint64_t call;
-};
 
 /* X(name): what a script can ask of a packet. */
 #define PACKET_FIELDS(X)                                                                                                    \
@@ -32,34 +26,6 @@ static const char *const packet_fields[] = {
 };
 enum { PACKET_FIELD_COUNT = sizeof(packet_fields) / sizeof(packet_fields[0]) };
 
-/* Upvalues of packet_index, and of the hooks' functions. */
-enum { FIELDS = 1, PACKET_METATABLE, ADDRESS_METATABLE };
-enum { HOOK = 1, FLOW_METATABLE, HOOK_PACKET_METATABLE };
-
-static int packet_unknown(lua_State *state)
-{
-	const char *name = luaL_tolstring(state, 2, NULL);
-	const char *near = suggest(name, packet_fields, PACKET_FIELD_COUNT);
-
-	if (near != NULL)
-		return luaL_error(state, "a packet has no field %s, did you mean %s?", name, near);
-	return luaL_error(state, "a packet has no field %s", name);
-}
-
-/* The packet that argument 1 stands for. */
-static const struct lun_seen_packet *packet_check(lua_State *state)
-{
-	const struct script *script = script_of(state);
-	bool is_packet = lua_type(state, 1) == LUA_TUSERDATA && lua_getmetatable(state, 1);
-
-	if (!is_packet || !lua_rawequal(state, -1, lua_upvalueindex(PACKET_METATABLE)))
-		luaL_typeerror(state, 1, "packet");
-	if (script->packet == NULL || ((const struct ticket *)lua_touserdata(state, 1))->call != script->call)
-		luaL_error(state,
-			   "this packet is over: it can be used only during the call of on_packet that it was given to");
-	return script->packet;
-}
-
 /* "S." as tcpdump has them. */
 static void push_flags(lua_State *state, uint8_t flags)
 {
@@ -84,20 +50,18 @@ static void push_payload(lua_State *state, const struct lun_seen_packet *packet)
 	lua_pushlstring(state, (const char *)packet->payload, packet->payload_length);
 }
 
-static int packet_index(lua_State *state)
+static void packet_push_field(lua_State *state, int field)
 {
-	const struct lun_seen_packet *packet = packet_check(state);
+	const struct lun_seen_packet *packet = script_of(state)->packet;
 
-	lua_pushvalue(state, 2);
-	lua_rawget(state, lua_upvalueindex(FIELDS));
-	switch ((enum packet_field)lua_tointeger(state, -1)) {
+	switch ((enum packet_field)field) {
 	case PACKET_UNKNOWN:
-		return packet_unknown(state);
+		break;
 	case PACKET_source:
-		address_push(state, &packet->tuple.source, lua_upvalueindex(ADDRESS_METATABLE));
+		address_push(state, &packet->tuple.source, OBJECT_ADDRESSES);
 		break;
 	case PACKET_destination:
-		address_push(state, &packet->tuple.destination, lua_upvalueindex(ADDRESS_METATABLE));
+		address_push(state, &packet->tuple.destination, OBJECT_ADDRESSES);
 		break;
 	case PACKET_source_port:
 		lua_pushinteger(state, packet->tuple.source_port);
@@ -124,7 +88,6 @@ static int packet_index(lua_State *state)
 		push_payload(state, packet);
 		break;
 	}
-	return 1;
 }
 
 static int packet_change(lua_State *state)
@@ -132,80 +95,11 @@ static int packet_change(lua_State *state)
 	return luaL_error(state, "a packet can not be changed, on_packet answers with accept() or drop(why)");
 }
 
-static int packet_bad_answer(lua_State *state)
-{
-	lua_Debug function;
-
-	lua_pushvalue(state, lua_upvalueindex(HOOK));
-	lua_getinfo(state, ">S", &function);
-	lua_pushfstring(state, "%s:%d: on_packet returned %s, expected nothing, accept() or drop(why)", function.short_src,
-			function.linedefined,
-			script_of(state)->decision->action == LUN_ACTION_MAP
-				? lua_pushfstring(state, "a %s", luaL_typename(state, -1))
-				: "another decision");
-	return lua_error(state);
-}
-
-/* One call of on_packet.  => the decision, so that its strings live on */
-static int packet_run(lua_State *state)
-{
-	struct script *script = script_of(state);
-
-	lua_pushvalue(state, lua_upvalueindex(HOOK));
-	((struct ticket *)lua_newuserdatauv(state, sizeof(struct ticket), 0))->call = script->call;
-	lua_pushvalue(state, lua_upvalueindex(HOOK_PACKET_METATABLE));
-	lua_setmetatable(state, -2);
-	flow_push(state, lua_upvalueindex(FLOW_METATABLE));
-	lua_call(state, 2, 1);
-	if (lua_isnil(state, -1))
-		return 1;
-	if (!decision_read(state, -1, script->decision) ||
-	    (script->decision->action != LUN_ACTION_ACCEPT && script->decision->action != LUN_ACTION_DROP))
-		return packet_bad_answer(state);
-	return 1;
-}
-
-static void packet_push_metatable(lua_State *state)
-{
-	int metatable;
-
-	lua_newtable(state);
-	metatable = lua_gettop(state);
-	lua_createtable(state, 0, PACKET_FIELD_COUNT);
-	for (int i = 0; i < PACKET_FIELD_COUNT; i++) {
-		lua_pushinteger(state, i + 1);
-		lua_setfield(state, -2, packet_fields[i]);
-	}
-	lua_pushvalue(state, metatable);
-	address_push_metatable(state);
-	lua_pushcclosure(state, packet_index, 3);
-	lua_setfield(state, metatable, "__index");
-	lua_pushcfunction(state, packet_change);
-	lua_setfield(state, metatable, "__newindex");
-	lua_pushliteral(state, "packet");
-	lua_setfield(state, metatable, "__name");
-	lua_pushliteral(state, "a packet");
-	lua_setfield(state, metatable, "__metatable");
-}
-
-void packet_push_hook(lua_State *state)
-{
-	flow_push_metatable(state);
-	packet_push_metatable(state);
-	lua_pushcclosure(state, packet_run, 3);
-}
-
-/* One call of on_close. */
-static int close_run(lua_State *state)
-{
-	lua_pushvalue(state, lua_upvalueindex(HOOK));
-	flow_push(state, lua_upvalueindex(FLOW_METATABLE));
-	lua_call(state, 1, 0);
-	return 0;
-}
-
-void close_push_hook(lua_State *state)
-{
-	flow_push_metatable(state);
-	lua_pushcclosure(state, close_run, 2);
-}
+const struct object_kind packet_kind = {
+	.name = "packet",
+	.given_to = "on_packet",
+	.fields = packet_fields,
+	.field_count = PACKET_FIELD_COUNT,
+	.push = packet_push_field,
+	.change = packet_change,
+};

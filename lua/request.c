@@ -1,13 +1,7 @@
-/* request.c - on_request: the request object that it gets, with its headers, which can be read and set, as can its target.
- *
- * Both objects are tickets, as a flow is (flow.c): the number of the call that they were made for. */
+/* request.c - the request that on_request is given, with its headers: they can be read and set, as can its target. */
 #include "script.h"
 
 #include <string.h>
-
-struct ticket {
-	uint64_t call;
-};
 
 /* X(name): what a script can ask of a request. */
 #define REQUEST_FIELDS(X)                                                                                                   \
@@ -16,6 +10,12 @@ struct ticket {
 	X(host)                                                                                                             \
 	X(headers)                                                                                                          \
 	X(service)
+enum request_field {
+	REQUEST_UNKNOWN,
+#define REQUEST_FIELD_VALUE(name) REQUEST_##name,
+	REQUEST_FIELDS(REQUEST_FIELD_VALUE)
+#undef REQUEST_FIELD_VALUE
+};
 static const char *const request_fields[] = {
 #define REQUEST_FIELD_NAME(name) #name,
 	REQUEST_FIELDS(REQUEST_FIELD_NAME)
@@ -23,50 +23,28 @@ static const char *const request_fields[] = {
 };
 enum { REQUEST_FIELD_COUNT = sizeof(request_fields) / sizeof(request_fields[0]) };
 
-/* Upvalues of the hook's function; the first of the metamethods, too: their own metatable. */
-enum { HOOK = 1, REQUEST_METATABLE, HEADERS_METATABLE, FLOW_METATABLE };
-
-/* The request that argument 1 stands for; upvalue 1: its metatable. */
-static struct lun_request *request_check(lua_State *state, const char *what)
-{
-	const struct script *script = script_of(state);
-	bool is_ours = lua_type(state, 1) == LUA_TUSERDATA && lua_getmetatable(state, 1);
-
-	if (!is_ours || !lua_rawequal(state, -1, lua_upvalueindex(1)))
-		luaL_typeerror(state, 1, what);
-	if (script->request == NULL || ((const struct ticket *)lua_touserdata(state, 1))->call != script->call)
-		luaL_error(state,
-			   "this request is over: it can be used only during the call of on_request that it was given to");
-	return script->request;
-}
-
-static void ticket_push(lua_State *state, int metatable)
-{
-	((struct ticket *)lua_newuserdatauv(state, sizeof(struct ticket), 0))->call = script_of(state)->call;
-	lua_pushvalue(state, metatable);
-	lua_setmetatable(state, -2);
-}
-
 /* ---- headers --------------------------------------------------------------------------------------------------------- */
 
 /* What the client sent, or nil; what the script has set shows there no more than what the service's rules will. */
-static int headers_index(lua_State *state)
+static void headers_push(lua_State *state, int field)
 {
-	const struct lun_request *request = request_check(state, "headers");
+	const struct lun_request *request = script_of(state)->request;
 	const char *name = luaL_checkstring(state, 2);
 	luaL_Buffer text;
 	size_t length = lun_request_header(request, name, NULL, 0);
 
-	if (length == 0)
-		return 0;
+	(void)field;
+	if (length == 0) {
+		lua_pushnil(state);
+		return;
+	}
 	lun_request_header(request, name, luaL_buffinitsize(state, &text, length), length);
 	luaL_pushresultsize(&text, length);
-	return 1;
 }
 
 static int headers_set(lua_State *state)
 {
-	struct lun_request *request = request_check(state, "headers");
+	struct lun_request *request = script_of(state)->request;
 	const char *name = luaL_checkstring(state, 2);
 	const char *value = lua_isnil(state, 3) ? NULL : luaL_tolstring(state, 3, NULL);
 	int code;
@@ -84,39 +62,38 @@ static int headers_set(lua_State *state)
 	return 0;
 }
 
+const struct object_kind headers_kind = {
+	.name = "request", .given_to = "on_request", .push = headers_push, .change = headers_set
+};
+
 /* ---- the request ----------------------------------------------------------------------------------------------------- */
 
-static int request_unknown(lua_State *state)
+static void request_push_field(lua_State *state, int field)
 {
-	const char *name = luaL_tolstring(state, 2, NULL);
-	const char *near = suggest(name, request_fields, REQUEST_FIELD_COUNT);
+	const struct lun_request *request = script_of(state)->request;
 
-	if (near != NULL)
-		return luaL_error(state, "a request has no field %s, did you mean %s?", name, near);
-	return luaL_error(state, "a request has no field %s", name);
-}
-
-/* Upvalues: the metatables of requests and of headers. */
-static int request_index(lua_State *state)
-{
-	const struct lun_request *request = request_check(state, "request");
-	const char *name = lua_type(state, 2) == LUA_TSTRING ? lua_tostring(state, 2) : "";
-
-	if (strcmp(name, "method") == 0)
+	switch ((enum request_field)field) {
+	case REQUEST_UNKNOWN:
+		break;
+	case REQUEST_method:
 		lua_pushlstring(state, request->method, request->method_length);
-	else if (strcmp(name, "target") == 0)
+		break;
+	case REQUEST_target:
 		lua_pushlstring(state, request->target, request->target_length);
-	else if (strcmp(name, "host") == 0 && request->host_length == 0)
-		lua_pushnil(state);
-	else if (strcmp(name, "host") == 0)
-		lua_pushlstring(state, request->host, request->host_length);
-	else if (strcmp(name, "service") == 0)
+		break;
+	case REQUEST_host:
+		if (request->host_length > 0)
+			lua_pushlstring(state, request->host, request->host_length);
+		else
+			lua_pushnil(state);
+		break;
+	case REQUEST_headers:
+		object_push(state, OBJECT_HEADERS);
+		break;
+	case REQUEST_service:
 		lua_pushstring(state, request->service);
-	else if (strcmp(name, "headers") == 0)
-		ticket_push(state, lua_upvalueindex(2));
-	else
-		return request_unknown(state);
-	return 1;
+		break;
+	}
 }
 
 static int request_set_target(lua_State *state, struct lun_request *request)
@@ -137,7 +114,7 @@ static int request_set_target(lua_State *state, struct lun_request *request)
 
 static int request_change(lua_State *state)
 {
-	struct lun_request *request = request_check(state, "request");
+	struct lun_request *request = script_of(state)->request;
 
 	if (lua_type(state, 2) == LUA_TSTRING && strcmp(lua_tostring(state, 2), "target") == 0)
 		return request_set_target(state, request);
@@ -146,48 +123,11 @@ static int request_change(lua_State *state)
 		       "\"blue\" or request.target = \"/v2/x\"");
 }
 
-/* One call of on_request. */
-static int request_run(lua_State *state)
-{
-	lua_pushvalue(state, lua_upvalueindex(HOOK));
-	ticket_push(state, lua_upvalueindex(REQUEST_METATABLE));
-	flow_push(state, lua_upvalueindex(FLOW_METATABLE));
-	lua_call(state, 2, 1);
-	if (!lua_isnil(state, -1))
-		return luaL_error(state, "on_request returned a %s, expected nothing", luaL_typename(state, -1));
-	return 0;
-}
-
-/* Pushes a metatable with these two functions, which get it as first upvalue, and `more` values from the top of the stack, popped. */
-static void push_metatable(lua_State *state, const char *name, const luaL_Reg *functions, int more)
-{
-	int metatable, others = lua_gettop(state) - more;
-
-	lua_newtable(state);
-	metatable = lua_gettop(state);
-	lua_pushstring(state, name);
-	lua_setfield(state, metatable, "__name");
-	lua_pushfstring(state, "a %s", name);
-	lua_setfield(state, metatable, "__metatable");
-	for (; functions->name != NULL; functions++) {
-		lua_pushvalue(state, metatable);
-		for (int i = 1; i <= more; i++)
-			lua_pushvalue(state, others + i);
-		lua_pushcclosure(state, functions->func, 1 + more);
-		lua_setfield(state, metatable, functions->name);
-	}
-}
-
-void request_push_hook(lua_State *state)
-{
-	static const luaL_Reg of_headers[] = { { "__index", headers_index }, { "__newindex", headers_set }, { NULL, NULL } };
-	static const luaL_Reg of_requests[] = { { "__index", request_index },
-						{ "__newindex", request_change },
-						{ NULL, NULL } };
-
-	push_metatable(state, "headers", of_headers, 0);
-	push_metatable(state, "request", of_requests, 1);
-	lua_insert(state, -2);
-	flow_push_metatable(state);
-	lua_pushcclosure(state, request_run, 4);
-}
+const struct object_kind request_kind = {
+	.name = "request",
+	.given_to = "on_request",
+	.fields = request_fields,
+	.field_count = REQUEST_FIELD_COUNT,
+	.push = request_push_field,
+	.change = request_change,
+};

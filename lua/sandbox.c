@@ -366,11 +366,12 @@ static void sandbox_open_table(lua_State *state)
 
 static const char seed_key;
 
-void sandbox_seed(lua_State *state, uint64_t seed)
+int sandbox_seed(lua_State *state)
 {
 	lua_rawgetp(state, LUA_REGISTRYINDEX, &seed_key);
-	lua_pushinteger(state, (lua_Integer)seed);
+	lua_insert(state, 1);
 	lua_call(state, 1, 0);
+	return 0;
 }
 
 /* math.random begins with 0 while loading and with what the engine draws in the first hook, so that a replay gives the same result
@@ -380,7 +381,9 @@ static void sandbox_open_math(lua_State *state)
 	luaL_requiref(state, LUA_MATHLIBNAME, luaopen_math, 1);
 	lua_getfield(state, -1, "randomseed");
 	lua_rawsetp(state, LUA_REGISTRYINDEX, &seed_key);
-	sandbox_seed(state, 0);
+	lua_pushcfunction(state, sandbox_seed);
+	lua_pushinteger(state, 0);
+	lua_call(state, 1, 0);
 	lua_pop(state, 1);
 }
 

@@ -1,18 +1,27 @@
 /* script.h - one policy script: the Lua state, and what the files of this folder share about it.
  *
  * Order of life: policy.c makes it, sandbox.c fills the globals, declare.c takes what the running file declares, policy.c
- * compiles that and throws it away, flow.c stays and is called for each new flow. */
+ * compiles that and throws it away, hooks.c stays and is called for each new flow. */
 #ifndef LUNETTE_LUA_SCRIPT_H
 #define LUNETTE_LUA_SCRIPT_H
 
 #include "limits.h"
 #include <lauxlib.h>
 #include <lunette/lua.h>
+#include <time.h>
 
 enum {
 	SCRIPT_PLACE = LUA_IDSIZE + 16, /* "kind.lua:30" */
 	SCRIPT_TABLES = 64,
 	SCRIPT_TEXT = sizeof(((struct lun_error *)NULL)->text), /* a whole message */
+	SCRIPT_SOURCE = 16 * 1024 * 1024,                       /* the longest file */
+};
+
+/* Places on the stack, for the policy's life. */
+enum {
+	PLACE_HANDLER = 1, /* of messages */
+	PLACE_HOOKS,       /* the script's functions, or nil, by enum lun_lua_hook */
+	PLACE_ANSWER = PLACE_HOOKS + LUN_LUA_HOOKS,
 };
 
 /* The text of a file that was run, kept while loading so that an error can be given the line it belongs to. */
@@ -67,7 +76,6 @@ struct script {
 	const struct lun_new_flow *flow;
 	bool has_clock; /* on_request has none: it is asked again for the same head, and must then say the same */
 	uint64_t now;   /* ns, the engine's clock */
-	struct lun_decision *decision;
 	struct lun_request *request;
 	const struct lun_seen_packet *packet;
 	const struct lun_flow *ended; /* during on_close */
@@ -75,7 +83,10 @@ struct script {
 	struct limits limits;
 	bool seeded;
 	uint64_t data_count;   /* flows that have a flow.data */
-	uint64_t call;         /* number of the hook's call: a flow object of another one is over */
+	uint64_t call;         /* number of the hook's call: what was given in another one is over */
+	bool collecting;       /* a round has begun, */
+	uint64_t round_made;   /* when so many bytes had been made; */
+	uint64_t clean_made;   /* and of what had been made by then, no garbage is left */
 	uint32_t prefix_count; /* in the cache of address.c */
 	struct log_place log_places[16];
 };
@@ -86,7 +97,7 @@ static inline struct script *script_of(lua_State *state)
 	return *(struct script **)lua_getextraspace(state);
 }
 
-/* policy.c */
+/* message.c */
 
 /* Where the innermost Lua function is (currentline, short_src); false if none runs.  Allocates nothing. */
 bool script_where(lua_State *state, lua_Debug *where);
@@ -101,24 +112,45 @@ size_t script_place_length(const char *message);
  * silent. */
 void script_log(struct script *script, const char *line);
 
+/* What goes before a place in a message: the policy's folder, or nothing before an absolute path. */
+const char *script_folder(const struct script *script, const char *message);
+
+/* The message handler of every lua_pcall: a message begins with a place. */
+int script_handle_message(lua_State *state);
+
+/* What a failed lua_pcall left on top, as "kind.lua:30: message", or "kind.lua: message" if no line could be told. */
+const char *script_message(struct script *script, int status, char text[SCRIPT_TEXT]);
+
+static inline uint64_t clock_ns(clockid_t clock)
+{
+	struct timespec now;
+
+	clock_gettime(clock, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/* files.c */
+
 /* All that a file holds, at most `most` bytes, as a malloc'ed string; NULL with errno (EFBIG: more). */
 char *script_read(const char *path, size_t most, size_t *length);
 
 /* Raises in `state` why a file could not be read, by errno.  Does not return. */
 int script_file_error(lua_State *state, const char *path);
 
-/* What goes before a place in a message: the policy's folder, or nothing before an absolute path. */
-const char *script_folder(const struct script *script, const char *message);
-
 /* Reads a file beside the policy, or raises an error.  => what it holds, until loading ends */
 const struct source *script_source(lua_State *state, const char *name);
 
-/* Reads a file beside the policy ("kind.lua") and pushes its compiled chunk, or raises an error. */
+/* Pushes the compiled chunk of a file, or raises an error; the latter reads it, beside the policy ("kind.lua"). */
+void script_push_chunk(lua_State *state, const struct source *source);
 void script_push_file(lua_State *state, const char *name);
 
-/* sandbox.c: fills the globals; seeds math.random. */
+/* Keeps a file's text; false: no memory.  Frees all of them. */
+bool script_source_add(struct script *script, const char *name, char *text, size_t length);
+void script_sources_free(struct script *script);
+
+/* sandbox.c: fills the globals; a Lua function that seeds math.random with its argument. */
 void sandbox_open(lua_State *state);
-void sandbox_seed(lua_State *state, uint64_t seed);
+int sandbox_seed(lua_State *state);
 
 /* pattern.c: string.find, match, gmatch and gsub, into the table on top. */
 void pattern_open(lua_State *state);
@@ -205,21 +237,31 @@ void decision_open(lua_State *state);
 /* Reads the decision at `index`; its strings live as long as that value.  False if it is none. */
 bool decision_read(lua_State *state, int index, struct lun_decision *decision);
 
-/* flow.c: pushes the function that runs on_flow (on top of the stack, popped) for script->flow. */
-void flow_push_hook(lua_State *state);
-/* The metatable of flow objects, and a flow object with the one at that index. */
-void flow_push_metatable(lua_State *state);
-void flow_push(lua_State *state, int metatable);
+/* object.c: what a hook is given; only during its call. */
+enum object { OBJECT_FLOW, OBJECT_PACKET, OBJECT_REQUEST, OBJECT_HEADERS };
+void object_push(lua_State *state, enum object object);
+void object_open(lua_State *state);
+
+/* flow.c, packet.c, request.c: what there is to such an object.  `push` pushes a field, whose name is argument 2, by its number from
+ * 1 on; it finds the metatable for address_push at OBJECT_ADDRESSES.  `change` sets it to argument 3, or raises an error. */
+#define OBJECT_ADDRESSES lua_upvalueindex(1)
+struct object_kind {
+	const char *name;     /* "flow" */
+	const char *given_to; /* "the hook" */
+	const char *const *fields;
+	int field_count; /* 0: any name is one */
+	void (*push)(lua_State *state, int field);
+	int (*change)(lua_State *state);
+};
+extern const struct object_kind flow_kind, packet_kind, request_kind, headers_kind;
 
 /* flow.c: makes the table of what scripts keep by flow; takes that of script->flow out of it. */
 void flow_open_data(lua_State *state);
 int flow_drop_data(lua_State *state);
 
-/* packet.c: the same for on_packet and script->packet, and for on_close. */
-void packet_push_hook(lua_State *state);
-void close_push_hook(lua_State *state);
-
-/* request.c: the same for on_request and script->request. */
-void request_push_hook(lua_State *state);
+/* hooks.c: their names; those that the script has; loading is over, and from now on garbage is collected between batches. */
+extern const char *const hook_names[LUN_LUA_HOOKS];
+struct lun_hooks hooks_of(struct script *script);
+void hooks_settle(struct script *script);
 
 #endif

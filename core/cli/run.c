@@ -253,7 +253,7 @@ static int load_policy(struct agent *agent, struct lun_policy **policy, struct l
 		.watch = &agent->watch,
 		.kept = &agent->kept,
 		.utc = utc,
-		.stats = agent->arguments.metrics ? &agent->hook_stats : NULL,
+		.stats = &agent->hook_stats,
 	};
 
 	changes_note(&agent->changes); /* before: what changes meanwhile is another change */
@@ -371,7 +371,11 @@ static void open_signals(struct agent *agent)
 static int open_control(struct agent *agent, struct lun_error *error)
 {
 	const struct lun_control_config config = {
-		.size = sizeof(config), .loop = &agent->loop, .live = agent->live, .path = agent->arguments.control
+		.size = sizeof(config),
+		.loop = &agent->loop,
+		.live = agent->live,
+		.path = agent->arguments.control,
+		.hooks = &agent->hook_stats,
 	};
 	int code = 0;
 

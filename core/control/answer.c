@@ -160,12 +160,25 @@ static void add_live(cJSON *object, const struct lun_live *live)
 	add_counter(object, "rules_restored", stats.rules_restored);
 }
 
+/* Failed calls of hooks, by the line of the policy. */
+static void add_places(cJSON *object, const struct lun_lua_stats *hooks)
+{
+	cJSON *places = cJSON_AddObjectToObject(object, "policy_errors");
+
+	for (int i = 0; i < LUN_LUA_PLACES && hooks->places[i].failed > 0; i++)
+		add_counter(places, hooks->places[i].at, hooks->places[i].failed);
+	if (hooks->elsewhere > 0)
+		add_counter(places, "other", hooks->elsewhere);
+}
+
 static void put_summary(const struct session *session, FILE *out)
 {
 	cJSON *object = cJSON_CreateObject(), *summary = cJSON_AddObjectToObject(object, "summary");
 
 	add_engine(summary, session->control->live);
 	add_live(summary, session->control->live);
+	if (session->control->hooks)
+		add_places(summary, session->control->hooks);
 	line_put(out, object);
 }
 

@@ -102,6 +102,7 @@ int lun_control_open(struct lun_control **result, const struct lun_control_confi
 	if (!control)
 		return control_fail(error, LUN_NO_MEMORY, "no memory for the control socket");
 	control->live = config->live;
+	control->hooks = config->hooks;
 	control->open = 1;
 	uv_pipe_init(config->loop, &control->pipe, 0);
 	control->pipe.data = control;

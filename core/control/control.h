@@ -34,6 +34,7 @@ struct session {
 
 struct lun_control {
 	struct lun_live *live;
+	const struct lun_lua_stats *hooks; /* or NULL */
 	uv_pipe_t pipe;
 	bool closing;
 	unsigned open; /* handles and sessions: the struct goes with the last one */

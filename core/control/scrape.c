@@ -358,22 +358,36 @@ static void put_live(const struct scrape *scrape)
 	put_commit_times(scrape->out, &stats);
 }
 
+/* Lines of the policy, of which as many have a counter as the policy counts apart. */
+static void put_places(FILE *out, const struct lun_lua_stats *hooks)
+{
+	static const char family[] = "lunette_policy_errors_total";
+
+	exposition_family(out, family, "counter", "Calls that failed, by the line of the policy.");
+	for (int i = 0; i < LUN_LUA_PLACES && hooks->places[i].failed > 0; i++)
+		put_each(out, family, "place", hooks->places[i].at, hooks->places[i].failed);
+	put_each(out, family, "place", "other", hooks->elsewhere);
+}
+
 static void put_hooks(const struct scrape *scrape)
 {
-	const struct lun_lua_hook_stats *of[] = { &scrape->hooks->flow, &scrape->hooks->request };
-	static const char *const names[] = { "on_flow", "on_request" };
+	const struct lun_lua_hook_stats *of = scrape->hooks->hooks;
+	const char *names[LUN_LUA_HOOKS];
 	FILE *out = scrape->out;
 
+	for (int i = 0; i < LUN_LUA_HOOKS; i++)
+		names[i] = lun_lua_hook_name((enum lun_lua_hook)i);
 	exposition_family(out, "lunette_hook_calls_total", "counter", "Calls of a function of the policy.");
-	for (int i = 0; i < 2; i++)
-		put_each(out, "lunette_hook_calls_total", "hook", names[i], of[i]->calls);
+	for (int i = 0; i < LUN_LUA_HOOKS; i++)
+		put_each(out, "lunette_hook_calls_total", "hook", names[i], of[i].calls);
 	exposition_family(out, "lunette_hook_errors_total", "counter", "Calls that failed.");
-	for (int i = 0; i < 2; i++)
-		put_each(out, "lunette_hook_errors_total", "hook", names[i], of[i]->failed);
+	for (int i = 0; i < LUN_LUA_HOOKS; i++)
+		put_each(out, "lunette_hook_errors_total", "hook", names[i], of[i].failed);
 	exposition_family(out, "lunette_hook_seconds_total", "counter", "Time that calls took.");
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < LUN_LUA_HOOKS; i++)
 		exposition_seconds(out, "lunette_hook_seconds_total", (const struct label[]) { { "hook", names[i] }, { 0 } },
-				   of[i]->ns);
+				   of[i].ns);
+	put_places(out, scrape->hooks);
 }
 
 static void put_loads(FILE *out, const struct loads *loads)

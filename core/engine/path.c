@@ -675,11 +675,22 @@ static void finish(struct lun_engine *engine, struct packet *p)
 		engine_end_flow(engine, p->flow);
 }
 
+/* Of the policy's own time between batches: less than a packet would notice. */
+static const uint64_t between_ns = 30000;
+
+static bool policy_wants_time(const struct lun_engine *engine, uint64_t ns)
+{
+	const struct lun_policy *policy = engine->policy;
+
+	return policy && policy->hooks.between && policy->hooks.between(policy->hooks.user, ns);
+}
+
 void lun_engine_packets(struct lun_engine *engine, struct lun_packet *packets, size_t count, uint64_t now)
 {
 	struct packet *batch = engine->batch;
 
 	flow_set_clock(&engine->flows, now);
+	policy_wants_time(engine, between_ns); /* and has had it, if it was given by a tick */
 	for (size_t start = 0; start < count; start += BATCH) {
 		size_t size = count - start < BATCH ? count - start : BATCH;
 		struct packet *openers[BATCH];
@@ -706,6 +717,7 @@ uint64_t lun_engine_tick(struct lun_engine *engine, uint64_t now)
 {
 	flow_set_clock(&engine->flows, now);
 	expire(engine, EXPIRE_BUDGET_TICK);
+	policy_wants_time(engine, between_ns);
 	return lun_engine_deadline(engine);
 }
 
@@ -713,7 +725,7 @@ uint64_t lun_engine_deadline(const struct lun_engine *engine)
 {
 	uint64_t flows = flow_deadline(&engine->flows), now = flow_now(&engine->flows), drain;
 
-	if (gone_pending(engine))
+	if (gone_pending(engine) || policy_wants_time(engine, 0))
 		return now;
 	if (engine->ports.drain_next == UINT64_MAX)
 		return flows;

@@ -433,8 +433,7 @@ static void script_said(struct question *q, const struct lun_decision *answer, e
 		snprintf(trace->reason, sizeof(trace->reason), "%s", answer->why);
 }
 
-/* The script has no answer that can be followed, and `why` says what is wrong.  True: what the policy wants then is no matter for the
- * map. */
+/* The script has no answer, and `why` says what is wrong.  True: what the policy wants then is no matter for the map. */
 static bool script_failed(struct question *q, const char *at, const char *why)
 {
 	const struct lun_decision fallback = { .why = why, .at = at };
@@ -450,6 +449,16 @@ static bool script_failed(struct question *q, const char *at, const char *why)
 	return action != LUN_ACTION_MAP;
 }
 
+/* The same for one that it has, but that cannot be followed. */
+static bool script_erred(struct question *q, const struct lun_decision *answer, const char *why)
+{
+	const struct lun_hooks *hooks = &q->policy->hooks;
+
+	if (hooks->unfollowed)
+		hooks->unfollowed(hooks->user, answer, why);
+	return script_failed(q, answer->at, why);
+}
+
 /* False: the map has to decide. */
 static bool script_forward(struct question *q, const struct lun_decision *answer, const struct frontend *frontend)
 {
@@ -461,7 +470,7 @@ static bool script_forward(struct question *q, const struct lun_decision *answer
 	if (!port) {
 		snprintf(why, sizeof(why), "forward to \"%.200s\", which has no such port",
 			 answer->service ? answer->service : "");
-		return script_failed(q, answer->at, why);
+		return script_erred(q, answer, why);
 	}
 	TRACE(q->packet, "script", answer->at, "forward to %s", port->text);
 	set_port(q, port, LUN_VIA_script);
@@ -482,7 +491,7 @@ static bool script_dnat(struct question *q, const struct lun_decision *answer)
 	char text[LUN_ADDRESS_TEXT];
 
 	if (lun_address_is_v4(&answer->address) != lun_address_is_v4(&q->packet->tuple.destination))
-		return script_failed(q, answer->at, "dnat to the other address family");
+		return script_erred(q, answer, "dnat to the other address family");
 	TRACE(q->packet, "script", answer->at, "dnat to %s", lun_endpoint_format(&answer->address, port, text));
 	q->via = LUN_VIA_script;
 	q->masquerade = answer->masquerade;

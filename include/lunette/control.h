@@ -55,9 +55,10 @@ enum { LUN_CONTROL_PATH = 108 /* bytes that a path may have, with its NUL: what 
 
 struct lun_control_config {
 	size_t size;
-	uv_loop_t *loop;       /* required */
-	struct lun_live *live; /* required; must live until lun_control_close */
-	const char *path;      /* of the socket; NULL: lun_control_path */
+	uv_loop_t *loop;                   /* required */
+	struct lun_live *live;             /* required; must live until lun_control_close */
+	const char *path;                  /* of the socket; NULL: lun_control_path */
+	const struct lun_lua_stats *hooks; /* as in lun_metrics_config */
 };
 
 struct lun_control;

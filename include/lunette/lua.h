@@ -20,8 +20,21 @@ struct lun_lua_hook_stats {
 	uint64_t ns; /* real time */
 };
 
+enum lun_lua_hook { LUN_LUA_ON_FLOW, LUN_LUA_ON_REQUEST, LUN_LUA_ON_PACKET, LUN_LUA_ON_CLOSE, LUN_LUA_HOOKS };
+LUN_API const char *lun_lua_hook_name(enum lun_lua_hook hook); /* "on_flow" */
+
+/* A line of the policy at which calls failed. */
+struct lun_lua_place {
+	char at[80]; /* "kind.lua:30" */
+	uint64_t failed;
+};
+
+enum { LUN_LUA_PLACES = 32 };
+
 struct lun_lua_stats {
-	struct lun_lua_hook_stats flow, request; /* on_flow, on_request */
+	struct lun_lua_hook_stats hooks[LUN_LUA_HOOKS];
+	struct lun_lua_place places[LUN_LUA_PLACES]; /* the first that there were; `failed` is 0 behind the last one */
+	uint64_t elsewhere;                          /* failures at all others */
 };
 
 struct lun_lua_options {

@@ -501,6 +501,11 @@ struct lun_hooks {
 	/* A flow ended, and is forgotten; if its id is 0: `flow` was asked about one with this `orig`, which was not opened.  The
 	 * policy that the engine has then is told, not the one that decided.  A flow that ends with the engine is not told. */
 	void (*close)(void *user, const struct lun_flow *flow, uint64_t now);
+	/* What `flow` answered cannot be followed: a service that there is not, or the other address family. */
+	void (*unfollowed)(void *user, const struct lun_decision *decision, const char *why);
+	/* Time between batches, for what no packet is to wait for: `ns` of it at most, 0: none.  => whether there is something to do.
+	 * Called by lun_engine_tick, lun_engine_deadline, and in front of each batch. */
+	bool (*between)(void *user, uint64_t ns);
 	/* The last reference of the policy went; free `user`. */
 	void (*free)(void *user);
 	void *user;

@@ -22,6 +22,7 @@ cat >>"$work/policy.lua" <<-EOT
 	}
 	function on_flow(flow)
 		if flow.source_port == 40081 then return drop("not this one") end
+		if flow.source_port == 40082 then error("on purpose") end
 	end
 EOT
 sysctl_of node net.netfilter.nf_conntrack_acct=1 net.netfilter.nf_conntrack_udp_timeout=120
@@ -92,6 +93,12 @@ is "$(node conntrack -L -p tcp --orig-port-src 40001 2>/dev/null | wc -l)" 0 "en
 is "$(count)" 3 "flows left"
 wait $download40002 || fail "a flow that was not meant broke"
 cmp "$work/big" "$work/got40002"
+
+# Where the policy failed.
+client curl -s --max-time 5 --local-port 40082 -o /dev/null http://10.96.0.10/
+line=$(grep -n 'error("on purpose")' "$work/policy.lua" | cut -d : -f 1)
+"$LUNETTE" stats --control "$work/control" | grep -qE "^policy_errors policy.lua:$line +1$" ||
+	fail "a failed call without its line: $("$LUNETTE" stats --control "$work/control")"
 
 # Whatever a client says or does.
 for line in '' 'x' '{}' '[]' '{"command":1}' '{"command":"stop"}' '{"command":"flows","end":true}' \

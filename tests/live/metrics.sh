@@ -58,6 +58,8 @@ for mode in commit inline; do
 		fail "$mode: the drop is not counted"
 	[[ $(sample 'lunette_reasons_total{reason="no_endpoint"}') -ge 1 ]] || fail "$mode: no_endpoint is not counted"
 	is "$(sample 'lunette_hook_errors_total{hook="on_flow"}')" 1 "$mode: failed calls"
+	is "$(sample 'lunette_policy_errors_total{place="policy.lua:'"$(grep -n 'error("on purpose")' "$work/policy.lua" | cut -d : -f 1)"'"}')" 1 \
+		"$mode: failed calls by their line"
 	[[ $(sample 'lunette_hook_seconds_total{hook="on_flow"}') == 0.* ]] || fail "$mode: no time of hooks"
 	is "$(sample 'lunette_service_flows{service="default/none:80"}')" 0 "$mode: connections of a service without endpoints"
 	is "$(sample lunette_queue_waiting) $(sample 'lunette_queue_dropped_packets_total{cause="queue_full"}')" "0 0" "$mode: queue"

@@ -61,5 +61,5 @@ refuses_policy "expected a number from 10" --services 1
 refuses_policy "usage:" what
 
 "$LUNETTE_BUILD/bench/lua" --json --runs 1 >"$out"
-[[ $(jq -r 'select(.ns | type == "number") | .case' "$out" | xargs) == "on_flow on_packet on_close rate_limit on_request prefixes" ]] ||
+[[ $(jq -r 'select(.ns | type == "number") | .case' "$out" | xargs) == "on_flow on_packet on_close rate_limit on_request prefixes collector" ]] ||
 	{ echo "expected a figure for each case in:"; cat "$out"; exit 1; }

@@ -330,6 +330,93 @@ static void a_failing_on_close_harms_nobody(void **state)
 	loaded_fini(&l);
 }
 
+/* Forty lines that fail, the one of the first packet three times: 32 are counted apart. */
+static void failures_are_counted_by_their_line(void **state)
+{
+	struct lun_lua_stats stats = { .elsewhere = 0 };
+	char text[4000], packet[100];
+	size_t length =
+		(size_t)snprintf(text, sizeof(text), HERE "function on_flow(flow)\n local port = flow.source_port\n");
+	struct loaded l;
+
+	(void)state;
+	for (int i = 1; i <= 40; i++)
+		length += (size_t)snprintf(text + length, sizeof(text) - length, " if port == %d then error 'no' end\n", i);
+	snprintf(text + length, sizeof(text) - length,
+		 " if port == 50 then return forward 'no/such' end\n if port == 51 then return 5 end\nend\n");
+	loaded_init(&l);
+	l.options.stats = &stats;
+	loaded_start(&l, text);
+	for (int i = -1; i <= 40; i++) {
+		snprintf(packet, sizeof(packet), "udp 10.244.0.7:%d 10.9.9.%d:80", i < 1 ? 1 : i, i + 2);
+		notation_run(&l.notation, packet);
+	}
+	assert_int_equal(stats.hooks[LUN_LUA_ON_FLOW].calls, 42);
+	assert_int_equal(stats.hooks[LUN_LUA_ON_FLOW].failed, 42);
+	for (int i = 0; i < LUN_LUA_PLACES; i++) {
+		snprintf(packet, sizeof(packet), "p.lua:%d", 5 + i);
+		assert_string_equal(stats.places[i].at, packet);
+		assert_int_equal(stats.places[i].failed, i == 0 ? 3 : 1);
+	}
+	assert_int_equal(stats.elsewhere, 8);
+	assert_int_equal(policy_errors(&l), 42);
+	stats = (struct lun_lua_stats) { .elsewhere = 0 };
+	l.log[0] = '\0';
+	notation_run(&l.notation, "udp 10.244.0.7:50 10.9.9.9:80");
+	notation_run(&l.notation, "udp 10.244.0.7:51 10.9.9.9:80");
+	assert_string_equal(l.log,
+			    "p.lua:45: forward to \"no/such\", which has no such port\n"
+			    "p.lua:3: on_flow returned a number, expected nothing (the service map decides) or one of "
+			    "accept(), drop(why), reject(why), forward(name), dnat(endpoint)\n");
+	assert_string_equal(stats.places[0].at, "p.lua:45");
+	assert_string_equal(stats.places[1].at, "p.lua:3");
+	loaded_fini(&l);
+}
+
+/* Of the same batch: each makes so much garbage that a round of the collector is due, and port 1 something that only a weak table
+ * holds. */
+#define GARBAGE                                                                                                             \
+	HERE "local weak = setmetatable({}, { __mode = 'v' })\n"                                                            \
+	     "function on_flow(flow)\n"                                                                                     \
+	     " if flow.source_port == 1 then weak[1] = {} end\n"                                                            \
+	     " if flow.source_port < 30 then for i = 1, 1000 do local t = { i } end end\n"                                  \
+	     " if flow.source_port >= 29 then print(weak[1] ~= nil) end\n"                                                  \
+	     "end\n"
+
+static void garbage_is_collected_between_batches(void **state)
+{
+	static uint8_t data[30][64];
+	struct lun_packet batch[30];
+	struct loaded l;
+	int ticks = 0;
+
+	(void)state;
+	loaded_init(&l);
+	loaded_start(&l, GARBAGE);
+	for (int i = 0; i < 30; i++) {
+		char line[64];
+
+		snprintf(line, sizeof(line), "udp 10.244.0.7:%d 10.96.0.9:80", i + 1);
+		notation_build(&l.notation, line);
+		memcpy(data[i], l.notation.data, l.notation.packet.length);
+		batch[i] = (struct lun_packet) { .data = data[i],
+						 .length = l.notation.packet.length,
+						 .capacity = sizeof(data[i]) };
+	}
+	lun_engine_packets(l.notation.engine, batch, 29, l.notation.now);
+	assert_string_equal(l.log, "p.lua:7: true\n");
+	while (lun_engine_deadline(l.notation.engine) <= l.notation.now) {
+		lun_engine_tick(l.notation.engine, l.notation.now);
+		ticks++;
+	}
+	assert_true(ticks > 1); /* no step was the whole of it */
+	l.log[0] = '\0';
+	nanosleep(&(struct timespec) { .tv_sec = 1, .tv_nsec = 10000000 }, NULL);
+	lun_engine_packets(l.notation.engine, batch + 29, 1, l.notation.now);
+	assert_string_equal(l.log, "p.lua:7: false\n");
+	loaded_fini(&l);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -342,6 +429,8 @@ int main(void)
 		cmocka_unit_test(a_request_that_fails_later_does_not_go_again),
 		cmocka_unit_test(data_lives_as_long_as_its_flow),
 		cmocka_unit_test(data_of_no_flow_goes),
+		cmocka_unit_test(failures_are_counted_by_their_line),
+		cmocka_unit_test(garbage_is_collected_between_batches),
 		cmocka_unit_test(the_policy_of_the_day_hears_the_end),
 		cmocka_unit_test(a_failing_on_close_harms_nobody),
 	};

@@ -861,7 +861,7 @@ static void mistakes_in_a_hook_have_their_line(void **state)
 		{ "return drop(), 5", "" },
 		{ "return getmetatable(flow)", "p.lua:3: on_flow returned a string, expected nothing" },
 		{ "return setmetatable(flow, {})",
-		  "p.lua:3: bad argument #1 to 'setmetatable' (table expected, got flow)\n" },
+		  "p.lua:3: bad argument #1 to 'setmetatable' (table expected, got object of a hook)\n" },
 	};
 	char text[1000];
 
