@@ -91,11 +91,19 @@ static int scenario_pass_time(lua_State *state)
 	return return_itself(state);
 }
 
+/* The file that argument 2 names: beside the test, unless it begins with a slash. */
+static const char *push_path(lua_State *state, const struct object *object)
+{
+	const char *name = luaL_checkstring(state, 2);
+
+	return lua_pushfstring(state, "%s%s", *name == '/' ? "" : object->folder, name);
+}
+
 /* s:reload("other.lua"): another policy, as after SIGHUP; one that is wrong is an error, and changes nothing. */
 static int reload_policy(lua_State *state)
 {
 	struct object *object = scenario_at(state, 1);
-	const char *path = lua_pushfstring(state, "%s%s", object->folder, luaL_checkstring(state, 2));
+	const char *path = push_path(state, object);
 	struct lun_error error;
 
 	if (scenario_reload(&object->scenario, path, &error) < 0)
@@ -198,7 +206,7 @@ static int scenario_send_packet(lua_State *state)
 static int scenario_run_capture(lua_State *state)
 {
 	struct object *object = scenario_at(state, 1);
-	const char *path = lua_pushfstring(state, "%s%s", object->folder, luaL_checkstring(state, 2));
+	const char *path = push_path(state, object);
 	struct lun_error error;
 
 	if (scenario_replay(&object->scenario, path, &error) < 0)
@@ -211,7 +219,7 @@ static int scenario_golden(lua_State *state)
 {
 	struct object *object = scenario_at(state, 1);
 
-	golden_begin(&object->scenario.golden, lua_pushfstring(state, "%s%s", object->folder, luaL_checkstring(state, 2)));
+	golden_begin(&object->scenario.golden, push_path(state, object));
 	return return_itself(state);
 }
 

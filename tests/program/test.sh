@@ -11,7 +11,7 @@ expect 0 "ok      TCP from the opening to the end
 21 scenarios, 0 failed" ""
 scenarios examples/policies/*_test.lua
 expect 0 "*
-24 scenarios, 0 failed" ""
+33 scenarios, 0 failed" ""
 scenarios --filter UDP tests/policies/scenarios_test.lua
 expect 0 "ok      UDP
 ok      another policy in the middle: connections stay, UDP moves on
