@@ -4,6 +4,10 @@
  * A change is what an agent does with it: a new policy, the engine takes it, the old one goes.  What a decision costs is the time
  * in which a flow opens and is forgotten again, with services chosen at random, beside the same among 10 services.
  *
+ * Among 10 services all of it is in the nearest caches.  Among 10,000 a decision reads about a dozen lines that are not (two of them
+ * by chance: which endpoint), each behind the address in another; the engine fetches them ahead for a whole batch (policy_fetch), and
+ * what is left of the difference is how many the processor fetches at a time.
+ *
  * Times are the thread's CPU time, medians of some runs.  A Release build counts. */
 #define _GNU_SOURCE
 #include <getopt.h>

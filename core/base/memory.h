@@ -1,5 +1,5 @@
 /* memory.h - where the engine's memory comes from: the process that the embedder told of (lun_process_set), else the C library and
- * the kernel. */
+ * the kernel; and fetching ahead what lies in it. */
 #ifndef LUNETTE_BASE_MEMORY_H
 #define LUNETTE_BASE_MEMORY_H
 
@@ -20,5 +20,15 @@ void *memory_shrink(void *memory, size_t size);
  * none.  => give the same size to memory_free */
 void *memory_new(size_t size);
 void memory_free(void *memory, size_t size);
+
+/* Fetches all cache lines of so many bytes. */
+static inline void fetch_lines(const void *at, size_t size)
+{
+	const char *first = at;
+
+	for (size_t i = 0; i < size; i += 64)
+		__builtin_prefetch(first + i);
+	__builtin_prefetch(first + size - 1);
+}
 
 #endif

@@ -635,7 +635,7 @@ static void fetch_services(const struct lun_engine *engine, struct packet *const
 			__builtin_prefetch(&ports->slot[fetches[i].at - 1]);
 	for (uint32_t i = 0; i < count; i++)
 		if (fetches[i].next)
-			__builtin_prefetch(&ports->slots[ports->slot[fetches[i].at - 1]], 1);
+			fetch_lines(&ports->slots[ports->slot[fetches[i].at - 1]], offsetof(struct port_state, name_hash));
 }
 
 /* Decides on the packets that will open flows. */

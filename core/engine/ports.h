@@ -12,16 +12,17 @@
 
 struct port_state {
 	struct balance_load load;
-	uint32_t owner; /* of an endpoint: the slot of its port; else FLOW_NONE */
-	uint64_t name_hash;
 	struct balance_state balance[2]; /* as endpoint lists: IPv4, IPv6 */
-	uint64_t drain;        /* of an endpoint: ms that its flows have once it is not ready; 0: as long as they like */
-	uint64_t drained;      /* ms of the table's clock: then they end; 0: it is ready */
-	uint32_t limit;        /* 0: none */
-	uint32_t service_port; /* of the policy that is set, if it declares the port */
-	uint8_t timeouts;      /* row of the flow table's */
-	bool declared;         /* by the policy that is set */
-	bool wanted;           /* by the one that is being set */
+	uint32_t owner;                  /* of an endpoint: the slot of its port; else FLOW_NONE */
+	uint32_t limit;                  /* 0: none */
+	uint32_t service_port;           /* of the policy that is set, if it declares the port */
+	uint8_t timeouts;                /* row of the flow table's */
+	bool declared;                   /* by the policy that is set */
+	bool wanted;                     /* by the one that is being set */
+	/* not for a new flow: */
+	uint64_t name_hash;
+	uint64_t drain;   /* of an endpoint: ms that its flows have once it is not ready; 0: as long as they like */
+	uint64_t drained; /* ms of the table's clock: then they end; 0: it is ready */
 	uint64_t counts[FLOW_COUNTS]; /* of a port: what its flows that ended had counted */
 };
 

@@ -234,31 +234,29 @@ const struct frontend *policy_find(const struct lun_policy *policy, const struct
 	return NULL;
 }
 
+enum { SET_FETCHED = 384 /* lists, and the first endpoints behind them */ };
+
 void policy_fetch(const struct lun_policy *policy, const struct lun_tuple *tuple, int step, struct policy_fetch *fetch)
 {
 	const struct service_port *port;
-	const char *set;
 
 	if (step == 0) {
 		fetch->at = frontend_hash(policy, &tuple->destination, port_word(tuple->destination_port, tuple->protocol));
 		__builtin_prefetch(&policy->map[fetch->at]);
 	} else if (step == 1 && policy->map[fetch->at]) { /* the first guess is right, more often than not */
 		fetch->next = &policy->frontends[policy->map[fetch->at] - 1];
-		__builtin_prefetch(fetch->next);
+		fetch_lines(fetch->next, sizeof(struct frontend));
 	} else if (step == 2 && fetch->next) {
 		fetch->at = ((const struct frontend *)fetch->next)->service_port + 1;
 		fetch->next = &policy->ports[fetch->at - 1];
-		__builtin_prefetch(fetch->next);
+		fetch_lines(fetch->next, sizeof(*port));
 	} else if (step == 3 && fetch->next) {
 		port = fetch->next;
-		__builtin_prefetch(port->service);
-		__builtin_prefetch((const char *)port->service + 64);
+		fetch_lines(port->service, offsetof(struct service, name));
 		__builtin_prefetch(&policy->sets[port->service - policy->services]);
 	} else if (step == 4 && fetch->next) {
 		port = fetch->next;
-		set = (const char *)policy->sets[port->service - policy->services];
-		for (int i = 0; i < 6; i++) /* lists, and the first endpoints behind them */
-			__builtin_prefetch(set + (ptrdiff_t)64 * i);
+		fetch_lines(policy->sets[port->service - policy->services], SET_FETCHED);
 	}
 }
 

@@ -9,6 +9,7 @@
 #include "balance/affinity.h"
 #include "balance/balance.h"
 #include "base/hash.h"
+#include "base/memory.h"
 #include "packet/packet.h"
 #include "track/decision.h"
 
