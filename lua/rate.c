@@ -239,30 +239,17 @@ static int counter_get(lua_State *state)
 
 /* ---- Opening --------------------------------------------------------------------------------------------------------- */
 
-/* A metatable with these methods, and a global function that declares what has them. */
-static void kind_open(lua_State *state, const char *kind, const luaL_Reg *methods, lua_CFunction declare)
-{
-	lua_newtable(state);
-	lua_newtable(state);
-	lua_pushvalue(state, -2);
-	address_push_metatable(state);
-	luaL_setfuncs(state, methods, 2);
-	lua_setfield(state, -2, "__index");
-	lua_pushstring(state, kind);
-	lua_setfield(state, -2, "__name");
-	lua_pushfstring(state, "a %s", kind);
-	lua_setfield(state, -2, "__metatable");
-	lua_pushcclosure(state, declare, 1);
-	lua_setglobal(state, kind);
-}
-
 void rate_open(lua_State *state)
 {
 	static const luaL_Reg of_limits[] = { { "allow", limit_allow }, { NULL, NULL } };
 	static const luaL_Reg of_counters[] = { { "add", counter_add }, { "get", counter_get }, { NULL, NULL } };
 
-	kind_open(state, limit_kind, of_limits, declare_limit);
-	kind_open(state, counter_kind, of_counters, declare_counter);
+	sandbox_push_type(state, limit_kind, of_limits);
+	lua_pushcclosure(state, declare_limit, 1);
+	lua_setglobal(state, limit_kind);
+	sandbox_push_type(state, counter_kind, of_counters);
+	lua_pushcclosure(state, declare_counter, 1);
+	lua_setglobal(state, counter_kind);
 }
 
 void rate_release(struct script *script)

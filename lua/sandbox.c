@@ -279,6 +279,22 @@ static int charged_rep(lua_State *state)
 	return charged_call(state, (uint64_t)count / 8);
 }
 
+/* ---- Types ----------------------------------------------------------------------------------------------------------- */
+
+void sandbox_push_type(lua_State *state, const char *name, const luaL_Reg *methods)
+{
+	lua_newtable(state);
+	lua_newtable(state);
+	lua_pushvalue(state, -2);
+	address_push_metatable(state);
+	luaL_setfuncs(state, methods, 2);
+	lua_setfield(state, -2, "__index");
+	lua_pushstring(state, name);
+	lua_setfield(state, -2, "__name");
+	lua_pushfstring(state, "a %s", name);
+	lua_setfield(state, -2, "__metatable");
+}
+
 /* ---- Opening --------------------------------------------------------------------------------------------------------- */
 
 /* Puts each wrapper of the list in the place of the function of that name, in the table on top. */

@@ -152,6 +152,10 @@ void script_sources_free(struct script *script);
 void sandbox_open(lua_State *state);
 int sandbox_seed(lua_State *state);
 
+/* sandbox.c: pushes the metatable of a type of values that scripts get from us, with these methods.  Their upvalues: 1, the metatable; 2,
+ * that of addresses. */
+void sandbox_push_type(lua_State *state, const char *name, const luaL_Reg *methods);
+
 /* pattern.c: string.find, match, gmatch and gsub, into the table on top. */
 void pattern_open(lua_State *state);
 

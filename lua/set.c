@@ -390,19 +390,8 @@ void set_open(lua_State *state)
 {
 	static const luaL_Reg methods[] = { { "contains", set_contains }, { "get", set_get }, { NULL, NULL } };
 
-	lua_newtable(state);
-	lua_pushvalue(state, -1);
+	sandbox_push_type(state, "set", methods);
 	lua_rawsetp(state, LUA_REGISTRYINDEX, &metatable_key);
-	lua_newtable(state);
-	lua_pushvalue(state, -2);
-	address_push_metatable(state);
-	luaL_setfuncs(state, methods, 2);
-	lua_setfield(state, -2, "__index");
-	lua_pushliteral(state, "set");
-	lua_setfield(state, -2, "__name");
-	lua_pushliteral(state, "a set");
-	lua_setfield(state, -2, "__metatable");
-	lua_pop(state, 1);
 	lua_pushcfunction(state, set_new_prefixes);
 	lua_setglobal(state, "prefixes");
 	lua_pushcfunction(state, set_new_ports);

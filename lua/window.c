@@ -140,16 +140,9 @@ static int window_open(lua_State *state)
 
 void time_open(lua_State *state)
 {
-	lua_newtable(state);
-	lua_newtable(state);
-	lua_pushvalue(state, -2);
-	lua_pushcclosure(state, window_open, 1);
-	lua_setfield(state, -2, "open");
-	lua_setfield(state, -2, "__index");
-	lua_pushliteral(state, "time_window");
-	lua_setfield(state, -2, "__name");
-	lua_pushliteral(state, "a time_window");
-	lua_setfield(state, -2, "__metatable");
+	static const luaL_Reg methods[] = { { "open", window_open }, { NULL, NULL } };
+
+	sandbox_push_type(state, "time_window", methods);
 	lua_pushcclosure(state, window_new, 1);
 	lua_setglobal(state, "time_window");
 }
