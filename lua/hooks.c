@@ -17,12 +17,7 @@ enum {
 	COLLECT_WAIT = 2000000,    /* for so many ns at most: more than what one call can leave takes (limits.c) */
 };
 
-const char *const hook_names[LUN_LUA_HOOKS] = { "on_flow", "on_request", "on_packet", "on_close" };
-
-const char *lun_lua_hook_name(enum lun_lua_hook hook)
-{
-	return hook_names[hook];
-}
+const char *const hook_names[LUN_LUA_HOOKS] = LUN_LUA_HOOK_NAMES;
 
 /* ---- Failures -------------------------------------------------------------------------------------------------------- */
 

@@ -1,5 +1,5 @@
-/* http.c - `http = { set = ..., append = ..., default = ..., remove = ..., path = ..., when = ..., trust = ... }` of a service, or a
- * list of such groups, and headers.forwarded(), which returns a group.
+/* http.c - `http = { set = ..., append = ..., default = ..., remove = ..., path = ..., when = ..., trust = ..., refuse = ...,
+ * response = ... }` of a service, or a list of such groups, and headers.forwarded(), which returns a group.
  *
  * A group whose `when` names several hosts, paths or methods is one rule for each combination: of rules for one name that speak of
  * the same request the last counts, and these are all the same. */
@@ -17,6 +17,7 @@ struct names {
 struct rules {
 	struct lun_header headers[LUN_HEADERS];
 	size_t count;
+	bool response; /* what is read now is for responses */
 	struct lun_path_rule paths[LUN_HEADERS];
 	size_t path_count;
 	struct lun_service *service;
@@ -105,7 +106,8 @@ static void add_header(struct reader *reader, struct rules *rules, enum lun_head
 {
 	if (rules->count == LUN_HEADERS)
 		read_fail(reader, "expected at most %d headers, those of each condition counted", LUN_HEADERS);
-	rules->headers[rules->count++] = (struct lun_header) { .name = name, .value = value, .kind = kind };
+	rules->headers[rules->count++] =
+		(struct lun_header) { .name = name, .value = value, .kind = kind, .response = rules->response };
 }
 
 static int compare_headers(const void *a, const void *b)
@@ -247,6 +249,27 @@ static void read_trust(struct reader *reader, struct keys *keys, struct lun_serv
 	service->trusted_proxy_count = count;
 }
 
+/* response = { set = ..., remove = ... } */
+static void read_response(struct reader *reader, struct keys *group_keys, struct rules *rules,
+			  const struct lun_condition *conditions)
+{
+	struct keys keys = { .count = 0 };
+
+	if (!read_enter(reader, group_keys, "response"))
+		return;
+	if (conditions)
+		read_fail(reader, "expected in a group without `when`, which speaks of requests");
+	read_table(reader, "{ set = { [\"X-Frame-Options\"] = \"DENY\" }, remove = { \"Server\" } }");
+	rules->response = true;
+	if (read_enter(reader, &keys, "set"))
+		read_headers(reader, rules, LUN_HEADER_SET);
+	if (read_enter(reader, &keys, "remove"))
+		read_removed(reader, rules);
+	rules->response = false;
+	read_end(reader, &keys);
+	read_leave(reader);
+}
+
 /* refuse = "answer" | "reset", of all that comes to the service */
 static void read_refuse(struct reader *reader, struct keys *keys, struct lun_service *service)
 {
@@ -274,7 +297,7 @@ static void read_group(struct reader *reader, struct rules *rules)
 	read_path(reader, &keys, rules, conditions, count);
 	read_trust(reader, &keys, rules->service);
 	read_refuse(reader, &keys, rules->service);
-	read_unsupported(reader, &keys, "response");
+	read_response(reader, &keys, rules, conditions);
 	read_end(reader, &keys);
 	repeat_headers(reader, rules, first, conditions, count);
 }

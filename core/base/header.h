@@ -1,4 +1,4 @@
-/* header.h - which headers may be put into requests. */
+/* header.h - which headers may be put into requests and responses. */
 #ifndef LUNETTE_BASE_HEADER_H
 #define LUNETTE_BASE_HEADER_H
 

@@ -24,13 +24,25 @@ static const char help[] =
 	"port\n"
 	"      --from IP:PORT    the client (192.0.2.1:40000)\n"
 	"      --split N         the bytes come N at a time; the answer is the same for each N\n"
+	"      --responses       the bytes are the upstream's, and what is written is what the client would get\n"
+	"      --to-head         of responses: all are to HEAD\n"
 	"      --answer STATUS   what the upstream answers to a request for another protocol, such as 101\n"
 	"      --seed N          of request ids (0)\n"
 	"      --json            one object on standard error\n"
 	"  -h, --help\n\n"
 	"  printf 'GET / HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n' | lunette http -p kind.lua --service default/nginx\n";
 
-enum { OPTION_JSON = 256, OPTION_SEED, OPTION_SERVICE, OPTION_FROM, OPTION_SPLIT, OPTION_ANSWER, READ_SIZE = 1 << 16 };
+enum {
+	OPTION_JSON = 256,
+	OPTION_SEED,
+	OPTION_SERVICE,
+	OPTION_FROM,
+	OPTION_SPLIT,
+	OPTION_ANSWER,
+	OPTION_RESPONSES,
+	OPTION_TO_HEAD,
+	READ_SIZE = 1 << 16
+};
 
 struct arguments {
 	const char *policy;
@@ -72,6 +84,12 @@ static bool parse_option(struct arguments *arguments, const char *command, int o
 		break;
 	case OPTION_FROM:
 		return parse_from(command, &arguments->config);
+	case OPTION_RESPONSES:
+		arguments->config.responses = true;
+		break;
+	case OPTION_TO_HEAD:
+		arguments->config.to_head = true;
+		break;
 	case OPTION_SEED:
 		return option_number(command, "--seed", UINT64_MAX, &arguments->config.seed[0]);
 	case OPTION_ANSWER:
@@ -96,6 +114,8 @@ static int parse_arguments(struct arguments *arguments, int argc, char **argv)
 		{ "from", required_argument, NULL, OPTION_FROM },
 		{ "split", required_argument, NULL, OPTION_SPLIT },
 		{ "answer", required_argument, NULL, OPTION_ANSWER },
+		{ "responses", no_argument, NULL, OPTION_RESPONSES },
+		{ "to-head", no_argument, NULL, OPTION_TO_HEAD },
 		{ "seed", required_argument, NULL, OPTION_SEED },
 		{ "json", no_argument, NULL, OPTION_JSON },
 		{ "help", no_argument, NULL, 'h' },

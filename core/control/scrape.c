@@ -372,11 +372,9 @@ static void put_places(FILE *out, const struct lun_lua_stats *hooks)
 static void put_hooks(const struct scrape *scrape)
 {
 	const struct lun_lua_hook_stats *of = scrape->hooks->hooks;
-	const char *names[LUN_LUA_HOOKS];
+	static const char *const names[LUN_LUA_HOOKS] = LUN_LUA_HOOK_NAMES;
 	FILE *out = scrape->out;
 
-	for (int i = 0; i < LUN_LUA_HOOKS; i++)
-		names[i] = lun_lua_hook_name((enum lun_lua_hook)i);
 	exposition_family(out, "lunette_hook_calls_total", "counter", "Calls of a function of the policy.");
 	for (int i = 0; i < LUN_LUA_HOOKS; i++)
 		put_each(out, "lunette_hook_calls_total", "hook", names[i], of[i].calls);

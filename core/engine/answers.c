@@ -1,9 +1,9 @@
 /* answers.c - packets of our own, to the ends of a flow whose stream is edited: the PROXY header (core/http/http.h), an acknowledgement.
  * Of what is refused see refused.c.
  *
- * Held bytes must be acknowledged to a client that would not send the rest without: one that had to send them again, or that has
- * sent much.  It may: the packet that completes a head is never acknowledged by us, so that the client sends it again until the
- * upstream has it, and with it goes all of the head (core/http/again.c). */
+ * Held bytes must be acknowledged to an end that would not send the rest without: one that had to send them again, or that has
+ * sent much.  It may: the packet that completes a head is never acknowledged by us, so that it comes again until the
+ * receiver has it, and with it goes all of the head (core/http/again.c). */
 #include "base/cold.h"
 #include "engine/engine.h"
 #include "packet/build.h"
@@ -42,14 +42,21 @@ void engine_emit_tcp(struct lun_engine *engine, enum lun_side side, const struct
 		engine_emit(engine, side, length);
 }
 
-uint32_t engine_upstream_place(const struct lun_engine *engine, const struct packet *p, uint32_t place)
+uint32_t engine_place_for(const struct lun_engine *engine, const struct packet *p, uint32_t place)
 {
 	return p->io->carried ? http_unshifted(http_shift(&engine->http, &engine->flows, p->flow), place) : place;
 }
 
-struct lun_tuple engine_upstream_tuple(const struct packet *p)
+struct lun_tuple engine_tuple_onward(const struct packet *p)
 {
-	return p->io->carried ? p->tuple : tuple_inverted(&p->flow->tuple[LUN_REPLY]);
+	return p->io->carried ? p->tuple : tuple_inverted(&p->flow->tuple[!p->direction]);
+}
+
+uint32_t engine_acknowledged(const struct lun_engine *engine, const struct packet *p)
+{
+	const struct seqmap *map = flow_map(&engine->flows, p->flow, (enum lun_direction) !p->direction);
+
+	return map ? seqmap_to_sender(map, p->acknowledgement) : p->acknowledgement;
 }
 
 /* The packet's timestamps (RFC 7323, 3.2), as an option.  Returns its size, or 0 if it has none. */
@@ -78,43 +85,44 @@ uint32_t engine_answer_timestamps(const struct packet *p, uint8_t options[TIMEST
 	return size;
 }
 
-/* Acknowledges to the client what is held; the window ends where the upstream's did, if it was seen. */
+/* Acknowledges to the packet's sender what is held; the window ends where the receiver's did, if it was seen. */
 static COLD void acknowledge(struct lun_engine *engine, const struct packet *p)
 {
 	struct tcp_track *tcp = &flow_more(&engine->flows, p->flow)->tcp;
 	const struct lun_tuple tuple = tuple_inverted(&p->tuple);
-	uint8_t options[TIMESTAMPS_SIZE];
+	enum lun_direction from = (enum lun_direction)p->direction;
+	uint8_t options[TIMESTAMPS_SIZE], scale = tcp->side[!from].scale;
 	struct packet_spec spec = { .tcp_flags = TCP_ACK,
 				    .sequence = p->acknowledgement,
-				    .acknowledgement = http_client_place(&engine->http, &engine->flows, p->flow),
+				    .acknowledgement = http_sender_place(&engine->http, &engine->flows, p->flow, from),
 				    .options = options,
 				    .options_length = engine_answer_timestamps(p, options) };
-	int32_t room = (int32_t)(tcp->side[LUN_ORIG].max_end - spec.acknowledgement);
+	int32_t room = (int32_t)(tcp->side[from].max_end - spec.acknowledgement);
 
 	/* Rounded up: with a coarse scale nothing would be left of a window that is open. */
-	room = room > 0 ? (room + (1 << tcp->side[LUN_REPLY].scale) - 1) >> tcp->side[LUN_REPLY].scale : 0;
+	room = room > 0 ? (room + (1 << scale) - 1) >> scale : 0;
 	spec.window = room < UINT16_MAX ? (uint16_t)room : UINT16_MAX;
 	if (p->io->carried)
 		spec.window = WINDOW_UNKNOWN;
 	else
-		tcp_window_promise(tcp, LUN_ORIG, spec.acknowledgement, spec.window);
-	engine_emit_tcp(engine, LUN_SIDE_CLIENT, &tuple, &spec);
+		tcp_window_promise(tcp, from, spec.acknowledgement, spec.window);
+	engine_emit_tcp(engine, from == LUN_ORIG ? LUN_SIDE_CLIENT : LUN_SIDE_UPSTREAM, &tuple, &spec);
 }
 
 /* The PROXY header, as the client would send it now. */
 static COLD void greet(struct lun_engine *engine, const struct packet *p)
 {
-	const struct lun_tuple tuple = engine_upstream_tuple(p);
+	const struct lun_tuple tuple = engine_tuple_onward(p);
 	uint8_t options[TIMESTAMPS_SIZE], header[GREETING_SIZE];
 	struct packet_spec spec = { .tcp_flags = TCP_PSH | TCP_ACK,
-				    .acknowledgement = p->acknowledgement,
+				    .acknowledgement = engine_acknowledged(engine, p),
 				    .window = load16(packet_transport(p) + 14),
 				    .options = options,
 				    .options_length = copy_timestamps(p, options),
 				    .payload = header };
 
 	spec.payload_length = http_greeting(&engine->http, &engine->flows, p->flow, header, &spec.sequence);
-	spec.sequence = engine_upstream_place(engine, p, spec.sequence);
+	spec.sequence = engine_place_for(engine, p, spec.sequence);
 	engine_emit_tcp(engine, LUN_SIDE_UPSTREAM, &tuple, &spec);
 }
 

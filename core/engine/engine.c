@@ -141,6 +141,8 @@ int lun_engine_set_policy(struct lun_engine *engine, struct lun_policy *policy)
 		result = count_sources(engine);
 	if (result == 0 && policy && policy->remembers && !engine->affinity.entries)
 		result = affinity_init(&engine->affinity, engine->config.affinities);
+	if (result == 0 && policy && policy->responses && !engine->config.commit)
+		result = http_edit_responses(&engine->http, &engine->flows);
 	if (result == 0)
 		result = ports_set_policy(&engine->ports, engine->policy, policy, &engine->flows);
 	if (result < 0)

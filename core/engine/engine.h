@@ -55,15 +55,18 @@ void engine_emit(struct lun_engine *engine, enum lun_side side, uint32_t length)
 /* Builds one and puts it into the ring, if there is room. */
 void engine_emit_tcp(struct lun_engine *engine, enum lun_side side, const struct lun_tuple *tuple,
 		     const struct packet_spec *spec);
-/* The upstream's number `place`, and the tuple of a packet of ours toward it, as whoever translates the flow (we, or the kernel) needs them. */
-uint32_t engine_upstream_place(const struct lun_engine *engine, const struct packet *p, uint32_t place);
-struct lun_tuple engine_upstream_tuple(const struct packet *p);
+/* The receiver's number `place`, and the tuple of a packet of ours toward it, as whoever translates the flow (we, or the kernel) needs them. */
+uint32_t engine_place_for(const struct lun_engine *engine, const struct packet *p, uint32_t place);
+struct lun_tuple engine_tuple_onward(const struct packet *p);
 /* The timestamps option that answers the packet's: the newest that its sender has seen of the other end, and its own.  Returns its
  * size, or 0: it has none. */
 uint32_t engine_answer_timestamps(const struct packet *p, uint8_t options[TIMESTAMPS_SIZE]);
 /* What is to be said beside a packet of an edited flow: the PROXY header; and where its bytes do not go on, nothing, an
  * acknowledgement, or a RST to both ends. */
 void engine_answer(struct lun_engine *engine, struct packet *p);
+
+/* What the packet acknowledges, as the end counts that it is for. */
+uint32_t engine_acknowledged(const struct lun_engine *engine, const struct packet *p);
 
 /* refused.c: the stream of the packet's flow, or the packet as the first of an edited flow that is not known, is refused. */
 void engine_refuse_stream(struct lun_engine *engine, struct packet *p);
@@ -85,6 +88,7 @@ static inline struct http_headers engine_headers(const struct lun_policy *policy
 				       .on_error = (uint8_t)policy->on_error,
 				       .read = service->http,
 				       .resets = service->http_resets,
+				       .responses = service->http_responses,
 				       .greeting_version = service->proxy_protocol,
 				       .service = service->name,
 				       .port = port->port };

@@ -142,6 +142,7 @@ static bool open_stream(struct lun_engine *engine, struct packet *p, const struc
 	const struct service_port *port = &engine->policy->ports[decision->service_port];
 	struct http_headers headers = engine_headers(engine->policy, port);
 
+	headers.responses = headers.responses && !engine->config.commit; /* which pass by, there */
 	if (!http_stream_open(&engine->http, &engine->flows, p, &headers, engine->policy))
 		return false;
 	lun_policy_ref(engine->policy);

@@ -55,7 +55,7 @@ static uint32_t end_of(const struct packet *p)
 /* Acknowledges what the client has sent, together with the response unless it has that. */
 static void send_to_client(struct lun_engine *engine, const struct packet *p, bool has_response)
 {
-	const struct http_refusal *refusal = &http_stream_of(&engine->http, &engine->flows, p->flow)->refusal;
+	const struct http_refusal *refusal = &http_stream_of(&engine->http, &engine->flows, p->flow)->way.refusal;
 	const struct tcp_side *upstream = &flow_more(&engine->flows, p->flow)->tcp.side[LUN_REPLY];
 	const struct lun_tuple tuple = tuple_inverted(&p->flow->tuple[LUN_ORIG]);
 	uint8_t options[TIMESTAMPS_SIZE];
@@ -81,20 +81,21 @@ static bool may_respond(const struct lun_engine *engine, const struct packet *p,
 {
 	const struct tcp_side *upstream = &flow_more(&engine->flows, p->flow)->tcp.side[LUN_REPLY];
 
-	return status_of(stream->stream.reason) && !p->io->carried && !stream->headers.resets && !http_is_owed(stream) &&
-	       p->tcp_flags & TCP_ACK && p->flow->flags & FLOW_REPLIED && !state_is_half_open(p->flow->state) &&
-	       p->acknowledgement == upstream->end;
+	return status_of(stream->way.stream.reason) && !p->io->carried && p->direction == LUN_ORIG &&
+	       !stream->headers.resets && !http_is_owed(&engine->http, stream) && p->tcp_flags & TCP_ACK &&
+	       p->flow->flags & FLOW_REPLIED && !state_is_half_open(p->flow->state) &&
+	       !(upstream->flags & TCP_SIDE_CLOSED) && engine_acknowledged(engine, p) == upstream->end;
 }
 
 static void respond(struct lun_engine *engine, const struct packet *p, struct http_stream *stream)
 {
-	unsigned status = status_of(stream->stream.reason);
+	unsigned status = status_of(stream->way.stream.reason);
 	char text[RESPONSE_SIZE];
 
-	stream->refusal = (struct http_refusal) { .status = status,
-						  .start = p->acknowledgement,
-						  .end = p->acknowledgement + write_response(status, text) + 1,
-						  .next = end_of(p) };
+	stream->way.refusal = (struct http_refusal) { .status = status,
+						      .start = p->acknowledgement,
+						      .end = p->acknowledgement + write_response(status, text) + 1,
+						      .next = end_of(p) };
 	p->flow->flags |= FLOW_ANSWERED;
 	TRACE(p, "http", NULL, "answered with %u", status);
 	send_to_client(engine, p, false);
@@ -102,7 +103,7 @@ static void respond(struct lun_engine *engine, const struct packet *p, struct ht
 
 COLD void engine_linger(struct lun_engine *engine, struct packet *p)
 {
-	struct http_refusal *refusal = &http_stream_of(&engine->http, &engine->flows, p->flow)->refusal;
+	struct http_refusal *refusal = &http_stream_of(&engine->http, &engine->flows, p->flow)->way.refusal;
 	uint8_t *bytes;
 	uint32_t length;
 
@@ -126,30 +127,34 @@ COLD void engine_linger(struct lun_engine *engine, struct packet *p)
 
 /* ---- RST ---- */
 
+/* The number at which the packet's receiver expects a RST, as whoever translates it needs it. */
 static uint32_t reset_place(const struct lun_engine *engine, const struct packet *p)
 {
 	if (!p->flow || !(p->flow->flags & FLOW_HTTP))
 		return p->sequence;
-	return engine_upstream_place(engine, p, http_upstream_place(&engine->http, &engine->flows, p->flow));
+	return engine_place_for(engine, p,
+				http_receiver_place(&engine->http, &engine->flows, p->flow,
+						    (enum lun_direction)p->direction));
 }
 
-static void reset_client(struct lun_engine *engine, const struct packet *p)
+static void reset_sender(struct lun_engine *engine, const struct packet *p)
 {
 	uint8_t *bytes = engine_room(engine);
 	uint32_t length = bytes ? packet_build_refusal(bytes, REFUSAL_SIZE, p, REFUSAL_PORT) : 0;
 
 	if (length)
-		engine_emit(engine, LUN_SIDE_CLIENT, length);
+		engine_emit(engine, p->direction == LUN_ORIG ? LUN_SIDE_CLIENT : LUN_SIDE_UPSTREAM, length);
 }
 
-static void reset_upstream(struct lun_engine *engine, const struct packet *p)
+static void reset_receiver(struct lun_engine *engine, const struct packet *p)
 {
-	const struct lun_tuple tuple = engine_upstream_tuple(p);
+	const struct lun_tuple tuple = engine_tuple_onward(p);
 	const struct packet_spec spec = { .tcp_flags = TCP_RST | TCP_ACK,
 					  .sequence = reset_place(engine, p),
-					  .acknowledgement = p->acknowledgement };
+					  .acknowledgement =
+						  p->io->carried ? p->acknowledgement : engine_acknowledged(engine, p) };
 
-	engine_emit_tcp(engine, LUN_SIDE_UPSTREAM, &tuple, &spec);
+	engine_emit_tcp(engine, p->direction == LUN_ORIG ? LUN_SIDE_UPSTREAM : LUN_SIDE_CLIENT, &tuple, &spec);
 }
 
 /* ---- both ---- */
@@ -157,6 +162,7 @@ static void reset_upstream(struct lun_engine *engine, const struct packet *p)
 /* Once a connection. */
 static void tell_embedder(struct lun_engine *engine, const struct packet *p, struct http_stream *stream)
 {
+	const struct stream *refused = &http_way_of(&engine->http, stream, (enum lun_direction)p->direction)->stream;
 	struct lun_event *event = stream->told ? NULL : events_put(&engine->events);
 
 	stream->told = true;
@@ -167,10 +173,10 @@ static void tell_embedder(struct lun_engine *engine, const struct packet *p, str
 	event->flow = flow_id(&engine->flows, p->flow);
 	event->orig = p->flow->tuple[LUN_ORIG];
 	event->reply = p->flow->tuple[LUN_REPLY];
-	event->reason = stream->stream.reason;
-	event->text = stream->stream.wrong;
-	event->offset = stream->stream.refused_offset;
-	event->status = p->flow->flags & FLOW_ANSWERED ? stream->refusal.status : 0;
+	event->reason = refused->reason;
+	event->text = refused->wrong;
+	event->offset = refused->refused_offset;
+	event->status = p->flow->flags & FLOW_ANSWERED ? stream->way.refusal.status : 0;
 }
 
 COLD void engine_refuse_stream(struct lun_engine *engine, struct packet *p)
@@ -182,8 +188,8 @@ COLD void engine_refuse_stream(struct lun_engine *engine, struct packet *p)
 	if (stream && may_respond(engine, p, stream))
 		respond(engine, p, stream);
 	else
-		reset_client(engine, p);
-	reset_upstream(engine, p);
+		reset_sender(engine, p);
+	reset_receiver(engine, p);
 	if (stream)
 		tell_embedder(engine, p, stream);
 	if (p->io->carried)

@@ -1,4 +1,4 @@
-/* requests.c - one client's bytes through the edits of a service, without packets: what `lunette http` and tests of a policy ask.
+/* requests.c - one end's bytes through the edits of a service, without packets: what `lunette http` and tests of a policy ask.
  *
  * Bytes that cannot go on yet are kept, at most one head of them; all others are written from where they are. */
 #include "base/config.h"
@@ -110,8 +110,8 @@ int lun_http_new(struct lun_http **made, const struct lun_http_config *given, st
 	http->headers = engine_headers(config.policy, port);
 	hash_key_init(&http->key, config.seed);
 	set_tuples(http, config.policy, port);
-	stream_begin(&http->stream);
-	if (!http->headers.read)
+	stream_begin(&http->stream, config.responses);
+	if (config.responses ? !http->headers.responses : !http->headers.read)
 		http->stream.place = STREAM_OPAQUE;
 	lun_policy_ref(config.policy);
 	*made = http;
@@ -141,7 +141,7 @@ static void write_greeting(struct lun_http *http)
 	uint8_t bytes[GREETING_SIZE];
 	struct lun_http_piece piece = { .data = bytes };
 
-	if (http->headers.greeting_version && !http->greeted)
+	if (http->headers.greeting_version && !http->greeted && !http->config.responses)
 		piece.length = greeting_write(bytes, http->headers.greeting_version, &http->tuple[LUN_ORIG]);
 	http->greeted = true;
 	write_piece(http, &piece);
@@ -181,6 +181,13 @@ static bool write_head(struct lun_http *http, const uint8_t *bytes, uint32_t len
 	return true;
 }
 
+/* Requests without end, all of the same kind. */
+static void await(struct lun_http *http)
+{
+	while (http->stream.awaited < STREAM_AWAITED)
+		stream_await(&http->stream, http->config.to_head, true);
+}
+
 /* Writes what can go on; returns how many of the bytes that was. */
 static size_t advance(struct lun_http *http, const uint8_t *bytes, size_t size)
 {
@@ -189,7 +196,9 @@ static size_t advance(struct lun_http *http, const uint8_t *bytes, size_t size)
 	for (;;) {
 		uint32_t there = size - at < INT32_MAX ? (uint32_t)(size - at) : INT32_MAX, length;
 
-		if (http->answer)
+		if (http->config.responses)
+			await(http);
+		else if (http->answer)
 			stream_answered(&http->stream, http->answer);
 		switch (stream_next(&http->stream, bytes + at, there, &length)) {
 		case STREAM_MORE:
@@ -248,7 +257,7 @@ void lun_http_status(const struct lun_http *http, struct lun_http_status *status
 {
 	const struct stream *stream = &http->stream;
 
-	*status = (struct lun_http_status) { .requests = stream->requests };
+	*status = (struct lun_http_status) { .requests = http->config.responses ? 0 : stream->requests };
 	if (stream->place == STREAM_REFUSED) {
 		status->refused = true;
 		status->reason = stream->reason;

@@ -1,9 +1,9 @@
-/* again.c - bytes that the client sends again.
+/* again.c - bytes that an end sends again.
  *
  * Those that went on go on again, heads edited as they were.  A head that does not lie whole in the packet is taken from what was held
  * of it, and goes on as a whole; if nothing was held, it is cut off with what follows it: when the bytes in front of it are
- * acknowledged, the client begins with it; and if the head itself is, without the client knowing, what is left of the packet asks the
- * upstream to say so again.  One that the log of edits forgot is passed as it is: it lands in front of what the upstream has
+ * acknowledged, the sender begins with it; and if the head itself is, without the sender knowing, what is left of the packet asks the
+ * receiver to say so again.  One that the log of edits forgot is passed as it is: it lands in front of what the receiver has
  * acknowledged (see log_has_room in take.c). */
 #include "http/kept.h"
 
@@ -17,7 +17,7 @@ struct gone {
 /* Whether bytes are what was held of them. */
 static bool held_agrees(const struct on_path *path, uint32_t start, const uint8_t *bytes, uint32_t length)
 {
-	const struct http_hold *hold = hold_of(path->http, path->stream);
+	const struct http_hold *hold = hold_of(path->http, path->way);
 
 	return hold && start - hold->start <= hold->length && length <= hold->length - (start - hold->start) &&
 	       memcmp(hold_at(path->http, hold, start), bytes, length) == 0;
@@ -27,7 +27,7 @@ static bool held_agrees(const struct on_path *path, uint32_t start, const uint8_
 static const uint8_t *find_head(const struct on_path *path, const struct gone *gone, uint32_t number)
 {
 	const struct seqmap_edit *edit = &path->map->edits[number];
-	const struct http_hold *hold = hold_of(path->http, path->stream);
+	const struct http_hold *hold = hold_of(path->http, path->way);
 	int32_t offset = (int32_t)(edit->start - gone->start), end = offset + (int32_t)edit->before;
 	uint32_t from = offset < 0 ? 0 : (uint32_t)offset, to = end > (int32_t)gone->length ? gone->length : (uint32_t)end;
 	const uint8_t *bytes = gone->bytes + from;
@@ -56,7 +56,7 @@ static bool put_head(const struct on_path *path, struct gone *gone, uint32_t num
 		packet_clear_fin(path->p);
 		return true;
 	}
-	head_begin(&head, path->stream->trailers >> number & 1);
+	head_begin(&head, (path->way->trailers >> number & 1 ? HEAD_TRAILERS : 0) | http_head_flags(path));
 	if (!bytes || head_scan(&head, bytes, edit->before) != (int)edit->before)
 		return http_drop(path, LUN_REASON_http_lost_place, "another head than before, or a part of one");
 	if (offset < 0)
@@ -68,7 +68,7 @@ static bool put_head(const struct on_path *path, struct gone *gone, uint32_t num
 		return http_drop(path, LUN_REASON_policy_error, HTTP_HOOK_FAILED);
 	gone->written = (uint32_t)(offset + (int32_t)edit->before);
 	http->replaced = true;
-	return http_digest(http, bytes, edit->before, before) == path->stream->digests[number] ||
+	return http_digest(http, bytes, edit->before, before) == path->way->digests[number] ||
 	       http_drop(path, LUN_REASON_http_lost_place, "another head than before, or it gets other lines");
 }
 
@@ -92,12 +92,12 @@ static bool put_heads(const struct on_path *path, struct gone *gone)
 bool http_again(const struct on_path *path, uint32_t length)
 {
 	struct packet *p = path->p;
-	int32_t released = (int32_t)(path->stream->released - p->sequence);
+	int32_t released = (int32_t)(path->way->released - p->sequence);
 	struct gone gone = { .bytes = p->io->data + p->payload, .start = p->sequence, .length = length };
 
 	if (released > 0)
-		path->stream->again = 0;
-	if (http_is_carried(path) && sequence_before(p->sequence, path->stream->floor))
+		path->way->again = 0;
+	if (http_is_carried(path) && sequence_before(p->sequence, path->way->floor))
 		return http_drop(path, LUN_REASON_http_lost_place, "bytes from before what is remembered");
 	if (released < (int32_t)length) {
 		gone.length = released < 0 ? 0 : (uint32_t)released;

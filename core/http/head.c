@@ -1,4 +1,4 @@
-/* head.c - a request head from its first byte to its empty line: a switch in grammar order that can stop behind any byte.
+/* head.c - a head from its first byte to its empty line: a switch in grammar order that can stop behind any byte.
  *
  * Every step is entered with `at` on the next byte, and leaves by MORE without having moved anything that it would need again; within
  * a line each goes on with the next one.  What fields mean is looked at when their line is complete. */
@@ -9,7 +9,23 @@
 #include <emmintrin.h>
 #endif
 
-enum step { START, START_LF, METHOD, TARGET, VERSION, FIELD, NAME, VALUE, FIELD_LF, END_LF, DONE, BAD };
+enum step {
+	START,
+	START_LF,
+	METHOD,
+	TARGET,
+	VERSION,
+	STATUS,
+	PHRASE,
+	PHRASE_LF,
+	FIELD,
+	NAME,
+	VALUE,
+	FIELD_LF,
+	END_LF,
+	DONE,
+	BAD
+};
 
 /* ---- bytes ---- */
 
@@ -323,6 +339,60 @@ static int scan_start(struct head *head, const uint8_t *bytes, uint32_t end)
 	return 0;
 }
 
+/* ---- the status line ---- */
+
+/* HTTP/1.0 or HTTP/1.1, a space and three digits (RFC 9112, 4). */
+static int scan_status(struct head *head, const uint8_t *bytes, uint32_t end)
+{
+	static const char line[] = "HTTP/1.? ###";
+
+	for (; head->at < sizeof(line) - 1; head->at++) {
+		uint8_t byte;
+		char wanted = line[head->at];
+
+		if (head->at >= end)
+			return more(head, head->at);
+		byte = bytes[head->at];
+		if (wanted == '?'   ? byte != '0' && byte != '1'
+		    : wanted == '#' ? !(byte >= '0' && byte <= '9')
+				    : byte != (uint8_t)wanted)
+			return bad(head, head->at, "expected HTTP/1.0 or HTTP/1.1, a space and a status of three digits");
+		if (wanted == '?' && byte == '0')
+			head->flags |= HEAD_OLD;
+		if (wanted == '#')
+			head->status = (uint16_t)(head->status * 10 + (byte - '0'));
+	}
+	head->step = PHRASE;
+	return head->status >= 100 ? 0 : bad(head, head->at - 3, "a status below 100");
+}
+
+/* The phrase, and CRLF.  Without a phrase some servers leave out the space in front of it, too. */
+static int scan_phrase(struct head *head, const uint8_t *bytes, uint32_t end)
+{
+	uint32_t start = sizeof("HTTP/1.1 200") - 1, at = skip_value(bytes, head->at, end);
+
+	if (at > start && bytes[start] != ' ')
+		return bad(head, start, "a status of more than three digits");
+	if (at == end)
+		return more(head, at);
+	if (bytes[at] != '\r')
+		return bad(head, at, bytes[at] == '\n' ? "a LF without CR" : "a control character in the status line");
+	head->at = at + 1;
+	head->step = PHRASE_LF;
+	return 0;
+}
+
+static int scan_phrase_end(struct head *head, const uint8_t *bytes, uint32_t end)
+{
+	if (head->at == end)
+		return more(head, end);
+	if (bytes[head->at] != '\n')
+		return bad(head, head->at, "a CR without LF");
+	head->line = head->fields_offset = ++head->at;
+	head->step = FIELD;
+	return 0;
+}
+
 /* ---- what fields mean ---- */
 
 /* Decimal digits, below 2^63. */
@@ -458,6 +528,8 @@ static const char *note_field(struct head *head, const uint8_t *bytes, uint32_t 
 	}
 	if (head->flags & HEAD_TRAILERS)
 		return is_needed(bytes, name) ? "a trailer that belongs into a head" : NULL;
+	if (head->flags & HEAD_RESPONSE && (note == note_host || note == note_upgrade))
+		return NULL; /* means nothing there */
 	return note(head, bytes, name, trimmed(bytes, head->colon + 1, end));
 }
 
@@ -509,6 +581,17 @@ static int scan_name(struct head *head, const uint8_t *bytes, uint32_t end)
 	return bad(head, at, "expected the name of a field and a colon");
 }
 
+/* A status that has no body must not announce one (RFC 9112, 6.1 and 6.2); a length of zero is none. */
+static const char *check_response(struct head *head)
+{
+	if ((head->status < 200 || head->status == 204) &&
+	    (head->flags & HEAD_CHUNKED || (head->flags & HEAD_LENGTH && head->content_length)))
+		return "a body announced by a response that has none";
+	if (head->flags & HEAD_OLD && !(head->flags & HEAD_KEEP_ALIVE))
+		head->flags |= HEAD_CLOSE;
+	return NULL;
+}
+
 /* The empty line is complete. */
 static const char *check_head(struct head *head, const uint8_t *bytes)
 {
@@ -516,6 +599,8 @@ static const char *check_head(struct head *head, const uint8_t *bytes)
 
 	if (head->flags & HEAD_TRAILERS)
 		return NULL;
+	if (head->flags & HEAD_RESPONSE)
+		return check_response(head);
 	if (!(head->flags & (HEAD_HOST | HEAD_OLD)))
 		return "no Host";
 	if (authority.length && head->flags & HEAD_HOST) {
@@ -559,9 +644,17 @@ static int scan_field(struct head *head, const uint8_t *bytes, uint32_t end)
 	return scan_name(head, bytes, end);
 }
 
-void head_begin(struct head *head, bool trailers)
+void head_begin(struct head *head, uint16_t flags)
 {
-	*head = (struct head) { .step = trailers ? FIELD : START, .flags = trailers ? HEAD_TRAILERS : 0 };
+	*head = (struct head) { .step = flags & HEAD_TRAILERS   ? FIELD
+					: flags & HEAD_RESPONSE ? STATUS
+								: START,
+				.flags = flags };
+}
+
+bool head_is_for_head(const struct head *head, const uint8_t *bytes)
+{
+	return head->method.length == 4 && memcmp(bytes + head->method.offset, "HEAD", 4) == 0;
 }
 
 int head_scan(struct head *head, const uint8_t *bytes, uint32_t size)
@@ -585,6 +678,15 @@ int head_scan(struct head *head, const uint8_t *bytes, uint32_t size)
 			break;
 		case VERSION:
 			result = scan_version(head, bytes, end);
+			break;
+		case STATUS:
+			result = scan_status(head, bytes, end);
+			break;
+		case PHRASE:
+			result = scan_phrase(head, bytes, end);
+			break;
+		case PHRASE_LF:
+			result = scan_phrase_end(head, bytes, end);
 			break;
 		case FIELD:
 			result = scan_field(head, bytes, end);

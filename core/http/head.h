@@ -1,4 +1,4 @@
-/* head.h - where the parts of an HTTP/1 request head are (RFC 9112, 2 to 6), and of a trailer section (7.1.2).
+/* head.h - where the parts of an HTTP/1 head are (RFC 9112, 2 to 6), a request's or a response's, and of a trailer section (7.1.2).
  *
  * The scanner is strict: what two servers could read differently is refused, because bytes in flight cannot be repaired.  It
  * looks at each byte once, copies and allocates nothing, and can stop behind any byte: parts are offsets into the caller's
@@ -34,6 +34,7 @@ enum head_flag {
 	HEAD_CONNECTION = 0x80,
 	HEAD_TOO_LARGE = 0x100, /* that is what is wrong with it */
 	HEAD_TRAILERS = 0x200,  /* no head, but a trailer section */
+	HEAD_RESPONSE = 0x400,  /* a response's; of trailers, too */
 };
 
 struct head {
@@ -41,10 +42,11 @@ struct head {
 	struct part method, target;
 	struct part authority;   /* of an absolute target; inside of it */
 	struct part host;        /* the value; if HEAD_HOST */
-	uint32_t fields_offset;  /* behind the request line */
+	uint32_t fields_offset;  /* behind the request line, or the status line */
 	uint32_t length;         /* behind the empty line */
 	uint64_t content_length; /* if HEAD_LENGTH */
 	uint16_t flags;
+	uint16_t status; /* of a response */
 	/* where the scanner is */
 	uint8_t step;
 	uint32_t at, line; /* the next byte; where its line begins */
@@ -57,8 +59,11 @@ struct head {
 /* Bytes used; or one of these. */
 enum { HEAD_BAD = -1, HEAD_MORE = -2 };
 
-/* A head, or a trailer section, begins. */
-void head_begin(struct head *head, bool trailers);
+/* A head begins; `flags` of HEAD_TRAILERS and HEAD_RESPONSE. */
+void head_begin(struct head *head, uint16_t flags);
+
+/* Whether a request's method is HEAD, so that its response has no body. */
+bool head_is_for_head(const struct head *head, const uint8_t *bytes);
 
 /* Goes on with a head of which `size` bytes are there by now. */
 int head_scan(struct head *head, const uint8_t *bytes, uint32_t size);

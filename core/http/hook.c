@@ -90,7 +90,7 @@ bool hook_ask(struct hook_edits *edits, const struct request *request)
 
 	edits->count = edits->used = 0;
 	edits->target = NULL;
-	if (!hooks || !hooks->request || request->head->flags & HEAD_TRAILERS)
+	if (!hooks || !hooks->request || request->head->flags & (HEAD_TRAILERS | HEAD_RESPONSE))
 		return true;
 	show(&asked);
 	if (hooks->request(hooks->user, &asked.shown) >= 0)

@@ -1,12 +1,15 @@
-/* http.h - header lines set in the requests of a flow, and a PROXY header in front of them, without terminating it.
+/* http.h - header lines set in the requests and responses of a flow, and a PROXY header in front of them, without terminating it.
  *
- * The client's stream is followed from message to message (stream.h).  What may go on goes on at once, in the packet that it came
- * in; the rest is one of three:
+ * The client's stream, and where responses are edited the upstream's, too, is followed from message to message (stream.h).  Both are
+ * one type and go through the same functions; a client has no more of it than its own where responses are left alone.  What may go on
+ * goes on at once, in the packet that it came in; the rest is one of three:
  *
  *	held     the beginning of a head, or trailer section, is kept until its end has come; then it goes on, edited, in the
  *	         packet that completed it
- *	cut off  what cannot be taken now is as if it had been lost: the client sends it again
+ *	cut off  what cannot be taken now is as if it had been lost: its sender sends it again
  *	refused  nothing goes on any more; what the ends are told, core/engine/refused.c says
+ *
+ * Each request that goes on leaves word in the upstream's stream: how its response is to be read.
  *
  * What follows a request for another protocol is cut off until its answer is known.  That needs the upstream's first bytes, and so
  * the request must be the first.
@@ -51,42 +54,52 @@ struct http_refusal {
 	unsigned status;
 };
 
-/* The client's stream of one flow; its sequence map has the same index in the flow table.  Sequence numbers are the client's. */
-struct http_stream {
+/* What one end sends.  Sequence numbers are that end's. */
+struct http_way {
 	union {
 		uint64_t
 			digests[SEQMAP_EDITS]; /* of the heads of the map's edits: sent again, they must be the same bytes */
-		struct http_refusal refusal;   /* if the client was answered, who is FLOW_ANSWERED then */
+		struct http_refusal refusal;   /* of the client's, if it was answered: the flow is FLOW_ANSWERED then */
 	};
 	struct stream stream;
+	uint32_t next;     /* of the next byte that is to come */
+	uint32_t released; /* of the first that has not gone on: what is between is held */
+	uint32_t first;    /* of the first byte */
+	uint32_t
+		floor; /* if the kernel carries: of what is in front of it, not all is remembered that must be the same again */
+	uint32_t hold;     /* index, or HTTP_NONE */
+	uint32_t frames;   /* index, or HTTP_NONE */
+	uint16_t trailers; /* a bit for each edit of the ring: it is one of a trailer section */
+	uint8_t again;     /* times that what is held came again, with nothing in front of it between */
+};
+
+/* The streams of one flow; the client's sequence map has the same index in the flow table. */
+struct http_stream {
+	struct http_way way; /* of the client */
 	struct http_headers headers;
 	void *owner;          /* what keeps `headers` alive; given back by http_stream_close */
-	uint32_t next;        /* of the next byte that is to come */
-	uint32_t released;    /* of the first that has not gone on: what is between is held */
-	uint32_t first;       /* of the first byte */
+	uint32_t reply;       /* index of the upstream's way, or HTTP_NONE; in the pool, of the next free stream */
 	uint32_t answer_next; /* the upstream's number of the next byte of its first answer */
 	struct answer answer; /* to the first request, if that asks for another protocol */
 	uint8_t greeting;     /* length of the PROXY header that the upstream has not acknowledged yet; 0: none */
 	bool greeted : 1;     /* it was sent */
 	bool told : 1;        /* the embedder was, that the stream is refused */
-	union {
-		uint32_t hold;      /* index, or HTTP_NONE */
-		uint32_t next_free; /* in the pool, of one that is free */
-	};
-	uint32_t frames;   /* index, or HTTP_NONE */
-	uint16_t trailers; /* a bit for each edit of the ring: it is one of a trailer section */
 	/* If the kernel carries the flow. */
-	uint8_t overtaken; /* pieces in `ahead` */
-	uint8_t again;     /* times that what is held came again, with nothing in front of it between */
-	uint32_t floor;    /* of what is in front of it, not all is remembered that must be the same when it comes again */
+	uint8_t overtaken;                   /* pieces in `ahead` */
 	struct lun_shift shift;              /* what the kernel adds */
 	struct http_piece ahead[HTTP_AHEAD]; /* of a body, that went on although bytes in front of them are missing */
 };
 
-/* Bytes of a client, as they came: of a head that is not complete, or was not, until the upstream has acknowledged it. */
+/* What the upstream of a flow sends, where responses are edited; its map has the same index among the reply maps. */
+struct http_reply {
+	struct http_way way;
+	uint32_t next_free;
+};
+
+/* Bytes as they came: of a head that is not complete, or was not, until its receiver has acknowledged it. */
 struct http_hold {
-	uint32_t stream; /* whose, or HTTP_NONE */
-	uint32_t start;  /* sequence number of the first byte */
+	struct http_way *way; /* whose, or NULL */
+	uint32_t start;       /* sequence number of the first byte */
 	uint32_t length;
 	uint64_t since; /* ms of the table's clock */
 };
@@ -99,11 +112,13 @@ struct http_frame {
 
 enum { HTTP_FRAMES = 128 };
 
-/* The frames that the upstream has not acknowledged yet, in order. */
+/* The frames that their receiver has not acknowledged yet, in order. */
 struct http_frames {
 	struct http_frame ring[HTTP_FRAMES];
 	uint32_t first, count;
-	uint32_t stream, flow; /* whose; indices */
+	struct http_way *way; /* whose */
+	uint32_t flow;        /* index */
+	uint8_t direction;
 	uint32_t next_free;
 };
 
@@ -112,10 +127,13 @@ struct http_plan {
 	uint32_t start, before, after;
 	uint64_t digest;
 	bool trailers;
+	bool to_head, upgrade; /* of a request: it is HEAD; it asks for another protocol */
 };
 
 struct http {
 	struct http_stream *streams;
+	struct http_reply *replies; /* `capacity`, or NULL: no policy has edited responses yet */
+	uint32_t replies_used, replies_free;
 	struct http_hold *holds;
 	uint8_t *hold_bytes; /* HTTP_HOLD_SIZE for each */
 	struct http_frames *frames;
@@ -130,16 +148,19 @@ struct http {
 	struct http_frame new_frames[HTTP_FRAMES];
 	uint32_t new_frame_count;
 	struct writer payload; /* the segment's, as it is to be; if `replaced` */
-	uint32_t start;        /* the client's number of its first byte */
+	uint32_t start;        /* the sender's number of its first byte */
 	bool replaced;
 	bool came_again;   /* some of its bytes */
-	bool acknowledges; /* the client should be told that what is held has come */
+	bool acknowledges; /* the sender should be told that what is held has come */
 	bool shifts;       /* the kernel is to be told what it does from now on */
 	bool greets;       /* the upstream should get the PROXY header, now */
 };
 
 int http_init(struct http *http, uint32_t capacity, const struct hash_key *key);
 void http_fini(struct http *http);
+
+/* Takes the memory to edit responses with, unless it has it.  Returns 0 or LUN_NO_MEMORY. */
+int http_edit_responses(struct http *http, struct flow_table *table);
 
 /* Bytes that it has taken. */
 uint64_t http_memory(const struct http *http);
@@ -162,11 +183,19 @@ static inline struct http_stream *http_stream_of(const struct http *http, const 
 	return &http->streams[flow_more(table, flow)->edit];
 }
 
-/* Whether the client waits for a response, or may. */
-static inline bool http_is_owed(const struct http_stream *stream)
+/* What the upstream sends, or NULL: it is not edited. */
+static inline struct http_way *http_reply_of(const struct http *http, const struct http_stream *stream)
 {
-	return stream->stream.requests > 0;
+	return stream->reply == HTTP_NONE ? NULL : &http->replies[stream->reply].way;
 }
+
+static inline struct http_way *http_way_of(const struct http *http, struct http_stream *stream, enum lun_direction direction)
+{
+	return direction == LUN_ORIG ? &stream->way : http_reply_of(http, stream);
+}
+
+/* Whether the client waits for a response, or may. */
+bool http_is_owed(const struct http *http, const struct http_stream *stream);
 
 /* Fills in what the kernel is to do for a flow that it carries: `shift`, `edited` and `watched`. */
 void http_tell_carried(const struct http *http, const struct flow_table *table, const struct flow *flow,
@@ -179,9 +208,11 @@ uint32_t http_unshifted(const struct lun_shift *shift, uint32_t sequence);
 uint32_t http_greeting(struct http *http, const struct flow_table *table, const struct flow *flow,
 		       uint8_t bytes[GREETING_SIZE], uint32_t *sequence);
 
-/* The number of the next byte that goes on, as the upstream counts. */
-uint32_t http_upstream_place(const struct http *http, const struct flow_table *table, const struct flow *flow);
-/* The number of the next byte that is to come, as the client counts. */
-uint32_t http_client_place(const struct http *http, const struct flow_table *table, const struct flow *flow);
+/* The number of the next byte that goes on in a direction, as its receiver counts. */
+uint32_t http_receiver_place(const struct http *http, const struct flow_table *table, const struct flow *flow,
+			     enum lun_direction direction);
+/* The number of the next byte that is to come from the end that sends in a direction, as it counts. */
+uint32_t http_sender_place(const struct http *http, const struct flow_table *table, const struct flow *flow,
+			   enum lun_direction direction);
 
 #endif

@@ -8,9 +8,9 @@
 
 enum { HOLD_SIZE = HEAD_SIZE + UINT16_MAX + 1 }; /* a head that lacks a byte, and a packet behind it */
 
-struct http_hold *hold_of(const struct http *http, const struct http_stream *stream)
+struct http_hold *hold_of(const struct http *http, const struct http_way *way)
 {
-	return stream->hold == HTTP_NONE ? NULL : &http->holds[stream->hold];
+	return way->hold == HTTP_NONE ? NULL : &http->holds[way->hold];
 }
 
 uint8_t *hold_at(const struct http *http, const struct http_hold *hold, uint32_t sequence)
@@ -22,15 +22,15 @@ uint8_t *hold_at(const struct http *http, const struct http_hold *hold, uint32_t
 static struct http_hold *find_hold(struct http *http)
 {
 	struct http_hold *oldest = &http->holds[0];
-	struct http_stream *loser;
+	struct http_way *loser;
 
 	for (uint32_t i = 0; i < http->hold_count; i++) {
-		if (http->holds[i].stream == HTTP_NONE)
+		if (!http->holds[i].way)
 			return &http->holds[i];
 		if (http->holds[i].since < oldest->since)
 			oldest = &http->holds[i];
 	}
-	loser = &http->streams[oldest->stream];
+	loser = oldest->way;
 	if (loser->next != loser->released) {
 		stream_refuse(&loser->stream, LUN_REASON_http_incomplete, loser->stream.offset,
 			      "a head that gave its place to another one");
@@ -43,14 +43,12 @@ static struct http_hold *find_hold(struct http *http)
 struct http_hold *hold_begin(const struct on_path *path, uint32_t start)
 {
 	struct http *http = path->http;
-	struct http_hold *hold = hold_of(http, path->stream);
+	struct http_hold *hold = hold_of(http, path->way);
 
 	if (!hold)
 		hold = find_hold(http);
-	*hold = (struct http_hold) { .stream = (uint32_t)(path->stream - http->streams),
-				     .start = start,
-				     .since = path->table->now_ms };
-	path->stream->hold = (uint32_t)(hold - http->holds);
+	*hold = (struct http_hold) { .way = path->way, .start = start, .since = path->table->now_ms };
+	path->way->hold = (uint32_t)(hold - http->holds);
 	return hold;
 }
 
@@ -63,12 +61,12 @@ bool hold_add(const struct http *http, struct http_hold *hold, const uint8_t *by
 	return true;
 }
 
-void hold_end(struct http *http, struct http_stream *stream)
+void hold_end(struct http *http, struct http_way *way)
 {
-	if (stream->hold == HTTP_NONE)
+	if (way->hold == HTTP_NONE)
 		return;
-	http->holds[stream->hold].stream = HTTP_NONE;
-	stream->hold = HTTP_NONE;
+	http->holds[way->hold].way = NULL;
+	way->hold = HTTP_NONE;
 }
 
 /* ---- frames ---- */
@@ -78,9 +76,9 @@ static struct http_frame *frame_at(struct http_frames *frames, uint32_t number)
 	return &frames->ring[(frames->first + number) % HTTP_FRAMES];
 }
 
-static struct http_frames *frames_of(const struct http *http, const struct http_stream *stream)
+static struct http_frames *frames_of(const struct http *http, const struct http_way *way)
 {
-	return stream->frames == HTTP_NONE ? NULL : &http->frames[stream->frames];
+	return way->frames == HTTP_NONE ? NULL : &http->frames[way->frames];
 }
 
 /* A log that is in use, but holds nothing that matters any more, or NULL. */
@@ -90,13 +88,13 @@ static struct http_frames *find_idle(const struct on_path *path)
 
 	for (uint32_t i = 0; i < http->frames_used; i++) {
 		struct http_frames *frames = &http->frames[i];
-		const struct tcp_side *upstream = &path->table->more[frames->flow].tcp.side[LUN_REPLY];
+		const struct tcp_side *receiver = &path->table->more[frames->flow].tcp.side[!frames->direction];
 		const struct http_frame *last;
 
 		if (frames->count == 0)
 			return frames;
 		last = frame_at(frames, frames->count - 1);
-		if (upstream->flags & TCP_SIDE_ACKED && !sequence_before(upstream->max_ack, last->start + last->length))
+		if (receiver->flags & TCP_SIDE_ACKED && !sequence_before(receiver->max_ack, last->start + last->length))
 			return frames;
 	}
 	return NULL;
@@ -108,7 +106,7 @@ static struct http_frames *rob(struct http *http)
 	struct http_frames *frames = &http->frames[http->frames_robbed++ % http->frames_used];
 	const struct http_frame *last = frame_at(frames, frames->count - 1);
 
-	http_forget(&http->streams[frames->stream], last->start + last->length);
+	http_forget(frames->way, last->start + last->length);
 	return frames;
 }
 
@@ -129,18 +127,19 @@ static bool frames_begin(const struct on_path *path)
 			frames = rob(http);
 		if (!frames)
 			return false;
-		http->streams[frames->stream].frames = HTTP_NONE;
+		frames->way->frames = HTTP_NONE;
 	}
 	frames->first = frames->count = 0;
-	frames->stream = (uint32_t)(path->stream - http->streams);
+	frames->way = path->way;
+	frames->direction = path->p->direction;
 	frames->flow = flow_index(path->table, path->p->flow);
-	path->stream->frames = (uint32_t)(frames - http->frames);
+	path->way->frames = (uint32_t)(frames - http->frames);
 	return true;
 }
 
 bool frames_have_room(const struct on_path *path, uint32_t count)
 {
-	struct http_frames *frames = frames_of(path->http, path->stream);
+	struct http_frames *frames = frames_of(path->http, path->way);
 
 	if (!frames)
 		return frames_begin(path) && count <= HTTP_FRAMES;
@@ -149,7 +148,7 @@ bool frames_have_room(const struct on_path *path, uint32_t count)
 		frames->count--;
 	}
 	while (http_is_carried(path) && frames->count + count > HTTP_FRAMES && frames->count > 0) {
-		http_forget(path->stream, frame_at(frames, 0)->start + frame_at(frames, 0)->length);
+		http_forget(path->way, frame_at(frames, 0)->start + frame_at(frames, 0)->length);
 		frames->first = (frames->first + 1) % HTTP_FRAMES;
 		frames->count--;
 	}
@@ -158,14 +157,14 @@ bool frames_have_room(const struct on_path *path, uint32_t count)
 
 void frames_add(const struct on_path *path, const struct http_frame *frame)
 {
-	struct http_frames *frames = frames_of(path->http, path->stream);
+	struct http_frames *frames = frames_of(path->http, path->way);
 
 	*frame_at(frames, frames->count++) = *frame;
 }
 
 bool frames_agree(const struct on_path *path, uint32_t start, const uint8_t *bytes, uint32_t length)
 {
-	struct http_frames *frames = frames_of(path->http, path->stream);
+	struct http_frames *frames = frames_of(path->http, path->way);
 
 	for (uint32_t i = 0; frames && i < frames->count; i++) {
 		const struct http_frame *frame = frame_at(frames, i);
@@ -180,13 +179,13 @@ bool frames_agree(const struct on_path *path, uint32_t start, const uint8_t *byt
 	return true;
 }
 
-void frames_end(struct http *http, struct http_stream *stream)
+void frames_end(struct http *http, struct http_way *way)
 {
-	if (stream->frames == HTTP_NONE)
+	if (way->frames == HTTP_NONE)
 		return;
-	http->frames[stream->frames].next_free = http->frames_free;
-	http->frames_free = stream->frames;
-	stream->frames = HTTP_NONE;
+	http->frames[way->frames].next_free = http->frames_free;
+	http->frames_free = way->frames;
+	way->frames = HTTP_NONE;
 }
 
 /* ---- memory ---- */
@@ -195,13 +194,14 @@ enum { HOLDS = 64 };
 
 int http_init(struct http *http, uint32_t capacity, const struct hash_key *key)
 {
-	uint32_t holds = capacity < HOLDS ? capacity : HOLDS, logs = capacity / 16 + 16;
+	uint32_t holds = capacity < HOLDS ? capacity : HOLDS, logs = capacity / 32 + 16;
 
 	*http = (struct http) { .capacity = capacity,
 				.hold_count = holds,
 				.frames_count = logs < capacity ? logs : capacity,
 				.free = FLOW_NONE,
 				.frames_free = HTTP_NONE,
+				.replies_free = HTTP_NONE,
 				.key = key };
 	http->streams = memory_new((size_t)capacity * sizeof(*http->streams));
 	http->holds = memory_new(holds * sizeof(*http->holds));
@@ -213,12 +213,22 @@ int http_init(struct http *http, uint32_t capacity, const struct hash_key *key)
 		return LUN_NO_MEMORY;
 	}
 	for (uint32_t i = 0; i < holds; i++)
-		http->holds[i].stream = HTTP_NONE;
+		http->holds[i].way = NULL;
 	return 0;
+}
+
+int http_edit_responses(struct http *http, struct flow_table *table)
+{
+	if (flow_table_edit_replies(table) < 0)
+		return LUN_NO_MEMORY;
+	if (!http->replies)
+		http->replies = memory_new((size_t)http->capacity * sizeof(*http->replies));
+	return http->replies ? 0 : LUN_NO_MEMORY;
 }
 
 void http_fini(struct http *http)
 {
+	memory_free(http->replies, (size_t)http->capacity * sizeof(*http->replies));
 	memory_free(http->streams, (size_t)http->capacity * sizeof(*http->streams));
 	memory_free(http->holds, http->hold_count * sizeof(*http->holds));
 	memory_free(http->hold_bytes, (size_t)http->hold_count * HOLD_SIZE);
@@ -229,6 +239,8 @@ void http_fini(struct http *http)
 
 uint64_t http_memory(const struct http *http)
 {
-	return http->capacity * sizeof(*http->streams) + http->hold_count * (HOLD_SIZE + sizeof(*http->holds)) +
+	uint64_t replies = http->replies ? http->capacity * (sizeof(*http->replies) + sizeof(struct seqmap)) : 0;
+
+	return http->capacity * sizeof(*http->streams) + replies + http->hold_count * (HOLD_SIZE + sizeof(*http->holds)) +
 	       http->frames_count * sizeof(*http->frames) + UINT16_MAX;
 }

@@ -1,5 +1,5 @@
-/* kept.h - what http.c, take.c and again.c share: the stream of a packet, and what is remembered of bytes that the upstream has not
- * acknowledged. */
+/* kept.h - what http.c, take.c and again.c share: the stream of a packet, and what is remembered of bytes that their receiver has
+ * not acknowledged. */
 #ifndef LUNETTE_HTTP_KEPT_H
 #define LUNETTE_HTTP_KEPT_H
 
@@ -11,7 +11,8 @@ struct on_path {
 	struct http *http;
 	const struct flow_table *table;
 	struct http_stream *stream;
-	struct seqmap *map;
+	struct http_way *way; /* in which it goes; NULL: nothing is edited there */
+	struct seqmap *map;   /* of that */
 	struct packet *p;
 };
 
@@ -21,11 +22,17 @@ static inline bool http_is_carried(const struct on_path *path)
 	return path->p->io->carried;
 }
 
-/* What lies in front of `sequence` is not remembered in full any more. */
-static inline void http_forget(struct http_stream *stream, uint32_t sequence)
+/* What kind of heads its bytes hold. */
+static inline uint16_t http_head_flags(const struct on_path *path)
 {
-	if ((int32_t)(sequence - stream->floor) > 0)
-		stream->floor = sequence;
+	return path->p->direction == LUN_REPLY ? HEAD_RESPONSE : 0;
+}
+
+/* What lies in front of `sequence` is not remembered in full any more. */
+static inline void http_forget(struct http_way *way, uint32_t sequence)
+{
+	if ((int32_t)(sequence - way->floor) > 0)
+		way->floor = sequence;
 }
 
 /* Leaves the verdict that the packet's bytes do not go on; returns false. */
@@ -34,7 +41,7 @@ bool http_drop(const struct on_path *path, enum lun_reason reason, const char *w
 /* take.c: nothing of this stream goes on any more, because of what is at `offset` of it; returns false. */
 bool http_give_up(const struct on_path *path, enum lun_reason reason, uint64_t offset, const char *what);
 
-/* Whether the upstream has acknowledged everything in front of `sequence`. */
+/* Whether the receiver has acknowledged everything in front of `sequence`. */
 bool http_is_acknowledged(const struct on_path *path, uint32_t sequence);
 
 /* Renders a head that lies at `bytes`, and is at `start` of the client's stream, behind what is in http->payload.  False: the policy's
@@ -62,7 +69,7 @@ bool http_again(const struct on_path *path, uint32_t length);
 
 /* ---- held bytes ---- */
 
-struct http_hold *hold_of(const struct http *http, const struct http_stream *stream);
+struct http_hold *hold_of(const struct http *http, const struct http_way *way);
 /* Where the byte of that number is, up to the hold's end. */
 uint8_t *hold_at(const struct http *http, const struct http_hold *hold, uint32_t sequence);
 
@@ -70,7 +77,7 @@ uint8_t *hold_at(const struct http *http, const struct http_hold *hold, uint32_t
 struct http_hold *hold_begin(const struct on_path *path, uint32_t start);
 /* Appends bytes; false: there is no room. */
 bool hold_add(const struct http *http, struct http_hold *hold, const uint8_t *bytes, uint32_t length);
-void hold_end(struct http *http, struct http_stream *stream);
+void hold_end(struct http *http, struct http_way *way);
 
 /* ---- frames ---- */
 
@@ -79,6 +86,6 @@ bool frames_have_room(const struct on_path *path, uint32_t count);
 void frames_add(const struct on_path *path, const struct http_frame *frame);
 /* Whether bytes that come again, at `start`, frame chunks as they did. */
 bool frames_agree(const struct on_path *path, uint32_t start, const uint8_t *bytes, uint32_t length);
-void frames_end(struct http *http, struct http_stream *stream);
+void frames_end(struct http *http, struct http_way *way);
 
 #endif

@@ -1,4 +1,4 @@
-/* render.c - a request head as the upstream gets it. */
+/* render.c - a head as its receiver gets it. */
 #include "http/request.h"
 
 #include <string.h>
@@ -47,14 +47,19 @@ static void add_rule(struct active *active, const struct lun_header *rule)
 static void collect(struct active *active, const struct request *request, const struct hook_edits *edits)
 {
 	const struct http_headers *headers = request->headers;
+	uint16_t flags = request->head->flags;
+	bool response = flags & HEAD_RESPONSE;
 
 	active->count = 0;
 	active->length_bits = 0;
 	active->edits = edits;
-	for (size_t i = 0; i < headers->count;
-	     i++) /* trailers have no host, path and method of their own: none are for them */
-		if (request->head->flags & HEAD_TRAILERS || condition_holds(headers->headers[i].when, request))
-			add_rule(active, &headers->headers[i]);
+	for (size_t i = 0; i < headers->count; i++) {
+		const struct lun_header *rule = &headers->headers[i];
+
+		/* Trailers have no host, path and method of their own: none are for them. */
+		if (rule->response == response && (flags & HEAD_TRAILERS || condition_holds(rule->when, request)))
+			add_rule(active, rule);
+	}
 	for (size_t i = 0; i < edits->count; i++)
 		add_rule(active, &edits->headers[i]);
 }
@@ -84,7 +89,8 @@ static void put_rule_value(struct writer *writer, const struct request *request,
 	if (writer->length > start)
 		writer_put(writer, ", ", 2);
 	put_own_value(writer, request, active->edits, rule);
-	if (writer->length == start && name_is_twin((const uint8_t *)rule->name, active->lengths[i], "host", 4))
+	if (writer->length == start && !(request->head->flags & HEAD_RESPONSE) &&
+	    name_is_twin((const uint8_t *)rule->name, active->lengths[i], "host", 4))
 		value_put_field(writer, request, "host", 4); /* there must be one */
 }
 
@@ -132,7 +138,7 @@ static void put_connection(struct writer *writer, const struct request *request,
 		writer_put(writer, request->bytes + field->name.offset, field->end - field->name.offset);
 }
 
-/* The client's lines, but for those of our names. */
+/* The sender's lines, but for those of our names. */
 static void put_fields(struct writer *writer, const struct request *request, const struct active *active)
 {
 	const struct head *head = request->head;
@@ -183,6 +189,12 @@ static const struct lun_path_rule *find_path_rule(const struct request *request,
 	return NULL;
 }
 
+/* Lines are taken out of these, but none put in: trailers, and responses that announce another one. */
+static bool gets_no_lines(const struct head *head)
+{
+	return head->flags & HEAD_TRAILERS || (head->flags & HEAD_RESPONSE && head->status < 200 && head->status != 101);
+}
+
 /* The request line, and what may stand in front of it. */
 static void put_request_line(struct writer *writer, const struct request *request, const struct hook_edits *edits)
 {
@@ -212,12 +224,13 @@ unsigned request_render(struct writer *writer, const struct request *request)
 	struct field fields[INDEXED];
 	struct hook_edits edits;
 	struct active active;
+	const struct head *head = request->head;
 	bool injected = false, asked;
 
 	indexed.fields = fields;
-	indexed.fields_end = request->head->fields_offset;
+	indexed.fields_end = head->fields_offset;
 	while (indexed.field_count < INDEXED &&
-	       head_next_field(request->head, request->bytes, &indexed.fields_end, &fields[indexed.field_count]))
+	       head_next_field(head, request->bytes, &indexed.fields_end, &fields[indexed.field_count]))
 		indexed.field_count++;
 	asked = hook_ask(&edits, &indexed);
 	if (!asked && request->headers->on_error == LUN_ACTION_ACCEPT)
@@ -225,9 +238,11 @@ unsigned request_render(struct writer *writer, const struct request *request)
 	if (!asked && request->headers->on_error != LUN_ACTION_MAP)
 		return RENDERED_FAILED;
 	collect(&active, &indexed, &edits);
-	if (!(request->head->flags & HEAD_TRAILERS))
+	if (head->flags & HEAD_RESPONSE)
+		writer_put(writer, request->bytes, head->fields_offset);
+	else if (!(head->flags & HEAD_TRAILERS))
 		put_request_line(writer, &indexed, &edits);
-	for (size_t i = 0; i < active.count && !(request->head->flags & HEAD_TRAILERS); i++)
+	for (size_t i = 0; i < active.count && !gets_no_lines(head); i++)
 		injected |= put_rule(writer, &indexed, &active, i);
 	put_fields(writer, &indexed, &active);
 	return (injected ? RENDERED_LINES : 0u) | (asked ? 0u : RENDERED_FAILED);

@@ -1,7 +1,7 @@
-/* request.h - a request whose head is complete, what a service does to it, and the bytes that come out.
+/* request.h - a message whose head is complete, a request or a response, what a service does to it, and the bytes that come out.
  *
- * Every edit is one and the same: a name, whose lines are taken out of what the client sent, and a text, which may be empty, that
- * is put as one line right behind the request line.  "set", "append", "default" and "remove" differ in the text alone.  In front of
+ * Every edit is one and the same: a name, whose lines are taken out of what was sent, and a text, which may be empty, that is put as
+ * one line right behind the first line.  "set", "append", "default" and "remove" differ in the text alone.  In front of
  * that, the beginning of the path may be another one. */
 #ifndef LUNETTE_HTTP_REQUEST_H
 #define LUNETTE_HTTP_REQUEST_H
@@ -27,6 +27,7 @@ struct http_headers {
 	bool read;                /* requests are; else they are bytes like any others */
 	uint8_t on_error;         /* enum lun_action: MAP, ACCEPT or DROP, if the hook fails */
 	bool resets;              /* who is refused gets a RST */
+	bool responses;           /* there are rules for them */
 };
 
 struct request {

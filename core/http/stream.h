@@ -1,4 +1,7 @@
-/* stream.h - what the client sends on one connection: heads, bodies, and what comes behind the last request.
+/* stream.h - what one end sends on one connection: heads, bodies, and what comes behind the last message.
+ *
+ * Where a response ends depends on its request, too (RFC 9112, 6.3): each is awaited before it comes, in the order of requests.  One
+ * without a length goes on until the connection ends.
  *
  * Bytes go in from the front, as many as there are; each step says what is to become of the next of them.  A head, or a trailer
  * section, is one step, taken when it is complete: nothing of it leaves before.  Steps do not depend on how the bytes were cut
@@ -25,11 +28,17 @@ enum stream_place {
 struct stream {
 	uint64_t offset; /* of the next byte, from the beginning of the stream */
 	uint64_t body_left;
-	uint64_t requests; /* whose head was complete */
-	struct head head;  /* the last one, or the one that is coming */
+	union {
+		uint64_t requests; /* whose head was complete */
+		uint64_t
+			awaited_heads; /* of responses: a bit for each that is awaited, the first one's the lowest: its request is HEAD */
+	};
+	struct head head; /* the last one, or the one that is coming */
 	struct chunked chunked;
 	uint8_t place;           /* enum stream_place */
-	bool upgrade, last;      /* what was said by the head of the message that is under way */
+	uint8_t awaited;         /* responses, at most STREAM_AWAITED */
+	bool responses;          /* that is what it consists of */
+	bool upgrade, last;      /* what was said by the head of the message that is under way; of responses: by a request */
 	enum lun_reason reason;  /* if refused */
 	const char *wrong;       /* the same in words */
 	uint64_t refused_offset; /* the byte, or the line, that was wrong */
@@ -43,7 +52,15 @@ enum stream_step {
 	STREAM_STOP,  /* refused, and so is everything after it */
 };
 
-void stream_begin(struct stream *stream);
+enum { STREAM_AWAITED = 64 };
+
+void stream_begin(struct stream *stream, bool responses);
+
+/* One more response will come, to a request that is HEAD, or that asks for another protocol. */
+void stream_await(struct stream *stream, bool to_head, bool upgrade);
+
+/* Whether one is awaited, or has not come to its end. */
+bool stream_is_owed(const struct stream *stream);
 
 /* The next step over `bytes`, which begin at stream->offset; `length` bytes of them are done with. */
 enum stream_step stream_next(struct stream *stream, const uint8_t *bytes, uint32_t size, uint32_t *length);

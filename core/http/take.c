@@ -1,4 +1,4 @@
-/* take.c - bytes that the client sends for the first time, in order.
+/* take.c - bytes that an end sends for the first time, in order.
  *
  * They are looked at where they are, or behind those that are held, and the stream takes as many steps over them as it can.  What it
  * cannot step over is held, or cut off, or refuses the stream; what is in front of that goes on, so that it does not matter how the
@@ -26,9 +26,9 @@ static void write_passed(const struct on_path *path, struct taken *t)
 	t->written = t->at;
 }
 
-/* Whether the log of edits may forget its oldest ones for so many new ones: the upstream has acknowledged all of those heads.  Then
+/* Whether the log of edits may forget its oldest ones for so many new ones: the receiver has acknowledged all of those heads.  Then
  * what lies in front of them is translated by a wrong shift, but always to numbers that are acknowledged, too; and so is what the
- * upstream says of it. */
+ * receiver says of it. */
 static bool log_has_room(const struct on_path *path, uint32_t count)
 {
 	const struct seqmap *map = path->map;
@@ -38,6 +38,14 @@ static bool log_has_room(const struct on_path *path, uint32_t count)
 	       http_is_acknowledged(path, last->start + last->before);
 }
 
+/* Whether the responses to so many more requests can be told apart, if they are read. */
+static bool has_room_for_response(const struct on_path *path, uint32_t count)
+{
+	const struct http_way *reply = http_reply_of(path->http, path->stream);
+
+	return !reply || path->p->direction != LUN_ORIG || reply->stream.awaited + count <= STREAM_AWAITED;
+}
+
 /* One head, or trailer section, of `length` bytes. */
 static enum ending take_head(const struct on_path *path, struct taken *t, uint32_t length)
 {
@@ -45,7 +53,8 @@ static enum ending take_head(const struct on_path *path, struct taken *t, uint32
 	const uint8_t *bytes = t->bytes + t->at;
 	uint32_t after;
 
-	if (http->plan_count == SEQMAP_EDITS || !log_has_room(path, http->plan_count + 1)) {
+	if (http->plan_count == SEQMAP_EDITS || !log_has_room(path, http->plan_count + 1) ||
+	    !has_room_for_response(path, http->plan_count + 1)) {
 		t->why = "too many heads are under way";
 		return ENDING_CUT;
 	}
@@ -59,7 +68,9 @@ static enum ending take_head(const struct on_path *path, struct taken *t, uint32
 							       .before = length,
 							       .after = http->payload.length - after,
 							       .digest = http_digest(http, bytes, length, after),
-							       .trailers = t->ahead.head.flags & HEAD_TRAILERS };
+							       .trailers = t->ahead.head.flags & HEAD_TRAILERS,
+							       .to_head = head_is_for_head(&t->ahead.head, bytes),
+							       .upgrade = t->ahead.upgrade };
 	t->written = t->at + length;
 	return ENDING_ALL;
 }
@@ -90,7 +101,7 @@ static bool step(const struct on_path *path, struct taken *t, enum ending *endin
 {
 	uint32_t length;
 
-	if (path->stream->answer.known)
+	if (path->stream->answer.known && path->p->direction == LUN_ORIG)
 		stream_answered(&t->ahead, path->stream->answer.status);
 	t->before = t->ahead;
 	switch (stream_next(&t->ahead, t->bytes + t->at, t->size - t->at, &length)) {
@@ -102,7 +113,7 @@ static bool step(const struct on_path *path, struct taken *t, enum ending *endin
 		*ending = t->ahead.place == STREAM_WAITING ? ENDING_CUT : ENDING_HOLD;
 		return false;
 	case STREAM_EDIT:
-		if (t->ahead.upgrade && t->ahead.requests > 1) {
+		if (path->p->direction == LUN_ORIG && t->ahead.upgrade && t->ahead.requests > 1) {
 			stream_refuse(&t->ahead, LUN_REASON_http_malformed, t->ahead.offset - length,
 				      "an upgrade behind other requests, whose answers are not read");
 			*ending = ENDING_REFUSED;
@@ -137,7 +148,7 @@ static enum ending take_steps(const struct on_path *path, struct taken *t)
 /* Keeps the rest, which begins a head, unless it is where it is to be kept already.  False: there is no room now. */
 static bool keep_rest(const struct on_path *path, const struct taken *t)
 {
-	struct http_hold *hold = hold_of(path->http, path->stream);
+	struct http_hold *hold = hold_of(path->http, path->way);
 
 	if (hold && t->bytes + t->at == hold_at(path->http, hold, t->start + t->at)) {
 		if (t->at)
@@ -153,28 +164,28 @@ static bool keep_rest(const struct on_path *path, const struct taken *t)
 /* Sets the bytes on hand: those of the packet, or those that are held with them.  False: there is no room for both. */
 static bool gather(const struct on_path *path, struct taken *t, uint32_t length)
 {
-	struct http_stream *stream = path->stream;
-	struct http_hold *hold = hold_of(path->http, stream);
+	struct http_way *way = path->way;
+	struct http_hold *hold = hold_of(path->http, way);
 	uint8_t *payload = path->p->io->data + path->p->payload + path->p->payload_length - length;
 
-	*t = (struct taken) { .ahead = stream->stream, .bytes = payload, .start = stream->next, .size = length };
-	if (stream->next == stream->released)
+	*t = (struct taken) { .ahead = way->stream, .bytes = payload, .start = way->next, .size = length };
+	if (way->next == way->released)
 		return true;
 	if (!hold_add(path->http, hold, payload, length))
 		return false;
-	t->start = stream->released;
-	t->size += stream->next - stream->released;
+	t->start = way->released;
+	t->size += way->next - way->released;
 	t->bytes = hold_at(path->http, hold, t->start);
 	return true;
 }
 
 bool http_give_up(const struct on_path *path, enum lun_reason reason, uint64_t offset, const char *what)
 {
-	struct http_stream *stream = path->stream;
+	struct http_way *way = path->way;
 
-	stream_refuse(&stream->stream, reason, offset, what);
-	stream->next = stream->released;
-	hold_end(path->http, stream);
+	stream_refuse(&way->stream, reason, offset, what);
+	way->next = way->released;
+	hold_end(path->http, way);
 	TRACE(path->p, "http", NULL, "refused at byte %llu: %s", (unsigned long long)offset, what);
 	return packet_stop(path->p, LUN_REJECT, reason);
 }
@@ -182,9 +193,9 @@ bool http_give_up(const struct on_path *path, enum lun_reason reason, uint64_t o
 /* Decides about what the steps did not get over; then the stream is where it is. */
 static bool settle_stream(const struct on_path *path, struct taken *t, enum ending ending)
 {
-	struct http_stream *stream = path->stream;
-	const struct http_hold *hold = hold_of(path->http, stream);
-	bool held = stream->next != stream->released;
+	struct http_way *way = path->way;
+	const struct http_hold *hold = hold_of(path->http, way);
+	bool held = way->next != way->released;
 
 	if (ending == ENDING_HOLD && held && t->at == 0 && path->table->now_ms - hold->since > HEAD_TIME) {
 		stream_refuse(&t->ahead, LUN_REASON_http_incomplete, t->ahead.offset, "a head that took more than a minute");
@@ -202,34 +213,34 @@ static bool settle_stream(const struct on_path *path, struct taken *t, enum endi
 	if (ending == ENDING_CUT && t->at == 0 && path->http->payload.length == 0)
 		return http_drop(path, LUN_REASON_http_lost_place, t->why);
 	if (t->at)
-		stream->again = 0;
-	stream->released = t->start + t->at;
-	stream->next = ending == ENDING_HOLD ? t->start + t->size : stream->released;
-	stream->stream = t->ahead;
+		way->again = 0;
+	way->released = t->start + t->at;
+	way->next = ending == ENDING_HOLD ? t->start + t->size : way->released;
+	way->stream = t->ahead;
 	return true;
 }
 
 bool http_take(const struct on_path *path, uint32_t length)
 {
 	struct http *http = path->http;
-	struct http_stream *stream = path->stream;
-	struct http_hold *hold = hold_of(http, stream);
-	bool held = stream->next != stream->released, taken;
+	struct http_way *way = path->way;
+	struct http_hold *hold = hold_of(http, way);
+	bool held = way->next != way->released, taken;
 	enum ending ending;
 	struct taken t;
 
 	if (hold && !held && http_is_acknowledged(path, hold->start + hold->length))
-		hold_end(http, stream);
-	if (stream->stream.place == STREAM_HEAD && http_is_acknowledged(path, stream->released))
-		frames_end(http, stream);
+		hold_end(http, way);
+	if (way->stream.place == STREAM_HEAD && http_is_acknowledged(path, way->released))
+		frames_end(http, way);
 	if (!gather(path, &t, length))
 		return http_drop(path, LUN_REASON_http_lost_place, "no room for more held bytes");
 	if (http->payload.length == 0)
 		http->start = t.start;
 	ending = take_steps(path, &t);
 	taken = settle_stream(path, &t, ending);
-	if (held && hold_of(http, stream) == hold)
-		hold->length = stream->next - hold->start; /* what was not taken is not kept */
+	if (held && hold_of(http, way) == hold)
+		hold->length = way->next - hold->start; /* what was not taken is not kept */
 	if (!taken || (!held && t.at == t.size && t.written == 0 && !http->replaced))
 		return taken;
 	write_passed(path, &t);

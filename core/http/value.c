@@ -93,7 +93,7 @@ static struct lun_address peer_of(const struct request *request)
 	struct part value, member;
 	bool found = false;
 
-	if (!is_trusted(request, &peer))
+	if (!is_trusted(request, &peer) || request->head->flags & HEAD_RESPONSE)
 		return peer;
 	while (next_value(request, name, sizeof(name) - 1, &walk, &value))
 		while (part_next_member(request->bytes, &value, &member)) {

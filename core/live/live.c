@@ -316,9 +316,18 @@ static void warn_carried(struct lun_live *live)
 				 frontend.service, lun_endpoint_format(&frontend.address, frontend.port, address));
 }
 
-/* What the kernel carries, no hook sees. */
+/* What the kernel carries, no hook sees, and of it no response is edited. */
 static int check_policy(const struct live_mode *mode, const struct lun_policy *policy, struct lun_error *error)
 {
+	struct lun_frontend frontend;
+
+	for (size_t i = 0; mode->carries && lun_policy_frontend(policy, i, &frontend); i++)
+		if (frontend.http_responses)
+			return live_fail(
+				error, LUN_BAD_POLICY,
+				"%s: its responses are edited, but the kernel carries them past us: expected lunette "
+				"run --inline",
+				frontend.service);
 	if (!mode->carries || !lun_policy_sees_packets(policy))
 		return 0;
 	return live_fail(error, LUN_BAD_POLICY,

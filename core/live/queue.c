@@ -220,8 +220,7 @@ static uint32_t get_u32(const struct nlattr *attribute)
 	return attribute ? ntohl(mnl_attr_get_u32(attribute)) : 0;
 }
 
-bool queue_parse(const uint8_t *bytes, size_t length, size_t size, struct queue_packet *queued,
-			 struct lun_packet *packet)
+bool queue_parse(const uint8_t *bytes, size_t length, size_t size, struct queue_packet *queued, struct lun_packet *packet)
 {
 	const struct nlmsghdr *message = (const struct nlmsghdr *)bytes;
 	struct nlattr *attributes[NFQA_MAX + 1] = { 0 };
@@ -258,7 +257,7 @@ size_t queue_receive(struct queue *queue, struct queue_packet *queued, struct lu
 
 	for (int i = 0; i < received; i++)
 		if (reads->senders[i].nl_pid == 0 && queue_parse(reads->places[i].iov_base, reads->headers[i].msg_len,
-								  reads->size, &queued[count], &packets[count]))
+								 reads->size, &queued[count], &packets[count]))
 			count++;
 	return count;
 }

@@ -454,6 +454,8 @@ static int fill_http(struct lun_policy *policy, const struct lun_service *from, 
 		return LUN_NO_MEMORY;
 	into->http = from->http || count > 0;
 	into->http_resets = from->http_resets;
+	for (size_t i = 0; i < from->header_count; i++)
+		into->http_responses |= from->headers[i].response;
 	into->proxy_protocol = from->proxy_protocol;
 	into->edited = into->http || into->proxy_protocol;
 	into->trusted_count = from->trusted_proxy_count;
@@ -464,6 +466,7 @@ static int fill_http(struct lun_policy *policy, const struct lun_service *from, 
 			(struct lun_header) { .name = copy_text(policy, from->headers[i].name),
 					      .value = copy_text(policy, from->headers[i].value),
 					      .kind = from->headers[i].kind,
+					      .response = from->headers[i].response,
 					      .when = copy_condition(policy, condition++, from->headers[i].when) };
 	for (size_t i = 0; i < from->path_count; i++)
 		into->paths[i] = (struct lun_path_rule) { .strip = copy_text(policy, from->paths[i].strip),
@@ -505,6 +508,8 @@ static int fill_service(struct lun_policy *policy, const struct lun_service *fro
 	into->counts = from->balance == LUN_BALANCE_LEAST_CONNECTIONS || from->rest_after || into->slow_start || into->drain;
 	policy->counts |= into->counts;
 	policy->remembers |= from->affinity > 0;
+	for (size_t i = 0; i < from->header_count; i++)
+		policy->responses |= from->headers[i].response;
 	policy->sets[number] = endpoint_set_new(from, &policy->node, policy->hash_seed);
 	failed |= !policy->sets[number];
 	if (failed || fill_http(policy, from, into) < 0)
@@ -796,6 +801,7 @@ bool lun_policy_frontend(const struct lun_policy *policy, size_t index, struct l
 		.endpoint_count =
 			policy_endpoints(policy, port, !lun_address_is_v4(&from->address), &endpoints)->cluster.count,
 		.http = port->service->http && port->protocol == LUN_TCP,
+		.http_responses = port->service->http_responses && port->protocol == LUN_TCP,
 		.proxy_protocol = port->service->proxy_protocol > 0 && port->protocol == LUN_TCP,
 		.timeouts = port->service->timeout_count > 0,
 		.echo = from->via == LUN_VIA_cluster_ip && !policy->node.no_echo &&

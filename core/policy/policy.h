@@ -62,6 +62,7 @@ struct service {
 	bool edited;            /* either of: */
 	bool http;              /* requests are read, and edited if there are rules */
 	bool http_resets;       /* ... and if refused, answered with a RST */
+	bool http_responses;    /* responses are edited */
 	uint8_t proxy_protocol; /* version, or 0 */
 	uint16_t health_check_node_port;
 	uint32_t flow_limit;
@@ -113,6 +114,7 @@ struct lun_policy {
 	uint64_t hash_seed;
 	bool counts;    /* some service does */
 	bool remembers; /* some service has affinity */
+	bool responses; /* some service edits them */
 	struct service *services;
 	size_t service_count;
 	struct service_port *ports;

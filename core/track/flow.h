@@ -81,6 +81,7 @@ struct flow_table {
 	struct wheel wheel;
 	struct hash_key key;
 	struct seqmap *maps;            /* of edited streams: flow_more.edit is an index */
+	struct seqmap *reply_maps;      /* as many, of what upstreams send, or NULL: nothing of that is edited */
 	struct flow_timeouts *timeouts; /* FLOW_TIMEOUT_ROWS; row 0 are the defaults */
 	uint32_t map_count;
 	uint32_t half_open; /* TCP flows that are */
@@ -118,6 +119,20 @@ static inline struct flow_more *flow_more(const struct flow_table *table, const 
 {
 	return &table->more[flow_index(table, flow)];
 }
+
+/* The map of what one end of a TCP flow sends, or NULL: that is not edited. */
+static inline struct seqmap *flow_map(const struct flow_table *table, const struct flow *flow, enum lun_direction direction)
+{
+	uint32_t edit = flow_more(table, flow)->edit, reply;
+
+	if (edit == FLOW_NONE || direction == LUN_ORIG)
+		return edit == FLOW_NONE ? NULL : &table->maps[edit];
+	reply = table->maps[edit].reply;
+	return reply == FLOW_NONE ? NULL : &table->reply_maps[reply];
+}
+
+/* Takes the memory for reply maps, unless it has it.  Returns 0 or LUN_NO_MEMORY. */
+int flow_table_edit_replies(struct flow_table *table);
 
 /* The row with these times, made if there is none, for a policy that is being set.  Returns its index, or LUN_FULL. */
 int flow_timeouts_want(struct flow_table *table, const uint32_t ms[LUN_STATE_COUNT]);

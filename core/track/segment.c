@@ -24,20 +24,20 @@ static uint32_t highest_sack(const struct packet *p, uint32_t acknowledgement, c
 	for (uint8_t at = 0; options.sack && at < options.sack_length; at += 8) {
 		uint32_t edge = load32(options.sack + at + 4);
 
-		edge = map ? seqmap_to_client(map, edge) : edge;
+		edge = map ? seqmap_to_sender(map, edge) : edge;
 		if (sequence_before(highest, edge))
 			highest = edge;
 	}
 	return highest;
 }
 
-/* Reads the segment's numbers; those that the upstream says of edited bytes are put into the client's numbering. */
+/* Reads the segment's numbers; those that a receiver says of edited bytes are put into their sender's numbering. */
 static void segment_read(struct tcp_segment *segment, const struct flow_table *table, const struct packet *p)
 {
 	const struct flow_more *more = flow_more(table, p->flow);
-	bool edited = more->edit != FLOW_NONE && p->direction == LUN_REPLY && !tcp_speaks_of_syn(p);
-	const struct seqmap *map = edited ? &table->maps[more->edit] : NULL;
-	uint32_t ack = map ? seqmap_to_client(map, p->acknowledgement) : p->acknowledgement;
+	const struct seqmap *map =
+		tcp_speaks_of_syn(p) ? NULL : flow_map(table, p->flow, (enum lun_direction) !p->direction);
+	uint32_t ack = map ? seqmap_to_sender(map, p->acknowledgement) : p->acknowledgement;
 	bool sack = more->tcp.side[!p->direction].flags & TCP_SIDE_SACK && p->payload - p->transport > TCP_HEADER;
 
 	*segment = (struct tcp_segment) {

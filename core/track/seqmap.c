@@ -39,7 +39,7 @@ const struct seqmap_edit *seqmap_find(const struct seqmap *map, uint32_t start)
 	return NULL;
 }
 
-uint32_t seqmap_to_upstream(const struct seqmap *map, uint32_t sequence)
+uint32_t seqmap_to_receiver(const struct seqmap *map, uint32_t sequence)
 {
 	uint32_t shift = 0;
 
@@ -55,7 +55,7 @@ uint32_t seqmap_to_upstream(const struct seqmap *map, uint32_t sequence)
 	return sequence + shift;
 }
 
-uint32_t seqmap_to_client(const struct seqmap *map, uint32_t sequence)
+uint32_t seqmap_to_sender(const struct seqmap *map, uint32_t sequence)
 {
 	uint32_t shift = 0;
 

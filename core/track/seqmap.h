@@ -1,6 +1,6 @@
 /* seqmap.h - where bytes of a stream were added or removed, and the arithmetic that hides it from both ends.
  *
- * The client numbers its bytes by what it sent, the upstream by what it got.  An edit replaces the client's bytes
+ * The sender numbers its bytes by what it sent, the receiver by what it got.  An edit replaces the sender's bytes
  * [start, start + before) by `after` bytes.  Edits are in order and do not overlap.  Outside of them a number is translated by
  * the sum of (after - before) of the edits in front of it; inside an edit, numbers of the other side mean nothing, so they
  * become the edit's start: an acknowledgement of half a head acknowledges none of it.
@@ -15,15 +15,16 @@
 enum { SEQMAP_EDITS = 16 };
 
 struct seqmap_edit {
-	uint32_t start;  /* in the client's numbering */
-	uint32_t before; /* bytes that the client sent */
-	uint32_t after;  /* bytes that the upstream gets */
+	uint32_t start;  /* in the sender's numbering */
+	uint32_t before; /* bytes that were sent */
+	uint32_t after;  /* bytes that the receiver gets */
 	uint32_t shift;  /* of everything in front of this edit, modulo 2^32 */
 };
 
 struct seqmap {
 	struct seqmap_edit edits[SEQMAP_EDITS];
 	uint32_t count; /* ever made; the ring holds the last SEQMAP_EDITS of them */
+	uint32_t reply; /* of a client's: index of the upstream's among the flow table's reply maps, or UINT32_MAX */
 };
 
 /* Adds an edit behind all others. */
@@ -32,7 +33,7 @@ void seqmap_add(struct seqmap *map, uint32_t start, uint32_t before, uint32_t af
 /* The edit that starts at `start`, or NULL. */
 const struct seqmap_edit *seqmap_find(const struct seqmap *map, uint32_t start);
 
-uint32_t seqmap_to_upstream(const struct seqmap *map, uint32_t sequence);
-uint32_t seqmap_to_client(const struct seqmap *map, uint32_t sequence);
+uint32_t seqmap_to_receiver(const struct seqmap *map, uint32_t sequence);
+uint32_t seqmap_to_sender(const struct seqmap *map, uint32_t sequence);
 
 #endif

@@ -31,17 +31,25 @@ int flow_table_init(struct flow_table *table, uint32_t capacity, uint32_t edits,
 	return 0;
 }
 
+int flow_table_edit_replies(struct flow_table *table)
+{
+	if (!table->reply_maps)
+		table->reply_maps = memory_new((size_t)table->map_count * sizeof(*table->reply_maps));
+	return table->reply_maps ? 0 : LUN_NO_MEMORY;
+}
+
 void flow_table_fini(struct flow_table *table)
 {
 	memory_free(table->flows, (size_t)table->capacity * sizeof(*table->flows));
 	memory_free(table->more, (size_t)table->capacity * sizeof(*table->more));
 	memory_free(table->maps, (size_t)table->map_count * sizeof(*table->maps));
+	memory_free(table->reply_maps, (size_t)table->map_count * sizeof(*table->reply_maps));
 	memory_give(table->timeouts);
 	index_fini(&table->index);
 	wheel_fini(&table->wheel);
 	table->flows = NULL;
 	table->more = NULL;
-	table->maps = NULL;
+	table->maps = table->reply_maps = NULL;
 	table->timeouts = NULL;
 }
 

@@ -1,6 +1,6 @@
 /* tcp.h - what is remembered of a TCP connection: a state, and for each side how far it may go.
  *
- * All numbers of the stream that the client sends are in the client's own numbering, also where bytes were added to it. */
+ * All numbers of a stream are in its sender's own numbering, also where bytes were added to it. */
 #ifndef LUNETTE_TRACK_TCP_H
 #define LUNETTE_TRACK_TCP_H
 

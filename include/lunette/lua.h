@@ -21,7 +21,10 @@ struct lun_lua_hook_stats {
 };
 
 enum lun_lua_hook { LUN_LUA_ON_FLOW, LUN_LUA_ON_REQUEST, LUN_LUA_ON_PACKET, LUN_LUA_ON_CLOSE, LUN_LUA_HOOKS };
-LUN_API const char *lun_lua_hook_name(enum lun_lua_hook hook); /* "on_flow" */
+#define LUN_LUA_HOOK_NAMES                                                                                                  \
+	{                                                                                                                   \
+		"on_flow", "on_request", "on_packet", "on_close"                                                            \
+	} /* by their number */
 
 /* A line of the policy at which calls failed. */
 struct lun_lua_place {

@@ -359,6 +359,9 @@ struct lun_header {
 	const char *value; /* may be NULL for REMOVE */
 	enum lun_header_kind kind;
 	const struct lun_condition *when; /* NULL: all */
+	bool response; /* of responses: SET or REMOVE, without a condition; the value may hold $remote_addr $remote_port
+			* $server_addr $server_port $scheme $service $endpoint, and $http_NAME of the upstream's own headers.  An
+			* engine that commits leaves responses alone */
 };
 
 /* The beginning of a request's path is replaced: `strip`, where a condition's path would hold for it, by `add`; what is behind it, the
@@ -557,6 +560,7 @@ struct lun_frontend {
 	const char *at;      /* or NULL */
 	uint32_t endpoint_count;
 	bool http;           /* heads of its requests are edited, or read */
+	bool http_responses; /* heads of its responses are edited */
 	bool proxy_protocol; /* connections there begin with a PROXY header */
 	bool timeouts;       /* it has timeouts of its own */
 	bool echo;           /* pings to its address are answered */
@@ -723,7 +727,7 @@ enum lun_event_kind {
 	LUN_EVENT_COMMIT, /* give `flow` to the kernel, then accept packet `packet` of the array; answer CONFIRMED or FAILED */
 	LUN_EVENT_SHIFT, /* have the kernel add to the client's sequence numbers as `shift` says, and send here what `edited` and
 			  * `watched` say, before anything else is done about packet `packet` */
-	LUN_EVENT_REFUSED, /* nothing more of what the client of `flow` sends goes on, for `reason`; once a connection */
+	LUN_EVENT_REFUSED, /* a request or a response of `flow` is refused, for `reason`; once a connection */
 	LUN_EVENT_ENDED, /* the engine forgot `flow`; `withdrawn`: delete it in the kernel.  Also from you: the kernel did */
 	/* Some ENDED events found no room in the ring and are lost; flows that are to be withdrawn wait for room instead.  Comes
 	 * once all others are drained: whoever keeps something for each flow finds out by lun_flow_next which are left. */
@@ -760,7 +764,7 @@ struct lun_event {
 	bool withdrawn;                /* ENDED: its endpoint is gone from the policy */
 	enum lun_reason reason;        /* REFUSED */
 	const char *text;              /* REFUSED: the same in words that say more; static */
-	uint64_t offset; /* REFUSED: of the byte or line that is wrong, from the beginning of what the client sent */
+	uint64_t offset; /* REFUSED: of the byte or line that is wrong, from the beginning of what its sender sent */
 	unsigned status; /* REFUSED: of the response that the client gets; 0: a RST */
 	enum lun_side side;
 	const uint8_t *data; /* EMIT: valid until the next call of lun_engine_next_event or lun_engine_packets */
@@ -830,6 +834,8 @@ struct lun_http_config {
 	uint64_t seed[2]; /* of request ids */
 	void (*write)(void *user, const struct lun_http_piece *piece);
 	void *user;
+	bool responses; /* the bytes are the upstream's, and what is written is what the client would get */
+	bool to_head;   /* of responses: all are to HEAD, and have no body */
 };
 
 struct lun_http_status {
@@ -839,7 +845,7 @@ struct lun_http_status {
 	enum lun_reason reason;
 	const char *text;  /* the same in words that say more; NULL for none */
 	uint64_t offset;   /* of the byte or line that is wrong, or the first that waits */
-	uint64_t requests; /* whose head went on */
+	uint64_t requests; /* whose head went on; 0 of responses */
 };
 
 /* A client connects to a service.  Takes a reference of the policy.  Fails: LUN_NO_MEMORY; LUN_BAD_ARGUMENT: the size;

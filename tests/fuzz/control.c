@@ -27,17 +27,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	code = request_parse(&request, line, &error);
 	free(line);
 	if (code < 0) {
+		request_fini(&request);
 		MUST(code == LUN_BAD_ARGUMENT && error.text[0] && strlen(error.text) < sizeof(error.text));
 		return 0;
 	}
-	MUST(request.command == REQUEST_FLOWS || request.command == REQUEST_STATS || request.command == REQUEST_TRACE);
+	MUST(request.command == REQUEST_FLOWS || request.command == REQUEST_STATS || request.command == REQUEST_TRACE ||
+	     request.command == REQUEST_TOP);
 	MUST(request.count <= REQUEST_COUNT_MOST);
-	MUST(memchr(request.state, 0, sizeof(request.state)) && memchr(request.service, 0, sizeof(request.service)));
 	MUST(memchr(request.expression, 0, sizeof(request.expression)));
-	for (size_t i = 0; i < sizeof(flows) / sizeof(flows[0]); i++)
-		if (request_wants(&request, &flows[i])) {
-			MUST(request.protocol == 0 || request.protocol == flows[i].orig.protocol);
-			MUST(request.age <= flows[i].age);
-		}
+	for (size_t i = 0; request.filter && i < sizeof(flows) / sizeof(flows[0]); i++)
+		lun_flow_filter_holds(request.filter, &flows[i]);
+	request_fini(&request);
 	return 0;
 }

@@ -65,10 +65,16 @@ static inline struct lun_policy *make_policy(bool strict)
 	struct lun_port ports[] = { { .name = "tcp", .port = 81, .target_port = 8081 },
 				    { .name = "udp", .port = 53, .protocol = LUN_UDP, .target_port = 5353 },
 				    { .name = "sctp", .port = 90, .protocol = LUN_SCTP, .target_port = 9090 } };
-	struct lun_header header = { .name = "X-Real-IP", .value = "$remote_addr:$remote_port $http_x_real_ip$request_id" };
+	struct lun_header headers[] = { { .name = "X-Real-IP",
+					  .value = "$remote_addr:$remote_port $http_x_real_ip$request_id" },
+					{ .name = "Server", .value = "$endpoint", .response = true } };
 	struct lun_timeout short_time = { .state = LUN_STATE_UDP_UNREPLIED, .time = 1000000000 };
 	struct lun_service services[] = {
-		{ .name = "a/edited", .ports = &edited, .port_count = 1, .headers = &header, .header_count = 1 },
+		{ .name = "a/edited",
+		  .ports = &edited,
+		  .port_count = 1,
+		  .headers = headers,
+		  .header_count = strict ? 2 : 1 },
 		{ .name = "a/plain", .ports = ports, .port_count = 3, .flow_limit = strict ? 2 : 0 }
 	};
 	struct lun_prefix all = { .length = 0 };
@@ -160,7 +166,8 @@ static inline void check_flow(const struct lun_engine *engine, const struct flow
 static inline void check_table(const struct lun_engine *engine)
 {
 	const struct flow_table *table = &engine->flows;
-	uint32_t open = 0, half_open = 0, edited = 0, ported = 0, entries = 0, free = 0, streams = 0;
+	uint32_t open = 0, half_open = 0, edited = 0, ported = 0, entries = 0, free = 0, streams = 0, replies = 0,
+		 answered = 0;
 
 	for (uint32_t i = 0; i < table->used; i++) {
 		const struct flow *flow = &table->flows[i];
@@ -171,12 +178,15 @@ static inline void check_table(const struct lun_engine *engine)
 		open++;
 		half_open += flow->tuple[0].protocol == LUN_TCP && state_is_half_open(flow->state);
 		edited += !!(flow->flags & FLOW_HTTP);
+		answered += flow->flags & FLOW_HTTP && http_stream_of(&engine->http, table, flow)->reply != HTTP_NONE;
 		ported += flow->port != FLOW_NONE;
 	}
 	for (uint32_t i = table->free; i != FLOW_NONE; i = table->flows[i].place)
 		MUST(++free <= table->used);
-	for (uint32_t i = engine->http.free; i != FLOW_NONE; i = engine->http.streams[i].next_free)
+	for (uint32_t i = engine->http.free; i != FLOW_NONE; i = engine->http.streams[i].reply)
 		MUST(++streams <= engine->http.used);
+	for (uint32_t i = engine->http.replies_free; i != HTTP_NONE; i = engine->http.replies[i].next_free)
+		MUST(++replies <= engine->http.replies_used);
 	for (uint32_t i = 0; i < table->index.count; i++)
 		for (int way = 0; way < INDEX_WAYS; way++)
 			entries += table->index.buckets[i].tags[way] != 0;
@@ -184,7 +194,7 @@ static inline void check_table(const struct lun_engine *engine)
 		if (engine->ports.slots[i].owner == FLOW_NONE) /* an endpoint's are its port's, too */
 			ported -= engine->ports.slots[i].load.flows;
 	MUST(open == table->count && open + free == table->used && entries == 2 * open && half_open == table->half_open);
-	MUST(ported == 0 && edited + streams == engine->http.used);
+	MUST(ported == 0 && edited + streams == engine->http.used && answered + replies == engine->http.replies_used);
 }
 
 /* Every packet has one verdict and one reason; every flow that was opened is there or has ended. */

@@ -25,9 +25,9 @@ struct run {
 	struct talk talks[TALKS];
 	struct lun_packet packets[BATCH_MOST];
 	uint8_t kinds[BATCH_MOST];
-	bool right[BATCH_MOST], readable[BATCH_MOST]; /* as they came */
+	bool right[BATCH_MOST], readable[BATCH_MOST], whole[BATCH_MOST]; /* as they came; whole: no fragment */
 	size_t count;
-	uint64_t now, emitted; /* emitted: fragments */
+	uint64_t now, emitted; /* emitted: fragments, and what of edited streams went no further */
 	uint16_t identification;
 	bool cut; /* the step's packet is cut into fragments */
 };
@@ -39,7 +39,7 @@ static uint32_t payload_of(uint8_t choice, const char **payload)
 		"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
 		"POST / HTTP/1.1\r\nX-Real-IP: 6\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody",
 		"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 20\r\n\r\n",
-		"",
+		"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n",
 		"\1\0\0\24aaaabbbbccccdddd",                    /* INIT */
 		"\2\0\0\24aaaabbbbccccdddd",                    /* INIT ACK */
 		"\12\0\0\4\13\0\0\4\16\0\0\4\7\0\0\4\10\0\0\4", /* COOKIE ECHO and ACK, the three of SHUTDOWN */
@@ -85,6 +85,7 @@ static void check_packet(struct run *run, size_t i)
 	MUST(packet->verdict <= LUN_QUERY && packet->reason < LUN_REASON_COUNT && packet->state < LUN_STATE_COUNT);
 	MUST(packet->length <= packet->capacity && packet->ct <= LUN_CT_UNTRACKED);
 	MUST(packet->verdict != LUN_DROP || packet->reason != LUN_REASON_none);
+	run->emitted += packet->verdict == LUN_STOLEN && run->whole[i] && packet->was.protocol == LUN_TCP;
 	if (packet->verdict != LUN_ACCEPT)
 		return;
 	right = parse_again(&after, &io, packet);
@@ -185,6 +186,7 @@ static void queue(struct run *run, uint8_t kind, const uint8_t *data, uint32_t l
 	memcpy(packet->data, data, length);
 	run->right[run->count] = parse_again(&p, &io, packet);
 	run->readable[run->count] = p.readable;
+	run->whole[run->count] = p.role != PACKET_FRAGMENT;
 	run->kinds[run->count++] = kind;
 	if (run->count == BATCH_MOST)
 		flush(run, kind);

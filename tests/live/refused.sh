@@ -43,5 +43,27 @@ client nft 'table ip lossy {
 is "$(answer "${twice[@]}" -d x http://10.96.0.21/)" "400 0 1" "the response is lost once"
 [[ $(client nft list table ip lossy | grep -oE 'packets [0-9]+') == "packets 1" ]] || fail "nothing was lost"
 
+# Where responses are edited, it is known when they are over.
+client nft delete table ip lossy
+cat >>"$work/policy.lua" <<-"EOT"
+	service "default/both" {
+		cluster_ips = { "10.96.0.23", "fd96::23" }, endpoints = { "10.244.0.5", "fd44::5" }, ports = { { port = 80, target_port = 8080 } },
+		http = { headers.forwarded(), { response = { set = { ["X-New"] = "$endpoint" }, remove = { "Server" } } } },
+	}
+EOT
+reload
+for host in 10.96.0.23 [fd96::23]; do
+	from=$([[ $host == *:* ]] && echo fd77::2 || echo 192.168.77.2)
+	is "$(client curl -sg --max-time 5 "http://$host/echo" --next -sg "${twice[@]}" -d x -w '%{http_code} %{num_connects}' "http://$host/" | xargs)" \
+		"$from 400 0" "$host: a refused request behind a good one"
+	client curl -sgI --max-time 5 "http://$host/big" | tr -d '\r' >"$work/head"
+	is "$(grep -cE '^(X-New: (10.244.0.5|\[fd44::5\]):8080|Server:.*)$' "$work/head")" 1 "$host: the response to HEAD is edited"
+	for _ in 1 2 3; do
+		client curl -sg --max-time 20 -o "$work/down" "http://$host/big" --next -sg -H Expect: -T "$work/big" "http://$host/put/up"
+		cmp "$work/big" "$work/down" || fail "$host: what came down"
+		cmp "$work/big" "$work/pod1/put/up" || fail "$host: what came up"
+	done
+	echo "ok: $host: 8 MB up and down"
+done
 grep -qE 'refused.* at byte [1-9][0-9]*: .*\(http_malformed, answered with 400\)' "$agent_log" || fail "no byte is named: $(cat "$agent_log")"
 wait_for none_left

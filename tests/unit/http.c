@@ -8,31 +8,31 @@ static void numbers_are_translated_around_edits(void **state)
 	struct seqmap map = { 0 };
 
 	(void)state;
-	assert_int_equal(seqmap_to_upstream(&map, 5), 5);
+	assert_int_equal(seqmap_to_receiver(&map, 5), 5);
 	seqmap_add(&map, 1000, 100, 150);
 	seqmap_add(&map, 1200, 50, 20);
-	assert_int_equal(seqmap_to_upstream(&map, 999), 999);
-	assert_int_equal(seqmap_to_upstream(&map, 1000), 1000);
-	assert_int_equal(seqmap_to_upstream(&map, 1100), 1150);
-	assert_int_equal(seqmap_to_upstream(&map, 1200), 1250);
-	assert_int_equal(seqmap_to_upstream(&map, 1250), 1270);
-	assert_int_equal(seqmap_to_client(&map, 1000), 1000);
-	assert_int_equal(seqmap_to_client(&map, 1149), 1000); /* half a head acknowledges none of it */
-	assert_int_equal(seqmap_to_client(&map, 1150), 1100);
-	assert_int_equal(seqmap_to_client(&map, 1260), 1200);
-	assert_int_equal(seqmap_to_client(&map, 1270), 1250);
+	assert_int_equal(seqmap_to_receiver(&map, 999), 999);
+	assert_int_equal(seqmap_to_receiver(&map, 1000), 1000);
+	assert_int_equal(seqmap_to_receiver(&map, 1100), 1150);
+	assert_int_equal(seqmap_to_receiver(&map, 1200), 1250);
+	assert_int_equal(seqmap_to_receiver(&map, 1250), 1270);
+	assert_int_equal(seqmap_to_sender(&map, 1000), 1000);
+	assert_int_equal(seqmap_to_sender(&map, 1149), 1000); /* half a head acknowledges none of it */
+	assert_int_equal(seqmap_to_sender(&map, 1150), 1100);
+	assert_int_equal(seqmap_to_sender(&map, 1260), 1200);
+	assert_int_equal(seqmap_to_sender(&map, 1270), 1250);
 	/* across the end of the sequence space */
 	map = (struct seqmap) { 0 };
 	seqmap_add(&map, 0xfffffff0, 0x20, 0x40);
-	assert_int_equal(seqmap_to_upstream(&map, 0x10), 0x30);
-	assert_int_equal(seqmap_to_client(&map, 0x30), 0x10);
+	assert_int_equal(seqmap_to_receiver(&map, 0x10), 0x30);
+	assert_int_equal(seqmap_to_sender(&map, 0x30), 0x10);
 	/* after twenty edits the sixteen newest are exact */
 	map = (struct seqmap) { 0 };
 	for (uint32_t i = 0; i < 20; i++)
 		seqmap_add(&map, i * 100, 10, 15);
-	assert_int_equal(seqmap_to_upstream(&map, 1950), 1950 + 100);
-	assert_int_equal(seqmap_to_upstream(&map, 450), 450 + 25);
-	assert_int_equal(seqmap_to_client(&map, 450 + 25), 450);
+	assert_int_equal(seqmap_to_receiver(&map, 1950), 1950 + 100);
+	assert_int_equal(seqmap_to_receiver(&map, 450), 450 + 25);
+	assert_int_equal(seqmap_to_sender(&map, 450 + 25), 450);
 }
 
 static struct lun_policy *policy_that(bool resets)

@@ -157,8 +157,13 @@ static const struct {
 	  "p.lua:5: http.set.X-A of service \"default/nginx\": expected the value of a header, a string, got 5" },
 	{ SERVICE("\thttp = { set = { { 'X-A' } } },\n"),
 	  "p.lua:5: http.set[1] of service \"default/nginx\": expected { name, value }" },
-	{ SERVICE("\thttp = { response = {} },\n"),
-	  "p.lua:5: response is not supported yet by this version (http of service \"default/nginx\")" },
+	{ SERVICE("\thttp = { response = { append = {} } },\n"),
+	  "p.lua:5: unknown key append in http.response of service \"default/nginx\", expected one of set, remove" },
+	{ SERVICE("\thttp = { when = { host = 'a' }, response = {} },\n"),
+	  "p.lua:5: http.response of service \"default/nginx\": expected in a group without `when`, which speaks of "
+	  "requests" },
+	{ SERVICE("\thttp = { response = { set = { A = '$host' } } },\n"),
+	  "p.lua:2: header \"A\" of service \"default/nginx\" has a variable that responses do not have" },
 	{ SERVICE("\thttp = { remove = {\n\t\t'X-A', 5 } },\n"),
 	  "p.lua:6: http.remove[2] of service \"default/nginx\": expected a list of names, { \"X-Debug\" }, got 5" },
 	{ SERVICE("\thttp = { { set = {} },\n\t\t{ sett = {} } },\n"),
@@ -187,8 +192,8 @@ static const struct {
 	{ SERVICE("\thttp = { when = { path = {} } },\n"),
 	  "p.lua:5: http.when of service \"default/nginx\": expected 1 to 64 combinations of host, path and method, got 0" },
 	{ SERVICE("\thttp = { set = { ['Transfer_Encoding'] = 'a' } },\n"),
-	  "p.lua:2: header \"Transfer_Encoding\" of service \"default/nginx\" says where a request ends or what its "
-	  "connection becomes, and is the client's to send" },
+	  "p.lua:2: header \"Transfer_Encoding\" of service \"default/nginx\" says where a message ends or what its "
+	  "connection becomes, and is its sender's to say" },
 	{ SERVICE("\thttp = headers.forwarded { trsut = {} },\n"),
 	  "p.lua:5: headers.forwarded: unknown option trsut, expected trust" },
 	{ SERVICE("\thttp = { headers.forwarded { trust = { '10.0.0.0/8' } },\n"

@@ -39,6 +39,7 @@ struct trial {
 	struct lun_policy *policy;
 	unsigned answer; /* of the upstream to an upgrade; 0: none */
 	const char *from;
+	bool responses, to_head; /* the bytes are the upstream's */
 	const void *bytes;
 	size_t length, first, step;
 };
@@ -63,6 +64,8 @@ static inline void trial_run(const struct trial *trial, struct outcome *outcome)
 					  .policy = trial->policy,
 					  .service = "default/web",
 					  .source_port = 4000,
+					  .responses = trial->responses,
+					  .to_head = trial->to_head,
 					  .write = outcome_write,
 					  .user = outcome };
 	struct lun_http *http;

@@ -73,8 +73,9 @@ struct connection {
 	struct lun_tuple client; /* as the client sends it */
 	struct lun_tuple server; /* as the server gets it, once the engine has said so */
 	uint8_t out[2][STREAM_MOST];
-	uint8_t wanted[STREAM_MOST]; /* what the server must get */
-	uint32_t length[2], wanted_length;
+	uint8_t wanted[2][STREAM_MOST]; /* what the other end must get */
+	uint32_t length[2], wanted_length[2];
+	enum lun_direction drawn; /* whose stream is being drawn */
 	uint64_t flow;
 	enum lun_state state;
 	uint32_t acknowledged[2]; /* highest that the engine has seen, by direction; in the receiver's numbers */
@@ -100,6 +101,7 @@ static struct world {
 	bool v6;
 	bool greets;   /* the server gets a PROXY header first */
 	bool verifies; /* the engine verifies checksums */
+	bool answers;  /* responses are edited, too */
 	uint64_t now;
 	struct lun_engine *engine;
 	struct link links[2][2]; /* by direction, and whether it leads to the engine */
@@ -421,6 +423,11 @@ static bool refuses_syn(const struct segment *s)
 	return s->flags == (TCP_RST | TCP_ACK) && s->sequence == 0;
 }
 
+static bool is_edited(uint8_t direction)
+{
+	return direction == LUN_ORIG || world.answers;
+}
+
 /* A refusal that is by design. */
 static bool is_fair_refusal(const struct connection *c, const struct flight *flight, const struct reading *r,
 			    const struct lun_packet *io)
@@ -430,10 +437,10 @@ static bool is_fair_refusal(const struct connection *c, const struct flight *fli
 	if (c->opened_late) /* what is left of the connection that was is nothing to this flow, as in the kernel */
 		return true;
 	if (world.mode == MODE_HTTP && io->reason == LUN_REASON_http_incomplete) /* a head of more than a minute */
-		return flight->direction == LUN_ORIG && io->verdict == LUN_REJECT;
+		return is_edited(flight->direction) && io->verdict == LUN_REJECT;
 	if (world.mode == MODE_HTTP && io->reason == LUN_REASON_http_lost_place) {
 		coverage.lost_place++;
-		return flight->direction == LUN_ORIG && io->verdict == LUN_DROP && (s->length > 0 || s->flags & TCP_FIN);
+		return is_edited(flight->direction) && io->verdict == LUN_DROP && (s->length > 0 || s->flags & TCP_FIN);
 	}
 	if (s->flags & TCP_SYN)
 		return c->simultaneous &&
@@ -554,7 +561,7 @@ static bool check_packet(const struct flight *flight, const struct reading *befo
 		check_spoilt(c, flight, before, io);
 		return false;
 	}
-	if (io->verdict == LUN_STOLEN && world.mode == MODE_HTTP && flight->direction == LUN_ORIG &&
+	if (io->verdict == LUN_STOLEN && world.mode == MODE_HTTP && is_edited(flight->direction) &&
 	    io->flow == c->flow) { /* it is held */
 		coverage.held++;
 		world.held++;
@@ -632,7 +639,7 @@ static void fill_batch(uint32_t place)
 	}
 }
 
-/* The engine acknowledges to the client what is held of a head, and resets both ends if that is too slow; the server gets the PROXY
+/* The engine acknowledges to its sender what is held of a head, and resets both ends if that is too slow; the server gets the PROXY
  * header. */
 static void take_answer(const struct lun_event *event)
 {
@@ -644,7 +651,8 @@ static void take_answer(const struct lun_event *event)
 	struct lun_tuple expected = upstream ? c->server : tuple_inverted(&c->client);
 
 	if (world.mode != MODE_HTTP || like.spoilt ||
-	    (!greeting && ((r.segment.flags != TCP_ACK && !reset) || (upstream && !reset) || r.segment.length)) ||
+	    (!greeting &&
+	     ((r.segment.flags != TCP_ACK && !reset) || (upstream && !reset && !world.answers) || r.segment.length)) ||
 	    !tuple_equal(&r.tuple, &expected) || !is_sealed(event->data, event->length))
 		fail_seed("an event, where nothing is to be said");
 	coverage.greetings += greeting;
@@ -665,6 +673,8 @@ static void take_events(void)
 			take_answer(&event);
 			continue;
 		}
+		if (event.kind == LUN_EVENT_REFUSED)
+			continue;
 		if (event.kind != LUN_EVENT_EMIT || event.packet >= batch.count ||
 		    event.flow != batch.packets[event.packet].flow)
 			fail_seed("an event, where nothing is to be said");
@@ -775,12 +785,22 @@ static void draw_stream(uint8_t *bytes, uint32_t length)
 
 /* ---- requests ---- */
 
+static void put_sent(struct connection *c, const char *text, uint32_t length)
+{
+	memcpy(c->out[c->drawn] + c->length[c->drawn], text, length);
+	c->length[c->drawn] += length;
+}
+
+static void put_wanted(struct connection *c, const char *text, uint32_t length)
+{
+	memcpy(c->wanted[c->drawn] + c->wanted_length[c->drawn], text, length);
+	c->wanted_length[c->drawn] += length;
+}
+
 static void put_both(struct connection *c, const char *text, uint32_t length)
 {
-	memcpy(c->out[0] + c->length[0], text, length);
-	memcpy(c->wanted + c->wanted_length, text, length);
-	c->length[0] += length;
-	c->wanted_length += length;
+	put_sent(c, text, length);
+	put_wanted(c, text, length);
 }
 
 static void put_text(struct connection *c, const char *text)
@@ -790,14 +810,12 @@ static void put_text(struct connection *c, const char *text)
 
 static void put_sent_text(struct connection *c, const char *text)
 {
-	memcpy(c->out[0] + c->length[0], text, strlen(text));
-	c->length[0] += (uint32_t)strlen(text);
+	put_sent(c, text, (uint32_t)strlen(text));
 }
 
 static void put_wanted_text(struct connection *c, const char *text)
 {
-	memcpy(c->wanted + c->wanted_length, text, strlen(text));
-	c->wanted_length += (uint32_t)strlen(text);
+	put_wanted(c, text, (uint32_t)strlen(text));
 }
 
 static void put_body(struct connection *c, uint32_t length)
@@ -826,20 +844,20 @@ static void put_chunks(struct connection *c, const char *lie)
 	put_text(c, chance(500) ? "\r\n" : "X-Sum: 5\r\n\r\n");
 }
 
-static void put_request(struct connection *c, uint32_t number)
+static void put_request(struct connection *c, uint32_t number, bool to_head)
 {
 	static const char *const lies[] = { "", "x-real-ip: 6.6.6.6\r\n",
 					    "X-Real-IP: a-very-long-lie-that-makes-the-head-shrink-when-it-goes\r\n" };
-	uint32_t body = chance(500) ? 0 : between(1, 3000);
+	uint32_t body = to_head || chance(500) ? 0 : between(1, 3000);
 	char address[LUN_ADDRESS_TEXT], line[64], ours[128], rest[128];
 	const char *lie = lies[random_below(&world.random, 3)];
-	bool chunked = chance(400);
+	bool chunked = !to_head && chance(400);
 
 	snprintf(line, sizeof(line), "/%u HTTP/1.1\r\n", number);
 	snprintf(ours, sizeof(ours), "X-Real-IP: %s\r\nX-Via: default/web\r\n",
 		 lun_address_format(&c->client.source, address));
 	snprintf(rest, sizeof(rest), "Host: a\r\nContent-Length: %u\r\n\r\n", body);
-	put_text(c, "POST ");
+	put_text(c, to_head ? "HEAD " : "POST ");
 	put_sent_text(c, "/api");
 	put_text(c, line);
 	put_sent_text(c, lie);
@@ -849,6 +867,39 @@ static void put_request(struct connection *c, uint32_t number)
 		put_chunks(c, lie);
 	else
 		put_body(c, body);
+}
+
+/* A response, which announces a body also where it has none. */
+static void put_response(struct connection *c, bool to_head, bool last)
+{
+	static const char *const lies[] = { "", "SERVER: x\r\n",
+					    "Server: a-long-one-that-nobody-is-to-know\r\nserver: y\r\n" };
+	const char *lie = lies[random_below(&world.random, 3)];
+	uint32_t body = chance(500) ? 0 : between(1, 3000), kind = random_below(&world.random, 10);
+	char rest[128];
+
+	if (chance(100)) {
+		put_text(c, "HTTP/1.1 100 Continue\r\n");
+		put_sent_text(c, lie);
+		put_text(c, "\r\n");
+	}
+	put_text(c, kind == 0 ? "HTTP/1.1 304 Not Modified\r\n" : kind == 1 ? "HTTP/1.1 204\r\n" : "HTTP/1.1 200 OK\r\n");
+	put_sent_text(c, lie);
+	put_wanted_text(c, "X-Frame-Options: DENY\r\n");
+	if (last && chance(500)) {
+		put_text(c, "\r\n");
+		put_body(c, kind < 2 || to_head ? 0 : body); /* to the end */
+		return;
+	}
+	if (kind < 5 && kind != 1) {
+		put_text(c, "Transfer-Encoding: chunked\r\n\r\n");
+		if (kind && !to_head)
+			put_chunks(c, lie);
+		return;
+	}
+	snprintf(rest, sizeof(rest), "Content-Length: %u\r\n\r\n", kind == 1 ? 0 : body);
+	put_text(c, rest);
+	put_body(c, kind == 1 || to_head ? 0 : body);
 }
 
 static void put_greeting(struct connection *c)
@@ -861,36 +912,64 @@ static void put_greeting(struct connection *c)
 	put_wanted_text(c, line);
 }
 
+/* A window that a head fits into, or it never comes whole; and no long sleep in the middle of one. */
+static void draw_patience(struct connection *c, int from)
+{
+	c->ends[!from].traits.buffer = between(8000, 60000);
+	c->ends[!from].traits.rounds_down = false;
+	c->ends[from].traits.long_pauses = false;
+}
+
+/* The response to what has been drawn of requests comes when these have. */
+static void draw_response(struct connection *c, bool to_head, bool last)
+{
+	struct end *server = &c->ends[1];
+
+	server->gates[server->gate_count++] = (struct gate) { c->wanted_length[0], c->length[1] };
+	c->drawn = LUN_REPLY;
+	put_response(c, to_head, last);
+	c->drawn = LUN_ORIG;
+}
+
 static void draw_requests(struct connection *c)
 {
 	uint32_t count = between(1, 40), least_size = c->ends[0].traits.mss < 100 ? 4000 : STREAM_MOST - 16000;
 
-	c->ends[1].traits.buffer = between(8000, 60000); /* a window that a head fits into, or it never comes whole */
-	c->ends[1].traits.rounds_down = false;
-	c->ends[0].traits.long_pauses = false; /* in the middle of a head they are refused */
-	c->wanted_length = 0;
+	draw_patience(c, 0);
+	if (world.answers)
+		draw_patience(c, 1);
+	c->length[0] = 0;
+	c->length[1] = world.answers ? 0 : c->length[1];
+	c->wanted_length[1] = c->length[1];
+	c->drawn = LUN_ORIG;
 	if (world.greets)
 		put_greeting(c);
-	for (uint32_t i = 0; i < count && c->length[0] < least_size; i++)
-		put_request(c, i);
+	for (uint32_t i = 0; i < count && c->length[0] < least_size; i++) {
+		bool to_head = chance(200), last = i + 1 == count || c->length[1] > least(least_size, 50000);
+
+		put_request(c, i, to_head);
+		if (world.answers)
+			draw_response(c, to_head, last);
+		if (world.answers && last)
+			return;
+	}
 }
 
 static void draw_streams(struct connection *c)
 {
+	c->ends[1].gate_count = 0;
 	for (int i = 0; i < 2; i++) {
 		uint32_t most = chance(200) ? 50000 : 4000;
 		uint32_t piece = least(c->ends[i].traits.mss, c->ends[!i].traits.buffer);
 
 		c->length[i] = least(between(0, most), 400 * piece);
 		draw_stream(c->out[i], c->length[i]);
+		c->wanted_length[i] = c->length[i];
+		memcpy(c->wanted[i], c->out[i], c->length[i]);
 	}
-	if (world.mode == MODE_HTTP) {
-		c->length[0] = 0;
+	c->wanted_length[0] = world.mode == MODE_HTTP ? 0 : c->wanted_length[0];
+	if (world.mode == MODE_HTTP)
 		draw_requests(c);
-		return;
-	}
-	c->wanted_length = c->length[0];
-	memcpy(c->wanted, c->out[0], c->length[0]);
 }
 
 /* ---- connections ---- */
@@ -974,8 +1053,8 @@ static void settle_connection(struct connection *c)
 	if (c->rounds == 0 || c->begins_at != NEVER || !end_is_over(&c->ends[0]) || !end_is_over(&c->ends[1]) ||
 	    is_under_way(c))
 		return;
-	check_stream(&c->ends[1], &c->ends[0], c->wanted, c->wanted_length);
-	check_stream(&c->ends[0], &c->ends[1], c->out[1], c->length[1]);
+	check_stream(&c->ends[1], &c->ends[0], c->wanted[0], c->wanted_length[0]);
+	check_stream(&c->ends[0], &c->ends[1], c->wanted[1], c->wanted_length[1]);
 	if (--c->rounds)
 		c->begins_at = world.now + (chance(500) ? between(1, 1000) * MILLISECOND : between(1, 600) * SECOND);
 }
@@ -987,7 +1066,9 @@ static struct lun_policy *make_policy(struct lun_address address)
 	struct lun_port port = { .port = 80, .target_port = 8080 };
 	struct lun_endpoint endpoint = { .address = world.endpoint };
 	struct lun_header headers[] = { { .name = "X-Real-IP", .value = "$remote_addr" },
-					{ .name = "X-Via", .value = "$service" } };
+					{ .name = "X-Via", .value = "$service" },
+					{ .name = "X-Frame-Options", .value = "DENY", .response = true },
+					{ .name = "Server", .kind = LUN_HEADER_REMOVE, .response = true } };
 	struct lun_path_rule path = { .strip = "/api" };
 	struct lun_service service = { .name = "default/web",
 				       .cluster_ips = &address,
@@ -997,7 +1078,11 @@ static struct lun_policy *make_policy(struct lun_address address)
 				       .endpoints = &endpoint,
 				       .endpoint_count = 1,
 				       .headers = headers,
-				       .header_count = world.mode == MODE_HTTP ? 2 : 0,
+				       .header_count = world.answers             ? 4
+						       : world.mode == MODE_HTTP ? 2
+										 : 0,
+				       .http_resets =
+					       true, /* of slow heads: an end that hears of it otherwise is not honest */
 				       .paths = &path,
 				       .path_count = world.mode == MODE_HTTP,
 				       .proxy_protocol = world.greets,
@@ -1016,7 +1101,7 @@ static void make_engine(struct lun_address service)
 {
 	struct lun_config config = { .size = sizeof(config),
 				     .flows = 64,
-				     .edits = CONNECTIONS,
+				     .edits = 2 * CONNECTIONS, /* so that each end may have a head that is held */
 				     .seed = { world.seed, 7 },
 				     .no_pick_up = chance(500),
 				     .verify = world.verifies,
@@ -1064,6 +1149,7 @@ static void begin_world(uint32_t seed)
 	world.v6 = chance(350);
 	world.greets = world.mode == MODE_HTTP && chance(500);
 	world.verifies = chance(300);
+	world.answers = world.mode == MODE_HTTP && chance(600);
 	world.endpoint = notation_address(world.v6 ? "fd00::5" : "10.244.0.5");
 	world.masquerade = notation_address(world.v6 ? "fd00::1" : "10.244.0.1");
 	service = notation_address(world.v6 ? "fd00:96::a" : "10.96.0.10");

@@ -107,6 +107,11 @@ struct traits {
 
 enum end_state { END_CLOSED, END_LISTEN, END_SYN_SENT, END_SYN_RECEIVED, END_OPEN, END_TIME_WAIT };
 
+/* The program writes no more than `out` bytes of its stream before it has got `in` bytes. */
+struct gate {
+	uint32_t in, out;
+};
+
 /* What the tests want to know to have happened. */
 struct deeds {
 	uint64_t timeouts, fast_retransmissions, probes, keep_alives, zero_windows, resets, challenges, sacks, wraps,
@@ -126,6 +131,8 @@ struct end {
 	/* sender */
 	const uint8_t *out;
 	uint32_t length, written; /* of the stream; what the program has written of it */
+	struct gate gates[HEADS_MOST];
+	uint32_t gate_count;
 	bool shut;                /* the program closed */
 	bool idle;                /* it waits for bytes or the end */
 	uint32_t una, next, sent; /* acknowledged up to; to be sent next; highest ever sent, plus one */
@@ -427,6 +434,15 @@ static inline void end_plan_program(struct end *end, uint64_t now)
 	end->program_at = now + pause;
 }
 
+/* How much of its stream the program may have written, with so much that it got. */
+static inline uint32_t end_writes(const struct end *end, uint32_t there)
+{
+	for (uint32_t i = 0; i < end->gate_count; i++)
+		if (there < end->gates[i].in)
+			return end->gates[i].out;
+	return end->length;
+}
+
 static inline void end_program(struct end *end, uint64_t now)
 {
 	uint32_t there = end->expected - 1 - (end->fin && end->expected > end->fin);
@@ -436,7 +452,7 @@ static inline void end_program(struct end *end, uint64_t now)
 		end_abort(end);
 		return;
 	}
-	end->written += least(end->length - end->written, 1 + random_below(&end->random, 8000));
+	end->written += least(end_writes(end, there) - end->written, 1 + random_below(&end->random, 8000));
 	if (all && (!end->traits.closes_last || (end->fin && end->expected > end->fin)))
 		end->shut = true;
 	if (!one_in(&end->random, 4))
