@@ -1,10 +1,11 @@
-/* requests.c - any bytes as what a client sends: the same goes on however they are cut, and it is what a naive model says.
+/* requests.c - any bytes as what a client, or an upstream, sends: the same goes on however they are cut, and it is what a naive model says.
  *
  * The model has all bytes at once, copies lines about and knows no states: a message after the other, each line by the grammar,
  * then the edits.  It does not say at which byte of a bad message the scanner stops, and of a body that breaks off or goes wrong
  * only that what goes on is a beginning of it.
  *
- * Input: a byte for the size of the pieces, one for the rules and the answer to an upgrade; then the bytes of a stream. */
+ * Input: a byte for the size of the pieces, one for the rules, the answer to an upgrade, and whether these are responses; then the
+ * bytes of a stream. */
 #define _GNU_SOURCE
 #include "fuzz.h"
 
@@ -17,6 +18,8 @@ static const struct lun_header rules[] = {
 	{ .name = "x_id", .value = "new", .kind = LUN_HEADER_DEFAULT },
 	{ .name = "Via", .value = "us", .kind = LUN_HEADER_APPEND },
 	{ .name = "Proxy", .kind = LUN_HEADER_REMOVE },
+	{ .name = "X-New", .value = "192.0.2.7", .response = true },
+	{ .name = "server", .kind = LUN_HEADER_REMOVE, .response = true },
 };
 
 enum { RULES = sizeof(rules) / sizeof(rules[0]) };
@@ -69,6 +72,7 @@ struct stream {
 	unsigned answer;
 	const uint8_t *bytes;
 	size_t size;
+	bool responses, to_head;
 };
 
 static void run(const struct stream *stream, size_t step, struct output *output, struct lun_http_status *status)
@@ -77,6 +81,8 @@ static void run(const struct stream *stream, size_t step, struct output *output,
 					  .policy = stream->policy,
 					  .service = "a/b",
 					  .source = address_of("192.0.2.7"),
+					  .responses = stream->responses,
+					  .to_head = stream->to_head,
 					  .write = write_piece,
 					  .user = output };
 	struct lun_http *http;
@@ -106,7 +112,9 @@ struct text {
 };
 
 struct model {
-	bool edited, refused, kept;
+	bool edited, responses, to_head; /* of what */
+	bool refused, kept;
+	unsigned status;
 	bool chunked, upgrade, old, close, keep_alive;
 	bool has_length, has_host;
 	unsigned long long length;
@@ -217,6 +225,22 @@ static bool good_request_line(struct model *m, struct text line)
 	return m->old || (line.length == 8 && memcmp(line.bytes, "HTTP/1.1", 8) == 0);
 }
 
+static bool good_status_line(struct model *m, struct text line)
+{
+	if (line.length < 12 || memcmp(line.bytes, "HTTP/1.", 7) != 0 || !strchr("01", line.bytes[7]) ||
+	    line.bytes[8] != ' ' || !consists_of((struct text) { line.bytes + 9, 3 }, "0123456789"))
+		return false;
+	m->old = line.bytes[7] == '0';
+	m->status = (unsigned)strtoul(line.bytes + 9, NULL, 10);
+	for (size_t i = 12; i < line.length; i++) {
+		unsigned char byte = (unsigned char)line.bytes[i];
+
+		if ((byte < 0x20 && byte != '\t') || byte == 0x7f)
+			return false;
+	}
+	return m->status >= 100 && (line.length == 12 || line.bytes[12] == ' ');
+}
+
 /* What the target says of the host, if anything. */
 static bool good_target(const struct model *m)
 {
@@ -295,6 +319,8 @@ static bool good_field(struct model *m, struct text line, bool trailers)
 		return !is(name, "host") && !is_twin(name, "content-length") && !is_twin(name, "transfer-encoding");
 	if (is(name, "connection"))
 		return good_connection(m, value);
+	if (m->responses && (is(name, "upgrade") || is(name, "host")))
+		return true;
 	if (is(name, "upgrade"))
 		return good_upgrade(m, value);
 	if (is_twin(name, "content-length"))
@@ -314,10 +340,10 @@ static bool good_field(struct model *m, struct text line, bool trailers)
 
 /* ---- the model's edits ---- */
 
-static int rule_of(struct text name)
+static int rule_of(const struct model *m, struct text name)
 {
 	for (int i = 0; i < RULES; i++)
-		if (is_twin(name, rules[i].name))
+		if (rules[i].response == m->responses && is_twin(name, rules[i].name))
 			return i;
 	return -1;
 }
@@ -353,13 +379,13 @@ static void put_connection(struct model *m, struct text line, struct text name, 
 	bool named = false, any = false;
 
 	while (next_member(&list, &member))
-		named |= rule_of(member) >= 0;
+		named |= rule_of(m, member) >= 0;
 	if (!named) {
 		put(m->output, line.bytes, line.length + 2);
 		return;
 	}
 	while (next_member(&value, &member)) {
-		if (rule_of(member) >= 0)
+		if (rule_of(m, member) >= 0)
 			continue;
 		if (!any)
 			put(m->output, name.bytes, name.length);
@@ -371,20 +397,28 @@ static void put_connection(struct model *m, struct text line, struct text name, 
 		put_text(m->output, "\r\n");
 }
 
+/* Responses that announce another one get no lines. */
+static bool is_interim(const struct model *m)
+{
+	return m->responses && m->status < 200 && m->status != 101;
+}
+
 /* A head or trailer section: what is in front of the fields, and the fields with their line ends. */
 static void put_section(struct model *m, struct text front, struct text fields, bool trailers)
 {
+	bool lines = m->edited && !trailers && !is_interim(m);
 	struct text all = fields, line, name, value;
 
 	put(m->output, front.bytes, front.length);
-	for (int i = 0; i < RULES && m->edited && !trailers; i++)
-		put_rule(m, &rules[i], all);
+	for (int i = 0; i < RULES && lines; i++)
+		if (rules[i].response == m->responses)
+			put_rule(m, &rules[i], all);
 	while (cut(&fields, "\r\n", &line)) {
 		value = line;
 		cut(&value, ":", &name);
 		if (m->edited && !trailers && is(name, "connection"))
 			put_connection(m, line, name, trim(value));
-		else if (!m->edited || rule_of(name) < 0)
+		else if (!m->edited || rule_of(m, name) < 0)
 			put(m->output, line.bytes, line.length + 2);
 	}
 	put_text(m->output, "\r\n");
@@ -416,11 +450,21 @@ static bool good_fields(struct model *m, struct text fields, bool trailers)
 	return true;
 }
 
+static bool good_request(const struct model *m)
+{
+	return good_target(m) && (m->has_host || m->old);
+}
+
+static bool good_response(const struct model *m)
+{
+	return (m->status >= 200 && m->status != 204) || (!m->chunked && m->length == 0);
+}
+
 /* One head at the beginning of `rest`; false: the model ends. */
 static bool model_head(struct model *m, struct text *rest)
 {
 	struct text all = *rest, line, fields;
-	bool leading = rest->length >= 2 && memcmp(rest->bytes, "\r\n", 2) == 0;
+	bool leading = !m->responses && rest->length >= 2 && memcmp(rest->bytes, "\r\n", 2) == 0;
 
 	if (leading)
 		*rest = (struct text) { rest->bytes + 2, rest->length - 2 };
@@ -430,12 +474,13 @@ static bool model_head(struct model *m, struct text *rest)
 		m->kept = true; /* or refused already */
 		return false;
 	}
-	m->refused = line.length > 8190 || !good_request_line(m, line) || !good_fields(m, fields, false) ||
-		     !good_target(m) || (!m->has_host && !m->old) || (size_t)(rest->bytes - all.bytes) > 65536;
+	m->refused = line.length > 8190 || !(m->responses ? good_status_line(m, line) : good_request_line(m, line)) ||
+		     !good_fields(m, fields, false) || !(m->responses ? good_response(m) : good_request(m)) ||
+		     (size_t)(rest->bytes - all.bytes) > 65536;
 	if (m->refused)
 		return false;
 	put_section(m, (struct text) { all.bytes, (size_t)(line.bytes - all.bytes) + line.length + 2 }, fields, false);
-	m->requests++;
+	m->requests += !m->responses;
 	return true;
 }
 
@@ -504,6 +549,8 @@ static bool model_body(struct model *m, struct text *rest)
 	unsigned long long size = 1;
 	struct text fields;
 
+	if (m->responses && (m->to_head || m->status < 200 || m->status == 204 || m->status == 304))
+		return true;
 	if (m->chunked) {
 		while (size)
 			if (!model_chunk(m, rest, &size))
@@ -518,6 +565,8 @@ static bool model_body(struct model *m, struct text *rest)
 		return !m->refused;
 	}
 	size = m->length < rest->length ? m->length : rest->length;
+	if (m->responses && !m->has_length)
+		size = rest->length;
 	put(m->output, rest->bytes, size);
 	*rest = (struct text) { rest->bytes + size, rest->length - size };
 	return true;
@@ -527,7 +576,9 @@ static bool model_body(struct model *m, struct text *rest)
 static void run_model(struct model *m, unsigned answer, struct text *rest)
 {
 	while (rest->length && model_head(m, rest) && model_body(m, rest)) {
-		if (m->upgrade && answer == 101) {
+		if (is_interim(m))
+			continue;
+		if (m->responses ? m->status == 101 : m->upgrade && answer == 101) {
 			put(m->output, rest->bytes, rest->length);
 			rest->length = 0;
 			return;
@@ -548,7 +599,9 @@ static void check_model(const struct output *output, const struct lun_http_statu
 			const struct stream *stream)
 {
 	static struct output expected;
-	struct model model = { .edited = edited, .output = &expected };
+	struct model model = {
+		.edited = edited, .responses = stream->responses, .to_head = stream->to_head, .output = &expected
+	};
 	struct text rest = { (const char *)stream->bytes, stream->size };
 
 	expected.length = 0;
@@ -587,7 +640,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	MUST(bytes);
 	memcpy(bytes, input.at, input.left);
 	bytes[input.left] = '\0';
-	stream = (struct stream) { policies[edited], answer, bytes, input.left };
+	stream = (struct stream) { policies[edited], answer, bytes, input.left, edited && choices & 8, choices & 16 };
 	run(&stream, input.left + 1, &whole, &status);
 	run(&stream, step, &cut_up, &again);
 	MUST(whole.length == cut_up.length && memcmp(whole.bytes, cut_up.bytes, whole.length) == 0);
