@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # Installs what building, testing and the demo need on Debian 12, if something is missing; silent when nothing is.  The only
-# list of packages in the tree.  dpkg-dev makes our own packages, of systemd only its checks of our unit are used; doxygen reads the public
-# headers, cppcheck all sources.  haproxy, caddy, nodejs and python3-websockets are what others run: peers in tests with real packets.
+# list of packages in the tree.  dpkg-dev makes our own packages, of systemd only its checks of our unit are used; doxygen reads
+# the public headers, cppcheck all sources; node-llhttp has the C sources of the parser that our reading of requests is compared
+# with; haproxy, caddy, nodejs and python3-websockets are what others run: peers in tests with real packets.
 set -euo pipefail
 
 packages=(
 	gcc g++ clang cmake ninja-build pkg-config binutils libc6-dev
 	liblua5.4-dev libuv1-dev libnetfilter-queue-dev libnetfilter-conntrack-dev libmnl-dev libpcap-dev libxxhash-dev
 	libcjson-dev libmicrohttpd-dev dpkg-dev systemd
-	libcmocka-dev clang-format clang-tidy libclang-rt-14-dev valgrind jq procps libxml2-utils perl
+	libcmocka-dev clang-format clang-tidy libclang-rt-14-dev node-llhttp valgrind jq procps libxml2-utils perl
 	doxygen cppcheck yamllint
 	iproute2 ethtool iptables nftables conntrack tcpdump nginx-light curl wrk
 	haproxy caddy nodejs python3 python3-websockets
