@@ -103,7 +103,15 @@ static inline __m128i are_target_bytes(__m128i word)
 	return _mm_andnot_si128(_mm_cmpeq_epi8(word, _mm_set1_epi8('#')), between(word, 0x21, 0x7e));
 }
 
-/* Letters and '-': what most names consist of. */
+/* Letters and '-': what most names consist of.  A letter without its bit of case is one of 26 in a row. */
+static inline __m128i are_letters(__m128i word)
+{
+	__m128i upper = _mm_and_si128(word, _mm_set1_epi8((char)0xdf));
+	__m128i place = _mm_sub_epi8(upper, _mm_set1_epi8('A'));
+
+	return _mm_or_si128(_mm_cmpeq_epi8(_mm_min_epu8(place, _mm_set1_epi8(25)), place),
+			    _mm_cmpeq_epi8(word, _mm_set1_epi8('-')));
+}
 
 #define SKIP_FAST(bytes, at, end, class, are)                                                                               \
 	for (; (end) - (at) >= 16; (at)++) {                                                                                \
@@ -130,6 +138,12 @@ static inline uint32_t skip_value(const uint8_t *bytes, uint32_t at, uint32_t en
 	return skip(bytes, at, end, VALUE_BYTE);
 }
 
+static inline uint32_t skip_name(const uint8_t *bytes, uint32_t at, uint32_t end)
+{
+	SKIP_FAST(bytes, at, end, TOKEN, are_letters);
+	return skip(bytes, at, end, TOKEN);
+}
+
 static inline uint8_t lower(uint8_t byte)
 {
 	return byte >= 'A' && byte <= 'Z' ? (uint8_t)(byte + 32) : byte;
@@ -147,16 +161,6 @@ bool name_is_twin(const uint8_t *a, size_t a_length, const char *b, size_t b_len
 		return false;
 	for (size_t i = 0; i < a_length; i++)
 		if (a[i] != (uint8_t)b[i] && twin_byte(a[i]) != twin_byte((uint8_t)b[i]))
-			return false;
-	return true;
-}
-
-bool part_equals(const uint8_t *bytes, struct part part, const char *text)
-{
-	if (strlen(text) != part.length)
-		return false;
-	for (uint32_t i = 0; i < part.length; i++)
-		if ((bytes[part.offset + i] | 0x20) != (uint8_t)text[i]) /* of letters; digits and '-' have that bit */
 			return false;
 	return true;
 }
@@ -272,6 +276,8 @@ static int scan_version(struct head *head, const uint8_t *bytes, uint32_t end)
 	static const char version[] = "HTTP/1.?\r\n";
 	uint32_t start = head->target.offset + head->target.length + 1;
 
+	if (head->at == start && end - start >= 10 && memcmp(bytes + start, "HTTP/1.1\r\n", 10) == 0)
+		head->at = start + 10; /* as nearly always */
 	for (uint32_t at = head->at; at < start + sizeof(version) - 1; at++) {
 		uint32_t i = at - start;
 
@@ -566,7 +572,7 @@ static int scan_value(struct head *head, const uint8_t *bytes, uint32_t end)
 
 static int scan_name(struct head *head, const uint8_t *bytes, uint32_t end)
 {
-	uint32_t at = skip(bytes, head->at, end, TOKEN);
+	uint32_t at = skip_name(bytes, head->at, end);
 
 	if (at == end)
 		return more(head, at);
@@ -631,6 +637,36 @@ static int scan_end(struct head *head, const uint8_t *bytes, uint32_t end)
 	return (int)head->length;
 }
 
+/* How far the scanner may look, with the limits of a line and a head. */
+static uint32_t line_end(const struct head *head, uint32_t size)
+{
+	uint32_t end = head->line + HEAD_LINE < HEAD_SIZE ? head->line + HEAD_LINE : HEAD_SIZE;
+
+	return size < end ? size : end;
+}
+
+/* Lines that are there from their first byte to their last: what the steps do, in fewer.  The first one that is not, or in which
+ * something is wrong, is left to them. */
+static int scan_lines(struct head *head, const uint8_t *bytes, uint32_t size)
+{
+	const char *wrong = NULL;
+
+	while (!wrong && head->at < size && bytes[head->at] != '\r') {
+		uint32_t end = line_end(head, size), colon = skip_name(bytes, head->at, end), at;
+
+		if (colon == end || bytes[colon] != ':' || colon == head->at)
+			return 0;
+		at = skip_value(bytes, colon + 1, end);
+		if (end - at < 2 || bytes[at] != '\r' || bytes[at + 1] != '\n')
+			return 0;
+		head->colon = colon;
+		wrong = note_field(head, bytes, at);
+		if (!wrong)
+			head->line = head->at = at + 2;
+	}
+	return wrong ? bad(head, head->line, wrong) : 0;
+}
+
 static int scan_field(struct head *head, const uint8_t *bytes, uint32_t end)
 {
 	if (head->at == end)
@@ -662,9 +698,8 @@ int head_scan(struct head *head, const uint8_t *bytes, uint32_t size)
 	int result = 0;
 
 	while (result == 0) {
-		uint32_t end = head->line + HEAD_LINE < HEAD_SIZE ? head->line + HEAD_LINE : HEAD_SIZE;
+		uint32_t end = line_end(head, size);
 
-		end = size < end ? size : end;
 		switch ((enum step)head->step) {
 		case START:
 		case START_LF:
@@ -689,7 +724,9 @@ int head_scan(struct head *head, const uint8_t *bytes, uint32_t size)
 			result = scan_phrase_end(head, bytes, end);
 			break;
 		case FIELD:
-			result = scan_field(head, bytes, end);
+			result = scan_lines(head, bytes, size);
+			if (result == 0)
+				result = scan_field(head, bytes, line_end(head, size));
 			break;
 		case NAME:
 			result = scan_name(head, bytes, end);

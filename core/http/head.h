@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /* Bytes of a line with its CRLF, and of a head. */
 enum { HEAD_LINE = 8192, HEAD_SIZE = 65536 };
@@ -77,8 +78,26 @@ bool part_next_member(const uint8_t *bytes, struct part *rest, struct part *memb
 /* Whether a part is host[:port], where the host is a name, an IPv4 address, an IPv6 address in brackets, or nothing at all. */
 bool authority_is_valid(const uint8_t *bytes, struct part part);
 
-/* Whether a part without control characters is `text`, of lower case letters, digits and "-/:.", in any case. */
-bool part_equals(const uint8_t *bytes, struct part part, const char *text);
+/* Whether a part without control characters is `text`, of lower case letters, digits and "-/:.", in any case.  Inline, for the length of
+ * a text that is written out is then known. */
+static inline bool part_equals(const uint8_t *bytes, struct part part, const char *text)
+{
+	if (strlen(text) != part.length)
+		return false;
+	bytes += part.offset;
+	for (; part.length >= 8; part.length -= 8, bytes += 8, text += 8) {
+		uint64_t a, b;
+
+		memcpy(&a, bytes, sizeof(a));
+		memcpy(&b, text, sizeof(b));
+		if ((a | 0x2020202020202020) != b)
+			return false;
+	}
+	for (uint32_t i = 0; i < part.length; i++)
+		if ((bytes[i] | 0x20) != (uint8_t)text[i]) /* of letters; digits and '-' have that bit */
+			return false;
+	return true;
+}
 
 /* Whether two names mean the same to some server: letters in any case, and every other byte but digits alike, since CGI turns
  * them all into an underscore (RFC 3875, 4.1.18). */

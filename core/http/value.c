@@ -311,10 +311,10 @@ static void put_variable(struct writer *writer, const struct request *request, c
 
 static size_t variable_length(const char *text)
 {
+	static const bool in_names[256] = { ['a' ... 'z'] = true, ['0' ... '9'] = true, ['_'] = true };
 	size_t length = 0;
 
-	while ((text[length] >= 'a' && text[length] <= 'z') || (text[length] >= '0' && text[length] <= '9') ||
-	       text[length] == '_')
+	while (in_names[(uint8_t)text[length]])
 		length++;
 	return length;
 }
