@@ -7,7 +7,7 @@
  *
  * Times are the thread's CPU time, medians of some runs, each of a few milliseconds; copying the packets of `path` into their
  * buffers is in its figure.  `connection_bytes` is what the engine's memory grows by for one more connection whose requests are
- * edited, flow included. */
+ * edited, flow included, and `connection-both` where responses are, too. */
 #define _GNU_SOURCE
 #include <getopt.h>
 #include <stdio.h>
@@ -44,7 +44,11 @@ static const struct lun_header forwarded[] = {
 	{ .name = "X-Original-Forwarded-Host", .value = "$http_x_forwarded_host" },
 	{ .name = "X-Request-ID", .value = "$request_id", .kind = LUN_HEADER_DEFAULT },
 	{ .name = "Proxy", .kind = LUN_HEADER_REMOVE },
+	{ .name = "X-Frame-Options", .value = "DENY", .response = true },
 };
+
+/* How many of these: for requests alone, or for responses, too. */
+enum { RULES_BOTH = sizeof(forwarded) / sizeof(forwarded[0]), RULES_REQUESTS = RULES_BOTH - 1 };
 
 static void die(const char *what)
 {
@@ -214,10 +218,10 @@ static void send_packet(struct connection *c, bool reply, uint8_t flags, uint32_
 		die(lun_reason_name(c->packet.reason));
 }
 
-static struct lun_engine *make_engine(uint32_t edits)
+static struct lun_engine *make_engine(uint32_t edits, size_t rules)
 {
 	struct lun_config config = { .size = sizeof(config), .flows = 4096, .edits = edits };
-	struct lun_policy *policy = make_policy(sizeof(forwarded) / sizeof(forwarded[0]));
+	struct lun_policy *policy = make_policy(rules);
 	struct lun_engine *engine;
 
 	if (lun_engine_new(&engine, &config, policy, NULL) < 0)
@@ -229,7 +233,7 @@ static struct lun_engine *make_engine(uint32_t edits)
 /* ns of a request and its acknowledgement. */
 static double bench_path(uint32_t times)
 {
-	struct connection c = { .engine = make_engine(64) };
+	struct connection c = { .engine = make_engine(64, RULES_REQUESTS) };
 	uint32_t sequence = 1000, upstream;
 	double runs[RUNS];
 
@@ -249,10 +253,10 @@ static double bench_path(uint32_t times)
 	return median(runs, RUNS);
 }
 
-static double connection_bytes(void)
+static double connection_bytes(size_t rules)
 {
 	enum { MORE = 1000 };
-	struct lun_engine *few = make_engine(1000), *many = make_engine(1000 + MORE);
+	struct lun_engine *few = make_engine(1000, rules), *many = make_engine(1000 + MORE, rules);
 	struct lun_stats a, b;
 
 	lun_engine_stats(few, &a);
@@ -299,9 +303,10 @@ int main(int argc, char **argv)
 	if (optind < argc)
 		return usage(2);
 	print(json, "head", "ns", bench_head(0, times), "ns a head of 370 bytes");
-	print(json, "head-forwarded", "ns", bench_head(sizeof(forwarded) / sizeof(forwarded[0]), times), "ns");
+	print(json, "head-forwarded", "ns", bench_head(RULES_REQUESTS, times), "ns");
 	print(json, "chunked", "gb_per_s", bench_chunked(times / 100 + 1), "GB/s in chunks of 4 kB");
 	print(json, "path", "ns", bench_path(times), "ns a request and its acknowledgement");
-	print(json, "connection", "bytes", connection_bytes(), "bytes a connection");
+	print(json, "connection", "bytes", connection_bytes(RULES_REQUESTS), "bytes a connection");
+	print(json, "connection-both", "bytes", connection_bytes(RULES_BOTH), "bytes, with edited responses");
 	return 0;
 }

@@ -98,7 +98,6 @@ int lun_engine_new(struct lun_engine **made, const struct lun_config *given, str
 	}
 	engine->flows.liberal = config->liberal;
 	engine->http.captured = config->captured;
-	count_memory(engine);
 	*made = engine;
 	return 0;
 }
@@ -151,6 +150,7 @@ int lun_engine_set_policy(struct lun_engine *engine, struct lun_policy *policy)
 		lun_policy_ref(policy);
 	lun_policy_unref(engine->policy);
 	engine->policy = policy;
+	count_memory(engine);
 	engine->sees_packets = lun_policy_sees_packets(policy);
 	gone_begin(engine);
 	return 0;

@@ -363,6 +363,30 @@ static void only_so_many_requests_wait_at_once(void **state)
 	lun_engine_free(n.engine);
 }
 
+/* The pool for responses is taken when a policy first wants it, by flows that begin then. */
+static void a_policy_may_begin_to_edit_responses(void **state)
+{
+	struct lun_policy *without = policy_of("{ set = { A = '1' } }"), *with = policy_of(EDITED);
+	struct lun_config config = { .size = sizeof(config), .flows = 64, .edits = 8 };
+	struct lun_stats before, after;
+	struct notation n = { .now = 1000 };
+
+	(void)state;
+	assert_int_equal(lun_engine_new(&n.engine, &config, without, NULL), 0);
+	EXPECT(&n, { CLIENT "S seq 999", "accept new SYN_SENT -> tcp 10.1.1.1:4000 10.244.0.5:8080" },
+	       { UPSTREAM "S. seq 4999 ack 1000", "accept established SYN_RECV -> tcp 10.96.0.1:80 10.1.1.1:4000" });
+	lun_engine_stats(n.engine, &before);
+	assert_int_equal(lun_engine_set_policy(n.engine, with), 0);
+	lun_engine_stats(n.engine, &after);
+	assert_true(after.memory > before.memory);
+	EXPECT(&n, { CLIENT "P. seq 1000 ack 5000 text \"" GET "\"", ON_ITS_WAY },
+	       { UPSTREAM "P. seq 5000 ack 1033 text \"" SHORT "\"", BACK });
+	expect_left(&n, 5000, 1027, SHORT); /* as it was decided */
+	lun_engine_free(n.engine);
+	lun_policy_unref(with);
+	lun_policy_unref(without);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -376,6 +400,7 @@ int main(void)
 		cmocka_unit_test(behind_an_upgrade_nothing_is_read),
 		cmocka_unit_test(who_has_all_responses_is_answered),
 		cmocka_unit_test(only_so_many_requests_wait_at_once),
+		cmocka_unit_test(a_policy_may_begin_to_edit_responses),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
