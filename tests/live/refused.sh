@@ -67,3 +67,11 @@ for host in 10.96.0.23 [fd96::23]; do
 done
 grep -qE 'refused.* at byte [1-9][0-9]*: .*\(http_malformed, answered with 400\)' "$agent_log" || fail "no byte is named: $(cat "$agent_log")"
 wait_for none_left
+
+# What the kernel carries is not edited on its way back, and that is said.
+agent_stop TERM
+status=0
+node "$LUNETTE" run -p "$work/policy.lua" 2>"$work/said" || status=$?
+grep -qF "default/both:80: its responses are edited, but the kernel carries them past us: expected lunette run --inline" "$work/said" ||
+	fail "without --inline it said: $(cat "$work/said")"
+is "$status" 2 "edited responses without --inline: exit status"
