@@ -46,6 +46,19 @@ is "a wrong policy" "$(status_of node "$programs/embed_live" "$work/wrong.lua")"
 is "and why" "$(cat "$work/out")" '*wrong.lua:1: *endpont*'
 is "no policy" "$(status_of node "$programs/embed_live")" 2
 
+# The second C program of the README, built as a stranger would, and run.
+sed -n '/^```c$/,/^```$/p' README.md | awk '/^```c$/ { count++; next } !/^```$/ && count == 2' >"$work/redirect.c"
+cc -std=gnu11 "$work/redirect.c" -Iinclude $(pkg-config --cflags libuv) "$LUNETTE_BUILD"/liblunette-live.a "$LUNETTE_BUILD"/liblunette.a \
+	$(pkg-config --libs libuv libnetfilter_queue libnetfilter_conntrack libmnl) -lm -fno-lto -o "$work/redirect"
+start node "$work/redirect.log" "$work/redirect"
+redirect=$!
+redirects() { [[ $(laptop curl 172.18.0.2:8080) == 'pod1 saw 10.244.0.1' ]]; }
+wait_for redirects || fail "the README's program does not redirect: $(cat "$work/redirect.log")"
+echo "ok: the README's program redirects a port"
+kill $redirect
+wait $redirect || true
+node nft flush ruleset
+
 cat >"$work/cluster.lua" <<'END'
 node { name = "node", pods = { "10.244.0.0/16" } }
 require("lunette.kubernetes").watch("events")
