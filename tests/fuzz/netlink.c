@@ -1,5 +1,7 @@
 /* netlink.c - any bytes as a message of the kernel's, about a connection or with a packet: what is read lies in the message.
  *
+ * libmnl rounds the end of a message up, as the kernel's buffers do; so does this.
+ *
  * Input: a byte for what the message is taken for and how long it says that it is, then the message. */
 #include "fuzz.h"
 
@@ -39,6 +41,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	uint8_t kind = input_byte(&input), *bytes;
 	struct nlmsghdr *message;
 
+	input.left &= ~(size_t)(MNL_ALIGNTO - 1);
 	if (input.left < sizeof(*message))
 		return 0;
 	bytes = exact_copy(input.at, input.left);
