@@ -28,7 +28,9 @@ static void on_frame(void *user, const struct lun_replay_frame *frame)
 
 static int replay_file(const char *path, struct seen *seen, struct lun_replay_summary *summary)
 {
-	const struct lun_config config = { .size = sizeof(config), .flows = 64 };
+	const struct lun_config config = {
+		.size = sizeof(config), .flows = 64, .events = 64, .emit_size = 65536, .fragment_size = 65536
+	};
 	const struct lun_replay_options options = {
 		.size = sizeof(options), .on_frame = on_frame, .user = seen, .before = true
 	};
