@@ -1,8 +1,8 @@
 /* endpoints.c - see endpoints.h. */
 #include "engine/endpoints.h"
 #include "base/hash.h"
+#include "base/memory.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 enum { PLACES = 8 };
@@ -12,13 +12,13 @@ int endpoints_init(struct endpoints *endpoints, uint32_t count)
 	endpoints->size = PLACES;
 	while (endpoints->size < count)
 		endpoints->size *= 2;
-	endpoints->entries = calloc(endpoints->size, sizeof(*endpoints->entries));
+	endpoints->entries = memory_zeroed(endpoints->size, sizeof(*endpoints->entries));
 	return endpoints->entries ? 0 : LUN_NO_MEMORY;
 }
 
 void endpoints_fini(struct endpoints *endpoints)
 {
-	free(endpoints->entries);
+	memory_give(endpoints->entries);
 }
 
 static bool is_of(const struct endpoint_count *entry, const struct lun_tuple *reply)

@@ -310,7 +310,9 @@ static bool inspect_place(const struct on_path *path)
 
 	ahead = (int32_t)(p->sequence - path->way->next);
 	old = ahead < 0 ? (uint32_t)-ahead : 0;
-	if (path->way->stream.place == STREAM_REFUSED && p->payload_length > 0) /* wherever its bytes are */
+	if (path->way->stream.place == STREAM_REFUSED && p->payload_length > 0 &&
+	    (int32_t)(p->sequence + p->payload_length - path->way->released) >
+		    0) /* wherever its bytes are, but what went on */
 		return http_give_up(path, path->way->stream.reason, path->way->stream.refused_offset,
 				    path->way->stream.wrong);
 	if (p->payload_length == 0)

@@ -49,6 +49,8 @@ static void settle(struct world *w)
 	struct lun_event event;
 
 	while (lun_engine_next_event(w->n.engine, &event)) {
+		if (event.kind == LUN_EVENT_REFUSED)
+			continue;
 		assert_true(event.kind == LUN_EVENT_EMIT || event.kind == LUN_EVENT_SHIFT);
 		if (event.kind == LUN_EVENT_SHIFT) {
 			w->shift = event.shift;

@@ -197,6 +197,9 @@ static void a_request_that_is_refused_ends_its_connection(void **state)
 		assert_int_equal(event.kind, LUN_EVENT_EMIT);
 		assert_int_equal(event.data[33] & TCP_RST, TCP_RST);
 	}
+	assert_true(lun_engine_next_event(l.notation.engine, &event));
+	assert_int_equal(event.kind, LUN_EVENT_REFUSED);
+	assert_int_equal(event.status, 0); /* it is no fault of the client's */
 	loaded_fini(&l);
 }
 
