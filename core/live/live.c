@@ -227,6 +227,7 @@ static void handles_start(struct lun_live *live)
 		uv_poll_start(&live->edits_readable, UV_READABLE, on_edits_readable);
 		uv_timer_start(&live->dump_due, on_dump_due, 0, 0);
 	}
+	see_rules(live);
 	arm_engine(live, uv_hrtime());
 }
 

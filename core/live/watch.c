@@ -1,7 +1,8 @@
 /* watch.c - somebody else takes our firewall rules away: `nft flush ruleset`, `iptables -t raw -F`, a firewall that starts
  * again.
  *
- * The kernel tells every change of nft's tables, iptables-nft's among them; iptables-legacy's are told by nobody.  A message
+ * The kernel tells every change of nft's tables, iptables-nft's among them; of iptables-legacy's tables it is asked once a second how
+ * many rules there are and how long, which a change of them hardly leaves alone.  A message
  * bears the port of the socket that asked for the change, which is the number of the process: so what the programs that we
  * ran did is known as ours.  Of what others delete, nobody has business in our table; in the raw tables it is looked whether
  * our rules are still there.
@@ -18,8 +19,10 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter_ipv4/ip_tables.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 enum { RECEIVE_BUFFER = 64 << 20 /* for the elements of very many services */, INTERVAL_MS = 1000, NS_PER_MS = 1000000 };
 
@@ -36,6 +39,11 @@ int watch_open(struct watch *watch, enum rules_queueing queueing, struct lun_err
 	if (code < 0)
 		return code;
 	watch->raw = queueing == RULES_IPTABLES_NFT;
+	watch->legacy = queueing == RULES_IPTABLES_LEGACY;
+	if (watch->legacy) { /* any socket will do to ask; one that is not there knows of no table */
+		watch->sockets[0] = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+		watch->sockets[1] = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	}
 	setsockopt(watch->netlink.fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size));
 	if (mnl_socket_setsockopt(watch->netlink.socket, NETLINK_ADD_MEMBERSHIP, &group, sizeof(group)) < 0)
 		return live_fail(error, LUN_SYSTEM, "watching the firewall rules: %s", strerror(errno));
@@ -45,6 +53,30 @@ int watch_open(struct watch *watch, enum rules_queueing queueing, struct lun_err
 void watch_close(struct watch *watch)
 {
 	netlink_close(&watch->netlink);
+	for (int i = 0; watch->legacy && i < 2; i++)
+		if (watch->sockets[i] >= 0)
+			close(watch->sockets[i]);
+}
+
+/* Has one of iptables-legacy's tables in which packets are queued become another one since the last call? */
+static bool legacy_changed(struct watch *watch)
+{
+	static const char *const tables[] = { "raw", "mangle" };
+	static const int levels[] = { IPPROTO_IP, IPPROTO_IPV6 };
+	bool changed = false;
+
+	for (int i = 0; i < WATCH_TABLES; i++) {
+		struct ipt_getinfo info = { 0 }; /* IPv6's is the same, and so is the option's number */
+		socklen_t size = sizeof(info);
+		uint64_t shape = 0;
+
+		strcpy(info.name, tables[i / 2]);
+		if (getsockopt(watch->sockets[i % 2], levels[i % 2], IPT_SO_GET_INFO, &info, &size) == 0)
+			shape = (uint64_t)info.num_entries << 32 | info.size;
+		changed = changed || shape != watch->shapes[i];
+		watch->shapes[i] = shape;
+	}
+	return changed;
 }
 
 /* Is this what the message's table is called? */
@@ -97,7 +129,7 @@ static void take_message(struct watch *watch, const struct nlmsghdr *message, st
 /* Reads all that was told.  What was lost for want of room may have been anything: ours, if `overflow` is. */
 static struct losses read_losses(struct watch *watch, bool overflow)
 {
-	struct losses losses = { false, false };
+	struct losses losses = { false, watch->legacy && legacy_changed(watch) };
 	int length;
 
 	while ((length = netlink_read(&watch->netlink)) != 0) {
@@ -154,5 +186,7 @@ uint64_t watch_proceed(struct lun_live *live, uint64_t now)
 		install(live);
 		watch->done_at = now;
 	}
-	return watch->wanted ? (interval - (now - watch->done_at)) / NS_PER_MS + 1 : 0;
+	if (watch->wanted)
+		return (interval - (now - watch->done_at)) / NS_PER_MS + 1;
+	return watch->legacy ? INTERVAL_MS : 0;
 }

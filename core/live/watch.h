@@ -9,12 +9,17 @@
 
 struct lun_live;
 
+enum { WATCH_TABLES = 4 }; /* raw and mangle, of both families */
+
 struct watch {
 	struct netlink netlink;
-	bool raw;         /* the rule that queues is in iptables' raw tables */
-	bool wanted;      /* the rules are to be installed again */
-	bool failed;      /* that went wrong last time, and was said */
-	uint64_t done_at; /* ns; when it was last tried, or 0 */
+	bool raw;                      /* the rule that queues is in iptables' raw tables, as nft has them */
+	bool legacy;                   /* it is in those of iptables-legacy: */
+	int sockets[2];                /* by which that is asked, of IPv4 and IPv6 */
+	uint64_t shapes[WATCH_TABLES]; /* what it said last: rules and bytes */
+	bool wanted;                   /* the rules are to be installed again */
+	bool failed;                   /* that went wrong last time, and was said */
+	uint64_t done_at;              /* ns; when it was last tried, or 0 */
 };
 
 /* From now on it is known what happens to the rules.  Fails: LUN_SYSTEM. */

@@ -112,8 +112,8 @@ struct lun_live_stats {
 
 LUN_API void lun_live_stats(const struct lun_live *live, struct lun_live_stats *stats);
 
-/* Ends a flow, as lun_flow_find or lun_flow_next told it, at once and in the kernel too.  Its client is told nothing.  Fails:
- * LUN_NOT_FOUND. */
+/* Ends a flow, as lun_flow_find or lun_flow_next told it, at once and in the kernel too.  A TCP client gets a reset, at once where
+ * the process has CAP_NET_RAW, else when it sends next.  Fails: LUN_NOT_FOUND. */
 LUN_API int lun_live_end_flow(struct lun_live *live, const struct lun_flow *flow);
 
 /* Stops.  The rules that queue go; with `flush` those that carry committed flows go too, and the flows with them.  Inline,

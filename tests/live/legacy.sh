@@ -34,6 +34,18 @@ for address in 10.96.0.10 fd96::10; do
 	is "$(client "$LUNETTE_BUILD/tests/helper-datagram" ask -n 20 $address 53 | cut -d' ' -f1,2)" "20 pod1" "UDP to $address"
 done
 
+# Somebody else takes the rules away: they come back, and that is logged; what others add is no reason.
+node iptables-legacy -t raw -A OUTPUT -p 99 -j DROP
+for taken in iptables-legacy:"-t raw -F" ip6tables-legacy:"-t raw -F LUNETTE" iptables-legacy:"-t mangle -F"; do
+	before=$(grep -c 'somebody else took' "$agent_log" || true)
+	node ${taken%%:*} ${taken#*:}
+	wait_for eval "[[ \$(grep -c 'somebody else took' '$agent_log') -eq $((before + 1)) ]]"
+	client curl -s --max-time 3 http://10.96.0.10/ | grep -q ^pod || fail "no answer over IPv4 after $taken"
+	client curl -sg --max-time 3 http://[fd96::10]/ | grep -q ^pod || fail "no answer over IPv6 after $taken"
+	echo "ok: ${taken/:/ }"
+done
+is "$(grep -c 'somebody else took' "$agent_log")" 3 "times that rules were restored"
+
 agent_stop TERM
 is "$agent_status" 0 "SIGTERM, exit status"
 is "$(node iptables-legacy -t raw -S; node ip6tables-legacy -t raw -S)" "$(printf -- '-P PREROUTING ACCEPT\n-P OUTPUT ACCEPT\n%.0s' 1 2)" \
