@@ -145,7 +145,7 @@ static int read_part(struct lun_live *live, uint64_t now)
 
 	if (length < 0)
 		return length;
-	for (; mnl_nlmsg_ok(message, length); message = mnl_nlmsg_next(message, &length)) {
+	for (; netlink_holds(message, length); message = mnl_nlmsg_next(message, &length)) {
 		if (message->nlmsg_seq != carried->netlink.sequence)
 			continue;
 		if (message->nlmsg_type == NLMSG_DONE)

@@ -184,7 +184,7 @@ static int read_problems(struct netlink *netlink, struct conntrack_commit *commi
 	while ((length = netlink_read(netlink)) > 0) {
 		const struct nlmsghdr *message = (const struct nlmsghdr *)netlink->buffer;
 
-		for (; mnl_nlmsg_ok(message, length); message = mnl_nlmsg_next(message, &length))
+		for (; netlink_holds(message, length); message = mnl_nlmsg_next(message, &length))
 			if (message->nlmsg_seq - first < count)
 				commits[message->nlmsg_seq - first].problem = problem_of(message);
 	}
@@ -231,7 +231,7 @@ static int read_answers(struct netlink *netlink, struct conntrack_question *ques
 
 		if (length <= 0)
 			return length ? length : -EIO;
-		for (; mnl_nlmsg_ok(message, length); message = mnl_nlmsg_next(message, &length)) {
+		for (; netlink_holds(message, length); message = mnl_nlmsg_next(message, &length)) {
 			struct conntrack_question *question;
 
 			if (message->nlmsg_seq - first >= count)

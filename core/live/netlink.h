@@ -32,4 +32,10 @@ int netlink_request(struct netlink *netlink, struct nlmsghdr *request, mnl_cb_t 
  * the kernel is not returned. */
 int netlink_read(struct netlink *netlink);
 
+/* Whether a whole message lies in `length` bytes.  libmnl's own word takes a length of 2^31 and more for a negative one. */
+static inline bool netlink_holds(const struct nlmsghdr *message, int length)
+{
+	return mnl_nlmsg_ok(message, length) && message->nlmsg_len <= (uint32_t)length;
+}
+
 #endif

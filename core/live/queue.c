@@ -227,7 +227,7 @@ bool queue_parse(const uint8_t *bytes, size_t length, size_t size, struct queue_
 	const struct nfqnl_msg_packet_hdr *header;
 	uint32_t info;
 
-	if (!mnl_nlmsg_ok(message, (int)length) || message->nlmsg_type != (NFNL_SUBSYS_QUEUE << 8 | NFQNL_MSG_PACKET) ||
+	if (!netlink_holds(message, (int)length) || message->nlmsg_type != (NFNL_SUBSYS_QUEUE << 8 | NFQNL_MSG_PACKET) ||
 	    nfq_nlmsg_parse(message, attributes) < 0)
 		return false;
 	if (!attributes[NFQA_PACKET_HDR] || mnl_attr_get_payload_len(attributes[NFQA_PACKET_HDR]) < sizeof(*header))

@@ -139,7 +139,7 @@ static struct losses read_losses(struct watch *watch, bool overflow)
 			losses.table = losses.table || overflow;
 		else if (length < 0)
 			break;
-		for (; mnl_nlmsg_ok(message, length); message = mnl_nlmsg_next(message, &length))
+		for (; netlink_holds(message, length); message = mnl_nlmsg_next(message, &length))
 			take_message(watch, message, &losses);
 	}
 	return losses;

@@ -51,7 +51,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (kind & 1) {
 		message->nlmsg_type = NFNL_SUBSYS_QUEUE << 8 | NFQNL_MSG_PACKET;
 		read_packet(bytes, input.left);
-	} else if (mnl_nlmsg_ok(message, (int)input.left)) {
+	} else if (netlink_holds(message, (int)input.left)) {
 		message->nlmsg_type = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_NEW;
 		read_entry(message);
 	}
