@@ -30,12 +30,21 @@ struct lun_metrics {
 
 static void on_due(uv_timer_t *timer);
 
-/* Lets the server work, and sees to it that it is called again when it wants to be. */
+static bool is_full(const struct lun_metrics *metrics)
+{
+	return MHD_get_daemon_info(metrics->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS)->num_connections == CONNECTIONS;
+}
+
+/* Lets the server work, and sees to it that it is called again when it wants to be.  With as many connections as it may have it does
+ * not listen, and begins to again only when it is called the next time: nobody else would call it if all have gone. */
 static void serve(struct lun_metrics *metrics)
 {
+	bool full = is_full(metrics);
 	MHD_UNSIGNED_LONG_LONG wait_ms;
 
 	MHD_run(metrics->daemon);
+	if (full && !is_full(metrics))
+		MHD_run(metrics->daemon);
 	if (MHD_get_timeout(metrics->daemon, &wait_ms) == MHD_YES)
 		uv_timer_start(&metrics->due, on_due, wait_ms, 0);
 	else

@@ -105,6 +105,10 @@ for mode in commit inline; do
 	node perl -MIO::Socket::INET -e '$SIG{PIPE} = "IGNORE"; for (1 .. 20) { $s = IO::Socket::INET->new("127.0.0.1:9464") or die; print $s "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" if $_ % 2; print $s "\0" x 70000; }'
 	requests 1
 	scrape
+	# More connections than are served at once, which end in the same moment, leave room for new ones.
+	node perl -MIO::Socket::INET -e '@all = map { IO::Socket::INET->new("127.0.0.1:9464") or die } 1 .. 20; print {$all[0]} "GET"; sleep 1; kill "STOP", $ARGV[0]' "$agent"
+	kill -CONT "$agent"
+	is "$(get /healthz)" ok "$mode: health after a crowd"
 	agent_stop TERM
 	is "$agent_status" 0 "$mode: exit status"
 done
