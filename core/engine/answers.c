@@ -109,8 +109,8 @@ static COLD void acknowledge(struct lun_engine *engine, const struct packet *p)
 	engine_emit_tcp(engine, from == LUN_ORIG ? LUN_SIDE_CLIENT : LUN_SIDE_UPSTREAM, &tuple, &spec);
 }
 
-/* The PROXY header, as the client would send it now. */
-static COLD void greet(struct lun_engine *engine, const struct packet *p)
+/* The PROXY header, as the client would send it now.  If it goes in the place of the packet, it is what the packet carries. */
+static COLD void greet(struct lun_engine *engine, struct packet *p)
 {
 	const struct lun_tuple tuple = engine_tuple_onward(p);
 	uint8_t options[TIMESTAMPS_SIZE], header[GREETING_SIZE];
@@ -124,6 +124,10 @@ static COLD void greet(struct lun_engine *engine, const struct packet *p)
 	spec.payload_length = http_greeting(&engine->http, &engine->flows, p->flow, header, &spec.sequence);
 	spec.sequence = engine_place_for(engine, p, spec.sequence);
 	engine_emit_tcp(engine, LUN_SIDE_UPSTREAM, &tuple, &spec);
+	if (p->io->verdict != LUN_STOLEN)
+		return;
+	p->io->is = tuple;
+	p->is_set = true;
 }
 
 void engine_answer(struct lun_engine *engine, struct packet *p)
