@@ -41,7 +41,9 @@ static int measure(const struct lun_capture *capture, struct lun_policy *policy,
 		   struct lun_error *error)
 {
 	/* No larger than it need be: a fresh engine's memory is touched for the first time, which costs more than a packet. */
-	const struct lun_config config = { .size = sizeof(config), .flows = (uint32_t)lun_capture_count(capture) + 1 };
+	const struct lun_config config = { .size = sizeof(config),
+					   .flows = (uint32_t)lun_capture_count(capture) + 1,
+					   .captured = true };
 	struct lun_replay_bench bench;
 
 	for (unsigned long i = 0; i < runs; i++) {

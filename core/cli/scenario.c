@@ -36,7 +36,7 @@ static int load(struct scenario *scenario, struct lun_policy **policy, const cha
 
 int scenario_init(struct scenario *scenario, const char *path, uint64_t seed, uint32_t flows, struct lun_error *error)
 {
-	struct lun_config config = { .size = sizeof(config), .flows = flows, .seed = { seed } };
+	struct lun_config config = { .size = sizeof(config), .flows = flows, .seed = { seed }, .captured = true };
 	int code;
 
 	*scenario = (struct scenario) { .now = second, .left.data = malloc(PACKET) };

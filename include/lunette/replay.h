@@ -134,12 +134,13 @@ struct lun_replay_summary {
 	char cut_text[300];  /* "after frame 12: ..." */
 };
 
-/* Replays the file `in` ("-": standard input) through `engine`, which must be fresh and not one that commits.  Where timestamps
- * go back, time stands still.  Packets of one millisecond of the engine's clock run in one call, which gives each what it would
- * get in a call of its own, if the engine's ring has room for an event per packet of a batch.  Frames keep their link header,
- * timestamp and padding; what was dropped, rejected or stolen is not written, what is not IP is copied.  Events are drained:
- * EMIT goes to the output behind the packet that caused it, with its link header, turned round if it goes the other way.
- * Memory does not grow with the capture.
+/* Replays the file `in` ("-": standard input) through `engine`, which must be fresh and not one that commits, and should be
+ * told by `captured` of its config if it edits requests.  Where timestamps go back, time stands still.  Packets of one
+ * millisecond of the engine's clock run in one call, which gives each what it would get in a call of its own, if the
+ * engine's ring has room for an event per packet of a batch.  Frames keep their link header, timestamp and padding; what
+ * was dropped, rejected or stolen is not written, what is not IP is copied.  Events are drained: EMIT goes to the output
+ * behind the packet that caused it, with its link header, turned round if it goes the other way.  Memory does not grow with
+ * the capture.
  *
  * `options` and `summary` may be NULL.  Fails: LUN_BAD_FILE (not a capture, or a link type that is not supported; the text
  * names the file), LUN_BAD_ARGUMENT (the output is the input, the size), LUN_SYSTEM (the output cannot be written),

@@ -73,6 +73,23 @@ expect 1 "*" ""
 	{ echo "expected one scenario that passed in: $said"; exit 1; }
 [[ $(tail -1 "$folder/out") == '{"summary":{"scenarios":5,"failed":4}}' ]] || { echo "expected a summary in: $said"; exit 1; }
 
+# Captures that were taken on the sending host: the checksums of TCP are not computed yet, and what is edited is taken all the same.
+{
+	printf '%s' d4c3b2a1020004000000000000000000ffff000065000000 \
+		00f153650000000028000000280000004500002800010000400665720af400090a6000019c400050000003e8000000005002ffff15780000 \
+		00f153650000000028000000280000004500002800010000400664da0af400050af4000900509c4000001388000003e95012ffff16100000 \
+		00f153650000000028000000280000004500002800010000400665720af400090a6000019c400050000003e9000013895010ffff15780000 \
+		00f153650000000043000000430000004500004300010000400665570af400090a6000019c400050000003e9000013895018ffff15930000
+	printf '%s' $'GET / HTTP/1.1\r\nHost: a\r\n\r\n' | od -An -v -tx1 | tr -d ' \n'
+} | sed 's/../\\x&/g' | { read -r bytes || true; printf "$bytes"; } >"$folder/sent.pcap"
+cat >"$folder/sent_test.lua" <<'END'
+policy "web.lua"
+scenario("a capture of the sending host", function(s) s:replay("sent.pcap"):expect { packets = 4, accept = 4 } end)
+END
+scenarios "$folder/sent_test.lua"
+expect 0 "ok      a capture of the sending host
+*" ""
+
 # Objects do not outlive their scenario.
 cat >"$folder/over_test.lua" <<'END'
 policy "web.lua"
