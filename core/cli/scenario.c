@@ -279,8 +279,8 @@ static void deliver(struct conversation *conversation, enum lun_direction to, co
 	}
 	tuple = inverted(&tuple);
 	tuple.tenant = conversation->ends[LUN_ORIG].tuple.tenant;
-	if (to == LUN_REPLY && (!end->tuple.protocol || fields.tcp_flags == SYN))
-		end->tuple = tuple; /* this is how it learns of the conversation */
+	if (to == LUN_REPLY && (!end->tuple.protocol || tuple.protocol != LUN_TCP || fields.tcp_flags == SYN))
+		end->tuple = tuple; /* this is how it learns of it; another one may have had it before */
 	if (memcmp(&tuple, &end->tuple, sizeof(tuple)) != 0)
 		return;
 	if (tuple.protocol == LUN_TCP)

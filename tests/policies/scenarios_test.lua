@@ -65,6 +65,8 @@ scenario("another policy in the middle: connections stay, UDP moves on", functio
 	s:reload("scenarios_later.lua")
 	c:send("old"):expect { endpoint = "10.244.0.5:8080", upstream = "old", state = "ESTABLISHED" }
 	d:expect { state = "NONE" }
+	d:send("??"):expect { endpoint = "10.244.0.7:53", upstream = "??", state = "UNREPLIED" }
+	d:reply("!"):expect { client = "!", state = "REPLIED" }
 	s:tcp { from = "192.0.2.1:40001", to = "10.96.0.1:80" }:open():expect { endpoint = "10.244.0.7:8080" }
 	local fine, message = pcall(s.reload, s, "nowhere.lua")
 	assert(not fine and message:find("nowhere.lua: No such file", 1, true), message)
