@@ -215,9 +215,22 @@ void queue_close(struct queue *queue)
 	queue->losses = 0;
 }
 
-static uint32_t get_u32(const struct nlattr *attribute)
+/* What an attribute holds, or NULL: it is not there, shorter than `least`, or not all in the message.  libmnl rounds the end of a message up,
+ * and libnetfilter_queue does not look at the length of each. */
+static void *value_of(const struct nlmsghdr *message, const struct nlattr *attribute, size_t least)
 {
-	return attribute ? ntohl(mnl_attr_get_u32(attribute)) : 0;
+	const char *end = (const char *)message + message->nlmsg_len;
+
+	if (!attribute || end - (const char *)attribute < attribute->nla_len || mnl_attr_get_payload_len(attribute) < least)
+		return NULL;
+	return mnl_attr_get_payload(attribute);
+}
+
+static uint32_t get_u32(const struct nlmsghdr *message, const struct nlattr *attribute)
+{
+	const uint32_t *value = value_of(message, attribute, sizeof(*value));
+
+	return value ? ntohl(*value) : 0;
 }
 
 bool queue_parse(const uint8_t *bytes, size_t length, size_t size, struct queue_packet *queued, struct lun_packet *packet)
@@ -230,20 +243,20 @@ bool queue_parse(const uint8_t *bytes, size_t length, size_t size, struct queue_
 	if (!netlink_holds(message, (int)length) || message->nlmsg_type != (NFNL_SUBSYS_QUEUE << 8 | NFQNL_MSG_PACKET) ||
 	    nfq_nlmsg_parse(message, attributes) < 0)
 		return false;
-	if (!attributes[NFQA_PACKET_HDR] || mnl_attr_get_payload_len(attributes[NFQA_PACKET_HDR]) < sizeof(*header))
+	header = value_of(message, attributes[NFQA_PACKET_HDR], sizeof(*header));
+	if (!header)
 		return false;
-	header = mnl_attr_get_payload(attributes[NFQA_PACKET_HDR]);
-	info = get_u32(attributes[NFQA_SKB_INFO]);
+	info = get_u32(message, attributes[NFQA_SKB_INFO]);
 	*packet = (struct lun_packet) { .unfinished = info & NFQA_SKB_CSUMNOTREADY };
-	if (attributes[NFQA_PAYLOAD]) {
-		packet->data = mnl_attr_get_payload(attributes[NFQA_PAYLOAD]);
+	packet->data = value_of(message, attributes[NFQA_PAYLOAD], 0);
+	if (packet->data) {
 		packet->length = mnl_attr_get_payload_len(attributes[NFQA_PAYLOAD]);
 		size -= (size_t)(packet->data - bytes); /* the packet is the last thing in a message */
 		packet->capacity = size < ATTRIBUTE_MOST ? (uint32_t)size : ATTRIBUTE_MOST;
 	}
-	packet->wire_length = attributes[NFQA_CAP_LEN] ? get_u32(attributes[NFQA_CAP_LEN]) : packet->length;
+	packet->wire_length = attributes[NFQA_CAP_LEN] ? get_u32(message, attributes[NFQA_CAP_LEN]) : packet->length;
 	*queued = (struct queue_packet) { .id = ntohl(header->packet_id),
-					  .mark = get_u32(attributes[NFQA_MARK]),
+					  .mark = get_u32(message, attributes[NFQA_MARK]),
 					  .length = packet->length,
 					  .large = info & NFQA_SKB_GSO };
 	return true;

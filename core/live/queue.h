@@ -45,7 +45,7 @@ struct queue {
 int queue_open(struct queue *queue, uint16_t number, enum queue_kind kind, struct lun_error *error);
 void queue_close(struct queue *queue);
 
-/* Reads the packet out of one message of `length` bytes, which lies in `size`.  False if there is none in it. */
+/* Reads the packet out of one message of `length` bytes, which lies in `size`, a multiple of four.  False if there is none in it. */
 bool queue_parse(const uint8_t *bytes, size_t length, size_t size, struct queue_packet *queued, struct lun_packet *packet);
 
 /* Takes what waits, QUEUE_BATCH packets at most, as the engine is to be told of them; their bytes lie in the queue's buffer until the
