@@ -496,6 +496,18 @@ static void tell_shift(struct lun_engine *engine, const struct packet *p)
 	http_tell_carried(&engine->http, &engine->flows, p->flow, event);
 }
 
+/* The edited flow of a packet that the kernel carries.  What it takes for the other direction of one that we know is another
+ * connection's, which has its addresses. */
+static bool find_carried(struct lun_engine *engine, struct packet *p)
+{
+	if (p->role == PACKET_DATA && flow_find(&engine->flows, p) && p->flow->flags & FLOW_HTTP &&
+	    (p->direction == LUN_REPLY) == p->io->answers)
+		return true;
+	p->flow = NULL;
+	p->direction = LUN_ORIG;
+	return false;
+}
+
 /* A packet of a flow that the kernel carries: the client's bytes are edited, and the kernel does the rest; the upstream's are only read.
  * One whose place between heads is unknown, because an earlier agent committed its flow, is refused when the client sends it. */
 static bool engine_edit_carried(struct lun_engine *engine, struct packet *p)
@@ -504,8 +516,7 @@ static bool engine_edit_carried(struct lun_engine *engine, struct packet *p)
 
 	http->acknowledges = http->shifts = http->greets = false;
 	p->io->ct = LUN_CT_ESTABLISHED;
-	if (p->role != PACKET_DATA || !flow_find(&engine->flows, p) || (p->direction == LUN_REPLY) != p->io->answers ||
-	    !(p->flow->flags & FLOW_HTTP))
+	if (!find_carried(engine, p))
 		return p->io->answers || packet_stop(p, LUN_REJECT, LUN_REASON_not_an_opening);
 	if (events_full(&engine->events))
 		return packet_stop(p, LUN_DROP, LUN_REASON_events_full);

@@ -294,6 +294,32 @@ static void an_answer_of_an_unknown_flow_passes(void **state)
 	lun_engine_free(w.n.engine);
 }
 
+/* An endpoint opens a connection whose addresses are those of another one's replies: no stream of that direction is known. */
+static void the_other_direction_of_a_flow_is_another_flow(void **state)
+{
+	struct lun_event event;
+	struct world w;
+
+	(void)state;
+	start(&w, 0, true);
+	open_flow(&w, CLIENT "S seq 999");
+	notation_build(&w.n, UPSTREAM "P. seq 5000 ack 1000 text \"" GET "\"");
+	w.n.packet.carried = true;
+	lun_engine_packets(w.n.engine, &w.n.packet, 1, w.n.now);
+	assert_int_equal(w.n.packet.verdict, LUN_REJECT);
+	assert_int_equal(w.n.packet.reason, LUN_REASON_not_an_opening);
+	assert_true(lun_engine_next_event(w.n.engine, &event));
+	assert_int_equal(event.side, LUN_SIDE_CLIENT);
+	assert_int_equal(load32(event.data + 16), 0x0af40005); /* who sent it */
+	assert_true(lun_engine_next_event(w.n.engine, &event));
+	assert_int_equal(event.side, LUN_SIDE_UPSTREAM);
+	assert_int_equal(load32(event.data + 16), 0x0a010101);
+	assert_false(lun_engine_next_event(w.n.engine, &event));
+	send_text(&w, 1000, GET, ON);
+	expect_upstream(&w, GOT);
+	lun_engine_free(w.n.engine);
+}
+
 /* Where the kernel keeps what is over for two minutes, few edited connections a second would fill the pool. */
 static void what_is_over_makes_room(void **state)
 {
@@ -320,6 +346,7 @@ int main(void)
 		cmocka_unit_test(behind_another_answer_are_requests),
 		cmocka_unit_test(a_syn_goes_without_its_bytes),
 		cmocka_unit_test(an_answer_of_an_unknown_flow_passes),
+		cmocka_unit_test(the_other_direction_of_a_flow_is_another_flow),
 		cmocka_unit_test(what_is_over_makes_room),
 	};
 
