@@ -1,6 +1,6 @@
 /* scrape.c - the metrics of an agent.
  *
- * What flows to a service carried is known in two parts: the engine counts what ended, port by port, and those that live are
+ * What flows to a service, or an endpoint, carried is known in two parts: the engine counts what ended, and those that live are
  * walked, some at a time.  A flow may end in between and be in neither part; a counter that falls would be taken for one that began
  * anew, so none is told lower than the last time.
  *

@@ -62,7 +62,7 @@ struct lun_tuple engine_tuple_onward(const struct packet *p);
  * size, or 0: it has none. */
 uint32_t engine_answer_timestamps(const struct packet *p, uint8_t options[TIMESTAMPS_SIZE]);
 /* What is to be said beside a packet of an edited flow: the PROXY header; and where its bytes do not go on, nothing, an
- * acknowledgement, or a RST to both ends. */
+ * acknowledgement, or that the stream is refused. */
 void engine_answer(struct lun_engine *engine, struct packet *p);
 
 /* What the packet acknowledges, as the end counts that it is for. */

@@ -78,7 +78,9 @@ enum { DEFAULT_QUEUE = 4242, DEFAULT_MARKS = 0x00700000 /* live.h has them */ };
 
 static const struct question questions[] = {
 	[ASK_NET_ADMIN] = { "cap_net_admin", true, LUN_NO_PRIVILEGE, "run as root, or with this capability (also ambient)" },
-	[ASK_NET_RAW] = { "cap_net_raw", false, 0, "only iptables-legacy and `run --inline` ask for it" },
+	[ASK_NET_RAW] = { "cap_net_raw", false, 0,
+			  "only iptables-legacy, `run --inline`, edits of requests, and resets to clients that only receive "
+			  "ask for it" },
 	[ASK_NAMESPACE] = { "namespace", false, 0,
 			    "nothing could be tried out: run as root, or allow user namespaces (user.max_user_namespaces)" },
 	[ASK_NFT] = { "nft", true, LUN_UNSUPPORTED, "install nftables; the kernel needs CONFIG_NF_TABLES_INET" },
