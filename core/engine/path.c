@@ -343,15 +343,17 @@ static bool engine_opens_again(struct lun_engine *engine, struct packet *p)
 }
 
 /* Takes the bytes off a SYN whose flow is edited (TCP Fast Open): they cannot be read before the upstream has answered, nor can what
- * the kernel adds to numbers be said.  The client sends them again when it sees that they were not acknowledged (RFC 7413, 3). */
+ * the kernel adds to numbers be said.  The client sends them again when it sees that they were not acknowledged (RFC 7413, 3).  It is
+ * sealed at once, for its checksum is looked at later; one with a wrong checksum is as it was. */
 static COLD void strip_syn(const struct lun_engine *engine, struct packet *p)
 {
+	if (!http_arrived_whole(&engine->http, p))
+		return;
 	TRACE(p, "http", NULL, "%u bytes on a SYN are taken off: the client sends them again", p->payload_length);
 	p->end -= p->payload_length;
 	p->payload_length = 0;
 	p->rebuilt = true;
-	if (engine->config.commit) /* else it is sealed later */
-		packet_seal(p);
+	packet_seal(p);
 }
 
 /* ---- fragments ---- */

@@ -279,14 +279,16 @@ static bool inspect_probe(const struct on_path *path)
 	return true;
 }
 
-/* What is read here is acted on, and what is written anew gets a new checksum: an error on the way must not get through either. */
-static bool arrived_whole(const struct on_path *path)
+bool http_arrived_whole(const struct http *http, const struct packet *p)
 {
-	struct packet *p = path->p;
+	return packet_checksums_right(p) || (http->captured && packet_checksums_left_out(p));
+}
 
-	if (packet_checksums_right(p) || (path->http->captured && packet_checksums_left_out(p)))
+static bool inspect_checksums(const struct on_path *path)
+{
+	if (http_arrived_whole(path->http, path->p))
 		return true;
-	p->io->ct = LUN_CT_INVALID;
+	path->p->io->ct = LUN_CT_INVALID;
 	return http_drop(path, LUN_REASON_bad_checksum, "a checksum is wrong");
 }
 
@@ -424,7 +426,7 @@ static bool inspect_answer(const struct on_path *path)
 		return true;
 	if (old < 0 || p->end > p->io->length)
 		return http_drop(path, LUN_REASON_http_lost_place, "an answer to an upgrade, of which bytes are missing");
-	if (!arrived_whole(path))
+	if (!inspect_checksums(path))
 		return false;
 	answer_read(&stream->answer, p->io->data + p->payload + old, p->payload_length - (uint32_t)old);
 	stream->answer_next = p->sequence + p->payload_length;
@@ -474,7 +476,7 @@ bool http_inspect(struct http *http, const struct flow_table *table, struct pack
 	path = on_path(http, table, p);
 	if (path.way) {
 		catch_up(&path);
-		if (!passes_unread(&path) && !arrived_whole(&path))
+		if (!passes_unread(&path) && !inspect_checksums(&path))
 			return false;
 	}
 	if (p->tcp_flags & TCP_SYN) {

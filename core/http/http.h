@@ -171,6 +171,10 @@ bool http_stream_open(struct http *http, const struct flow_table *table, struct 
 /* Takes the stream of a flow back; returns its owner, or NULL if the flow has none. */
 void *http_stream_close(struct http *http, const struct flow_table *table, struct flow *flow);
 
+/* Whether the packet's checksums say so.  What is read of it is acted on, and what is written anew gets a new checksum: an error on the
+ * way must not get through either. */
+bool http_arrived_whole(const struct http *http, const struct packet *p);
+
 /* Of a packet whose flow has a stream.  False: it goes no further. */
 bool http_inspect(struct http *http, const struct flow_table *table, struct packet *p);
 /* Puts the planned payload in place and translates numbers. */

@@ -179,7 +179,7 @@ void packet_map_sack(struct packet *p, uint32_t (*map)(const void *user, uint32_
 /* Makes an ICMP error carry `outer`'s addresses, and quote a packet with the tuple `inner`. */
 void packet_set_related(struct packet *p, const struct lun_tuple *outer, const struct lun_tuple *inner);
 
-/* seal.c: makes lengths and checksums right.  To be called once, last. */
+/* seal.c: makes lengths and checksums right.  To be called last, and once but for a packet that is `rebuilt`. */
 void packet_seal(struct packet *p);
 /* Whether the IP header's and the transport's checksums are right; a UDP checksum of zero over IPv4 is. */
 bool packet_checksums_right(const struct packet *p);

@@ -270,6 +270,10 @@ static void a_syn_goes_without_its_bytes(void **state)
 
 	(void)state;
 	start(&w, 0, true);
+	open_flow(&w, "tcp 10.1.1.2:4000 10.96.0.1:80 S seq 999 bad-checksum text \"" GET "\"");
+	assert_false(w.n.packet.changed);
+	lun_engine_free(w.n.engine);
+	start(&w, 0, true);
 	open_flow(&w, CLIENT "S seq 999 text \"" GET "\"");
 	assert_true(w.n.packet.changed);
 	assert_int_equal(w.n.packet.length, 40);

@@ -638,6 +638,27 @@ static void errors_on_the_way_are_not_repaired(void **state)
 	lun_engine_free(n.engine);
 }
 
+/* TCP Fast Open; what comes with a wrong checksum must not leave with a right one. */
+static void a_syn_goes_without_its_bytes(void **state)
+{
+	static const char *const syn = "tcp 10.1.1.1:4001 10.96.0.1:80 S seq 999 text \"GET /\"";
+	struct notation n;
+
+	(void)state;
+	start(&n);
+	EXPECT(&n, { "tcp 10.1.1.1:4001 10.96.0.1:80 S seq 999 bad-checksum text \"GET /\"",
+		     "drop invalid SYN_SENT (bad_checksum)" });
+	for (int i = 0; i < 2; i++) {
+		EXPECT(&n, { syn, "accept new SYN_SENT -> tcp 10.1.1.1:4001 10.244.0.5:8080" });
+		assert_int_equal(n.packet.length, 40);
+	}
+	EXPECT(&n,
+	       { "tcp 10.244.0.5:8080 10.1.1.1:4001 S. seq 4999 ack 1000",
+		 "accept established SYN_RECV -> tcp 10.96.0.1:80 10.1.1.1:4001" },
+	       { "tcp 10.1.1.1:4001 10.96.0.1:80 P. seq 1000 ack 5000 text \"GET /\"", "stolen established ESTABLISHED" });
+	lun_engine_free(n.engine);
+}
+
 /* As a capture on the sending host shows them: the checksum is only that of the pseudo header. */
 static void unfinished_checksums_are_finished(void **state)
 {
@@ -833,6 +854,7 @@ int main(void)
 		cmocka_unit_test(a_part_of_a_head_brings_all_of_it_again),
 		cmocka_unit_test(what_we_allow_the_client_may_send),
 		cmocka_unit_test(errors_on_the_way_are_not_repaired),
+		cmocka_unit_test(a_syn_goes_without_its_bytes),
 		cmocka_unit_test(unfinished_checksums_are_finished),
 		cmocka_unit_test(other_bytes_than_before_are_dropped),
 		cmocka_unit_test(chunks_must_be_framed_as_before),
