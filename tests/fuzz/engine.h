@@ -41,10 +41,12 @@ static inline uint32_t build_any(uint8_t *data, struct lun_tuple tuple, const st
 
 /* ---- policies ---- */
 
-/* A script of few words: what it says hangs on the client's port. */
+/* A script of few words: what it says hangs on the client's port, but of requests it says nothing. */
 static inline int decide_by_port(void *user, const struct lun_new_flow *flow, struct lun_decision *decision)
 {
 	(void)user;
+	if (flow->tuple.destination_port == 80)
+		return 0;
 	decision->action = (enum lun_action)(flow->tuple.source_port % (LUN_ACTION_DNAT + 1));
 	decision->service = "a/plain";
 	decision->address = flow->tuple.source; /* its own family, and hairpin */
@@ -53,7 +55,7 @@ static inline int decide_by_port(void *user, const struct lun_new_flow *flow, st
 	return flow->tuple.source_port & 32 ? -1 : 0;
 }
 
-/* A service with edited heads and one without, see tuple_of; clients are hidden.  The strict one has limits, short times and a
+/* A service with edited heads and one without, see tuple_of; clients are hidden.  The strict one edits responses, too, has a PROXY header, limits, short times and a
  * script.  => one reference. */
 static inline struct lun_policy *make_policy(bool strict)
 {
@@ -74,7 +76,8 @@ static inline struct lun_policy *make_policy(bool strict)
 		  .ports = &edited,
 		  .port_count = 1,
 		  .headers = headers,
-		  .header_count = strict ? 2 : 1 },
+		  .header_count = strict ? 2 : 1,
+		  .proxy_protocol = strict ? 2 : 0 },
 		{ .name = "a/plain", .ports = ports, .port_count = 3, .flow_limit = strict ? 2 : 0 }
 	};
 	struct lun_prefix all = { .length = 0 };

@@ -29,7 +29,8 @@ struct run {
 	size_t count;
 	uint64_t now, emitted; /* emitted: fragments, and what of edited streams went no further */
 	uint16_t identification;
-	bool cut; /* the step's packet is cut into fragments */
+	bool cut;              /* the next packet is cut into fragments */
+	bool carried, answers; /* it comes out of the middle of a flow that the kernel carries */
 };
 
 /* What may be in a packet: heads, chunks, bytes. */
@@ -180,7 +181,12 @@ static void queue(struct run *run, uint8_t kind, const uint8_t *data, uint32_t l
 	uint32_t room = kind & 0x40 ? 0 : ROOM;
 	struct packet p;
 
-	*packet = (struct lun_packet) { .data = malloc(length + room + 1), .length = length, .capacity = length + room };
+	*packet = (struct lun_packet) { .data = malloc(length + room + 1),
+					.length = length,
+					.capacity = length + room,
+					.carried = run->carried,
+					.answers = run->answers };
+	run->carried = run->answers = false;
 	MUST(packet->data);
 	packet->data[length + room] = 0x5a; /* and behind it nothing may be touched: that is the sanitizer's */
 	memcpy(packet->data, data, length);
@@ -302,7 +308,9 @@ static void do_other(struct run *run, uint8_t kind, struct input *input)
 		give_error(run, kind, input);
 		return;
 	case 1:
-		run->cut = true; /* the next one */
+		run->cut = !(what & 8);
+		run->carried = what & 8;
+		run->answers = what & 16;
 		return;
 	case 2:
 		lun_flow_end(run->engine, run->talks[kind % TALKS].flow);
