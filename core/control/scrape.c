@@ -246,6 +246,25 @@ static void put_each(FILE *out, const char *name, const char *label, const char 
 	exposition_count(out, name, (const struct label[]) { { label, text }, { 0 } }, value);
 }
 
+/* Packets, by what became of them. */
+static void put_decided(FILE *out, const struct lun_stats *stats)
+{
+#define DECIDED(name, text) text,
+	static const char *const decisions[] = { LUN_DECIDED(DECIDED) };
+#undef DECIDED
+
+	exposition_family(out, "lunette_new_flows_total", "counter",
+			  "Packets that would open a connection, by what was decided.");
+	for (int i = 0; i < LUN_DECIDED_COUNT; i++)
+		put_each(out, "lunette_new_flows_total", "decision", decisions[i], stats->decisions[i]);
+	exposition_family(out, "lunette_packets_total", "counter", "Packets that came to the agent, by verdict.");
+	for (int i = 0; i <= LUN_QUERY; i++)
+		put_each(out, "lunette_packets_total", "verdict", lun_verdict_name((enum lun_verdict)i), stats->verdicts[i]);
+	exposition_family(out, "lunette_reasons_total", "counter", "Packets that were not simply let through, by reason.");
+	for (int i = LUN_REASON_none + 1; i < LUN_REASON_COUNT; i++)
+		put_each(out, "lunette_reasons_total", "reason", lun_reason_name((enum lun_reason)i), stats->reasons[i]);
+}
+
 static void put_engine(const struct scrape *scrape)
 {
 	static const struct counter counters[] = {
@@ -271,26 +290,11 @@ static void put_engine(const struct scrape *scrape)
 		{ "lunette_events_lost_total", "counter", "Events of the engine for which there was no room.",
 		  offsetof(struct lun_stats, events_lost) },
 	};
-#define DECIDED(name, text) text,
-	static const char *const decisions[] = { LUN_DECIDED(DECIDED) };
-#undef DECIDED
 	struct lun_stats stats;
 
 	lun_engine_stats(lun_live_engine(scrape->live), &stats);
 	put_counters(scrape->out, counters, sizeof(counters) / sizeof(counters[0]), &stats);
-	exposition_family(scrape->out, "lunette_new_flows_total", "counter",
-			  "Packets that would open a connection, by what was decided.");
-	for (int i = 0; i < LUN_DECIDED_COUNT; i++)
-		put_each(scrape->out, "lunette_new_flows_total", "decision", decisions[i], stats.decisions[i]);
-	exposition_family(scrape->out, "lunette_packets_total", "counter", "Packets that came to the agent, by verdict.");
-	for (int i = 0; i <= LUN_QUERY; i++)
-		put_each(scrape->out, "lunette_packets_total", "verdict", lun_verdict_name((enum lun_verdict)i),
-			 stats.verdicts[i]);
-	exposition_family(scrape->out, "lunette_reasons_total", "counter",
-			  "Packets that were not simply let through, by reason.");
-	for (int i = LUN_REASON_none + 1; i < LUN_REASON_COUNT; i++)
-		put_each(scrape->out, "lunette_reasons_total", "reason", lun_reason_name((enum lun_reason)i),
-			 stats.reasons[i]);
+	put_decided(scrape->out, &stats);
 }
 
 static void put_commit_times(FILE *out, const struct lun_live_stats *stats)

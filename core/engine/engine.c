@@ -53,17 +53,9 @@ static void count_memory(struct lun_engine *engine)
 			       (uint64_t)engine->endpoints.size * sizeof(struct endpoint_count);
 }
 
-int lun_engine_new(struct lun_engine **made, const struct lun_config *given, struct lun_policy *policy,
-		   struct lun_error *error)
+/* Limits that are none. */
+static int check_limits(const struct lun_config *config, struct lun_error *error)
 {
-	struct lun_config ours = { 0 };
-	const struct lun_config *config = &ours;
-	struct lun_engine *engine;
-	int result;
-
-	if (!config_read(&ours, sizeof(ours), given))
-		return fail(error, LUN_BAD_ARGUMENT, "config.size is %zu, expected sizeof(struct lun_config), here %zu",
-			    given->size, sizeof(ours));
 	if (config->affinities > FLOWS_MOST)
 		return fail(error, LUN_BAD_ARGUMENT, "%u affinities, expected at most %d", config->affinities, FLOWS_MOST);
 	if (config->endpoint_counts > ENDPOINTS_MOST)
@@ -79,6 +71,23 @@ int lun_engine_new(struct lun_engine **made, const struct lun_config *given, str
 	if (config->fragment_size && config->fragment_size < FRAGMENT_LEAST)
 		return fail(error, LUN_BAD_ARGUMENT, "fragment_size is %u, expected at least %d", config->fragment_size,
 			    FRAGMENT_LEAST);
+	return 0;
+}
+
+int lun_engine_new(struct lun_engine **made, const struct lun_config *given, struct lun_policy *policy,
+		   struct lun_error *error)
+{
+	struct lun_config ours = { 0 };
+	const struct lun_config *config = &ours;
+	struct lun_engine *engine;
+	int result;
+
+	if (!config_read(&ours, sizeof(ours), given))
+		return fail(error, LUN_BAD_ARGUMENT, "config.size is %zu, expected sizeof(struct lun_config), here %zu",
+			    given->size, sizeof(ours));
+	result = check_limits(config, error);
+	if (result < 0)
+		return result;
 	engine = memory_aligned(sizeof(*engine));
 	if (!engine)
 		return fail(error, LUN_NO_MEMORY, "out of memory");

@@ -475,12 +475,34 @@ static int fill_http(struct lun_policy *policy, const struct lun_service *from, 
 	return 0;
 }
 
+static int fill_ports(struct lun_policy *policy, const struct lun_service *from, const struct service *into,
+		      struct lun_error *error)
+{
+	int result = 0;
+
+	for (size_t i = 0; i < from->port_count && result == 0; i++) {
+		const struct lun_port *port = &from->ports[i];
+		struct service_port *service_port = &policy->ports[policy->port_count];
+
+		*service_port = (struct service_port) { .service = into,
+							.text = port_text(policy, into->name, port),
+							.name = copy_text(policy, port->name),
+							.port = port->port,
+							.target = port->target_port ? port->target_port : port->port,
+							.protocol = port->protocol ? port->protocol : LUN_TCP };
+		/* The protocol counts: a port without a name is "dns:53" for TCP and for UDP. */
+		service_port->hash =
+			hash_bytes(&policy->key, service_port->text, strlen(service_port->text)) + service_port->protocol;
+		result = fill_frontends(policy, from, port, policy->port_count++, error);
+	}
+	return result;
+}
+
 static int fill_service(struct lun_policy *policy, const struct lun_service *from, struct service *into,
 			struct lun_error *error)
 {
 	size_t number = (size_t)(into - policy->services);
 	bool failed = false;
-	int result = 0;
 
 	*into = (struct service) { .name = copy_text(policy, from->name), .at = copy_text(policy, from->at) };
 	into->first_port = policy->port_count;
@@ -517,22 +539,7 @@ static int fill_service(struct lun_policy *policy, const struct lun_service *fro
 	for (size_t i = 0; i < policy->node.address_count; i++)
 		into->ranges_hold_node |=
 			any_prefix_holds(into->source_ranges, into->source_range_count, &policy->node.addresses[i]);
-	for (size_t i = 0; i < from->port_count && result == 0; i++) {
-		const struct lun_port *port = &from->ports[i];
-		struct service_port *service_port = &policy->ports[policy->port_count];
-
-		*service_port = (struct service_port) { .service = into,
-							.text = port_text(policy, into->name, port),
-							.name = copy_text(policy, port->name),
-							.port = port->port,
-							.target = port->target_port ? port->target_port : port->port,
-							.protocol = port->protocol ? port->protocol : LUN_TCP };
-		/* The protocol counts: a port without a name is "dns:53" for TCP and for UDP. */
-		service_port->hash =
-			hash_bytes(&policy->key, service_port->text, strlen(service_port->text)) + service_port->protocol;
-		result = fill_frontends(policy, from, port, policy->port_count++, error);
-	}
-	return result;
+	return fill_ports(policy, from, into, error);
 }
 
 static int fill_node(struct lun_policy *policy, const struct lun_node *from)
@@ -703,6 +710,22 @@ static int check_on_error(const struct lun_policy_config *config, struct lun_err
 	return fail(error, LUN_BAD_POLICY, "on_error: expected the map, accept or drop");
 }
 
+/* What concerns no service in particular.  False: no memory. */
+static bool fill_rest(struct lun_policy *policy, const struct lun_policy_config *config)
+{
+	bool failed = false;
+
+	policy->intercept = COPY_ARRAY(config->intercept, config->intercept_count, &failed);
+	policy->intercept_count = config->intercept_count;
+	policy->timeouts = COPY_ARRAY(config->timeouts, config->timeout_count, &failed);
+	policy->timeout_count = config->timeout_count;
+	policy->source_limit = config->source_limit;
+	policy->half_open_limit = config->half_open_limit;
+	policy->limits_drop = config->limits_drop;
+	policy->on_error = config->on_error;
+	return !failed;
+}
+
 int lun_policy_new(struct lun_policy **made, const struct lun_policy_config *given, struct lun_error *error)
 {
 	static const uint64_t seed[2] = { 0x6c756e65747465,
@@ -711,7 +734,6 @@ int lun_policy_new(struct lun_policy **made, const struct lun_policy_config *giv
 	const struct lun_policy_config *config = &ours;
 	struct lun_policy *policy;
 	struct sizes sizes;
-	bool failed = false;
 	int result;
 
 	if (!config_read(&ours, sizeof(ours), given))
@@ -731,15 +753,7 @@ int lun_policy_new(struct lun_policy **made, const struct lun_policy_config *giv
 		result = fail(error, LUN_NO_MEMORY, "out of memory");
 	if (result == 0)
 		result = fill(policy, config, error);
-	policy->intercept = COPY_ARRAY(config->intercept, config->intercept_count, &failed);
-	policy->intercept_count = config->intercept_count;
-	policy->timeouts = COPY_ARRAY(config->timeouts, config->timeout_count, &failed);
-	policy->timeout_count = config->timeout_count;
-	policy->source_limit = config->source_limit;
-	policy->half_open_limit = config->half_open_limit;
-	policy->limits_drop = config->limits_drop;
-	policy->on_error = config->on_error;
-	if (result == 0 && failed)
+	if (result == 0 && !fill_rest(policy, config))
 		result = fail(error, LUN_NO_MEMORY, "out of memory");
 	if (result < 0) {
 		policy_free(policy);
