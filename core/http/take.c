@@ -210,8 +210,8 @@ static bool settle_stream(const struct on_path *path, struct taken *t, enum endi
 		t->ahead = t->before;
 		ending = ENDING_CUT;
 	}
-	if (ending == ENDING_CUT && t->at == 0 && path->http->payload.length == 0)
-		return http_drop(path, LUN_REASON_http_lost_place, t->why);
+	if (ending == ENDING_CUT && t->at == 0) /* the stream stays where it is, in the middle of a held head perhaps */
+		return path->http->payload.length > 0 || http_drop(path, LUN_REASON_http_lost_place, t->why);
 	if (t->at)
 		way->again = 0;
 	way->released = t->start + t->at;

@@ -528,6 +528,32 @@ static bool left_is_right(struct notation *n)
 	return packet_parse(&left) && packet_checksums_right(&left);
 }
 
+#define GET "GET / HTTP/1.1\r\nHost: a\r\n\r\n" /* 27 bytes */
+
+/* The client sends a request and the next one at once, of which some bytes are held, while the log of edits is full. */
+static void what_is_held_stays_so_when_a_head_before_it_comes_again(void **state)
+{
+	struct notation n;
+	char line[200];
+
+	(void)state;
+	start(&n);
+	for (unsigned i = 0; i < 16; i++) {
+		snprintf(line, sizeof(line), CLIENT "P. seq %u ack 5000 text \"" GET "\"", 1000 + 27 * i);
+		assert_string_equal(notation_run(&n, line), ON_ITS_WAY);
+	}
+	EXPECT(&n, { FROM_CLIENT("P.", 1432, "GET / HTTP/1.1\r\nHos"), HELD },
+	       { FROM_CLIENT("P.", 1405, GET GET), ON_ITS_WAY });
+	snprintf(line, sizeof(line), "tcp 10.244.0.5:8080 10.1.1.1:4000 . seq 5000 ack %u",
+		 load32(n.data + 24) + n.packet.length - 40);
+	EXPECT(&n, { FROM_CLIENT("P.", 1432, "PUT"), "drop established ESTABLISHED (http_lost_place)" },
+	       { FROM_CLIENT("P.", 1432, "GET"), ON_ITS_WAY }); /* a question for the window */
+	assert_string_equal(notation_run(&n, line), "accept established ESTABLISHED -> tcp 10.96.0.1:80 10.1.1.1:4000");
+	EXPECT(&n, { FROM_CLIENT("P.", 1432, GET), ON_ITS_WAY });
+	expect_left(&n, (uint32_t)strtoul(strstr(line, "ack ") + 4, NULL, 10), "GET / HTTP/1.1\r\nX-Real-IP: 10.1.1.1\r\n");
+	lun_engine_free(n.engine);
+}
+
 static void a_good_request_goes_on_in_front_of_a_bad_one(void **state)
 {
 	struct notation n;
@@ -849,6 +875,7 @@ int main(void)
 		cmocka_unit_test(who_has_not_all_that_came_gets_a_reset),
 		cmocka_unit_test(a_policy_may_want_resets),
 		cmocka_unit_test(too_much_is_said_to_be_too_much),
+		cmocka_unit_test(what_is_held_stays_so_when_a_head_before_it_comes_again),
 		cmocka_unit_test(a_good_request_goes_on_in_front_of_a_bad_one),
 		cmocka_unit_test(a_head_in_pieces_goes_on_when_it_is_complete),
 		cmocka_unit_test(a_part_of_a_head_brings_all_of_it_again),
