@@ -2,6 +2,7 @@
 #ifndef LUNETTE_ENGINE_ENGINE_H
 #define LUNETTE_ENGINE_ENGINE_H
 
+#include "base/limits.h"
 #include "engine/endpoints.h"
 #include "engine/events.h"
 #include "engine/ports.h"
@@ -14,7 +15,7 @@
 #include "track/sources.h"
 #include "track/track.h"
 
-enum { BATCH = 32 /* packets whose cache misses overlap */ };
+enum { BATCH = LIMIT(32, 2) /* packets whose cache misses overlap */ };
 
 struct lun_engine {
 	struct flow_table flows;

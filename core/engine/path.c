@@ -13,9 +13,9 @@
 #include "packet/trace.h"
 
 enum {
-	EXPIRE_BUDGET = 2,        /* wheel entries looked at per packet: flows end at least as fast as they can be opened */
-	EXPIRE_BUDGET_TICK = 512, /* and per tick, some 50 µs of work at worst */
-	PORTS_FAR = 256,          /* fewer service ports are in the nearer caches anyway */
+	EXPIRE_BUDGET = 2, /* wheel entries looked at per packet: flows end at least as fast as they can be opened */
+	EXPIRE_BUDGET_TICK = LIMIT(512, 8), /* and per tick, some 50 µs of work at worst */
+	PORTS_FAR = 256,                    /* fewer service ports are in the nearer caches anyway */
 	NS_PER_MS = 1000000,
 	RESTS_MOST = 5, /* doublings of a rest */
 };

@@ -31,6 +31,7 @@
 #ifndef LUNETTE_HTTP_HTTP_H
 #define LUNETTE_HTTP_HTTP_H
 
+#include "base/limits.h"
 #include "http/answer.h"
 #include "http/greeting.h"
 #include "http/request.h"
@@ -45,7 +46,7 @@ struct http_piece {
 	uint32_t start, end;
 };
 
-enum { HTTP_AHEAD = 4 };
+enum { HTTP_AHEAD = LIMIT(4, 1) };
 
 /* What the client of a refused stream was told, as it counts. */
 struct http_refusal {
@@ -110,7 +111,7 @@ struct http_frame {
 	uint8_t length, bytes[11];
 };
 
-enum { HTTP_FRAMES = 128 };
+enum { HTTP_FRAMES = LIMIT(128, 8) };
 
 /* The frames that their receiver has not acknowledged yet, in order. */
 struct http_frames {

@@ -9,6 +9,7 @@
 #ifndef LUNETTE_HTTP_STREAM_H
 #define LUNETTE_HTTP_STREAM_H
 
+#include "base/limits.h"
 #include "http/chunked.h"
 #include "http/head.h"
 
@@ -52,7 +53,7 @@ enum stream_step {
 	STREAM_STOP,  /* refused, and so is everything after it */
 };
 
-enum { STREAM_AWAITED = 64 };
+enum { STREAM_AWAITED = LIMIT(64, 2) };
 
 void stream_begin(struct stream *stream, bool responses);
 

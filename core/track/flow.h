@@ -13,6 +13,7 @@
 #define LUNETTE_TRACK_FLOW_H
 
 #include "base/hash.h"
+#include "base/limits.h"
 #include "packet/packet.h"
 #include "track/decision.h"
 #include "track/index.h"
@@ -226,7 +227,7 @@ void flow_set_clock(struct flow_table *table, uint64_t now);
 
 /* Takes flows whose time is over out of the wheel and returns how many; the caller ends every one of them.  What ending them
  * needs is fetched.  Examines at most *budget wheel entries and takes them off it; at the end of the work 0 is returned. */
-enum { FLOW_EXPIRED = 32 };
+enum { FLOW_EXPIRED = LIMIT(32, 1) };
 uint32_t flow_take_expired(struct flow_table *table, uint32_t *budget, struct flow *expired[FLOW_EXPIRED]);
 
 /* The table's clock, in ns of the caller's. */

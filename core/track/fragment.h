@@ -11,10 +11,11 @@
 #ifndef LUNETTE_TRACK_FRAGMENT_H
 #define LUNETTE_TRACK_FRAGMENT_H
 
+#include "base/limits.h"
 #include "packet/packet.h"
 
 enum {
-	FRAGMENT_DATAGRAMS = 64,                  /* waiting at once */
+	FRAGMENT_DATAGRAMS = LIMIT(64, 4),        /* waiting at once */
 	FRAGMENT_PIECES = 64,                     /* of one datagram: 64 kB in pieces of 1 kB */
 	FRAGMENT_BLOCK = 512,                     /* bytes; three hold a fragment of 1,500 */
 	FRAGMENT_QUOTA = 4,                       /* a source may have one datagram, and one block, of as many */

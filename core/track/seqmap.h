@@ -9,10 +9,12 @@
 #ifndef LUNETTE_TRACK_SEQMAP_H
 #define LUNETTE_TRACK_SEQMAP_H
 
+#include "base/limits.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { SEQMAP_EDITS = 16 };
+enum { SEQMAP_EDITS = LIMIT(16, 2) };
 
 struct seqmap_edit {
 	uint32_t start;  /* in the sender's numbering */

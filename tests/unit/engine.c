@@ -394,7 +394,7 @@ static void a_reload_ends_many_flows_bit_by_bit(void **state)
 	}
 	f.dns[0].address = notation_address("10.244.0.10");
 	set_policy(&n, &f);
-	for (int ticks = 0; ticks < 100; ticks++) {
+	for (int ticks = 0; ticks < FLOWS; ticks++) {
 		bool more = lun_engine_deadline(n.engine) <= n.now;
 
 		while (lun_engine_next_event(n.engine, &event)) {

@@ -4,6 +4,8 @@
 #include "notation.h"
 #include "request.h"
 
+#include "http/stream.h"
+
 /* ---- one response after the other ---- */
 
 #define OK "HTTP/1.1 200 OK\r\n"
@@ -224,6 +226,8 @@ static void pipelined_responses_are_those_of_their_requests(void **state)
 	struct notation n;
 
 	(void)state;
+	if (STREAM_AWAITED < 3)
+		skip(); /* tiny limits have no room for three */
 	start(&n);
 	EXPECT(&n, { CLIENT "P. seq 1000 ack 5000 text \"" HEAD GET HEAD "\"", ON_ITS_WAY },
 	       { UPSTREAM "P. seq 5000 ack 1101 text \"" OK "Content-Length: 1\r\n\r\n" SHORT OK "Content-Length: 1\r\n\r\n"
@@ -342,24 +346,21 @@ static void who_has_all_responses_is_answered(void **state)
 
 static void only_so_many_requests_wait_at_once(void **state)
 {
-	static char line[4000];
+	char line[200];
 	struct notation n;
-	int length;
 
 	(void)state;
 	start(&n);
-	for (uint32_t i = 0; i < 8; i++) { /* each acknowledged, none answered */
-		length = snprintf(line, sizeof(line), CLIENT "P. seq %u ack 5000 text \"", 1000 + i * 8 * 27);
-		for (int k = 0; k < 8; k++)
-			length += snprintf(line + length, sizeof(line) - (size_t)length, GET);
-		snprintf(line + length, sizeof(line) - (size_t)length, "\"");
+	for (int i = 0; i < STREAM_AWAITED; i++) { /* each acknowledged, none answered */
+		snprintf(line, sizeof(line), CLIENT "P. seq %d ack 5000 text \"" GET "\"", 1000 + i * 27);
 		assert_string_equal(notation_run(&n, line), ON_ITS_WAY);
-		snprintf(line, sizeof(line), UPSTREAM ". seq 5000 ack %u", 1000 + (i + 1) * 8 * 33);
+		snprintf(line, sizeof(line), UPSTREAM ". seq 5000 ack %d", 1000 + (i + 1) * 33);
 		assert_string_equal(notation_run(&n, line), BACK);
 	}
-	EXPECT(&n, { CLIENT "P. seq 2728 ack 5000 text \"" GET "\"", "drop established ESTABLISHED (http_lost_place)" },
-	       { UPSTREAM "P. seq 5000 ack 3112 text \"" SHORT "\"", BACK },
-	       { CLIENT "P. seq 2728 ack 5056 text \"" GET "\"", ON_ITS_WAY });
+	snprintf(line, sizeof(line), CLIENT "P. seq %d ack 5000 text \"" GET "\"", 1000 + STREAM_AWAITED * 27);
+	assert_string_equal(notation_run(&n, line), "drop established ESTABLISHED (http_lost_place)");
+	EXPECT(&n, { UPSTREAM "P. seq 5000 ack 1033 text \"" SHORT "\"", BACK });
+	assert_string_equal(notation_run(&n, line), ON_ITS_WAY);
 	lun_engine_free(n.engine);
 }
 
